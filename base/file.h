@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ * Whole files, positional I/O. All failures are sentences that name the file. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct blob {
+    uint8_t *bytes;     /* malloc'ed; blob_free */
+    size_t len;
+};
+
+struct err file_read_all(const char *path, struct blob *out) MUST_USE;
+struct err file_write_all(const char *path, const void *bytes, size_t len) MUST_USE;   /* temp file, fsync, rename */
+void       blob_free(struct blob *b);
+
+struct file;
+enum file_mode { FILE_READ, FILE_READ_WRITE };
+
+struct err file_open(struct file **out, const char *path, enum file_mode mode) MUST_USE;
+uint64_t   file_size(const struct file *f);
+struct err file_read_at(struct file *f, uint64_t at, void *to, size_t len) MUST_USE;
+struct err file_write_at(struct file *f, uint64_t at, const void *from, size_t len) MUST_USE;
+struct err file_flush(struct file *f) MUST_USE;
+void       file_close(struct file *f);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ * The local APIC as its neighbours see it: the processor, SynIC and the I/O APIC meet here and include nothing of each other. */
+#ifndef CORE_APIC_H
+#define CORE_APIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define APIC_NONE    (-1)
+#define APIC_EXTINT  256    /* pending(): the 8259 wants in through LINT0 */
+
+enum apic_trigger { APIC_EDGE, APIC_LEVEL, APIC_AUTO_EOI };
+
+struct apic_ops {
+    int      (*pending)(void *self);                        /* highest deliverable vector, APIC_EXTINT or APIC_NONE */
+    int      (*accept)(void *self);                         /* acknowledge it; the vector (from the 8259 for EXTINT) */
+    void     (*request)(void *self, unsigned vector, enum apic_trigger how);
+    /* Register number = MMIO offset >> 4 (the x2APIC MSR number - 800h). false: #GP in x2APIC mode. ICR is 64 bits at 30h in x2APIC. */
+    bool     (*read)(void *self, unsigned reg, uint64_t *value);
+    bool     (*write)(void *self, unsigned reg, uint64_t value);
+    uint64_t (*base)(void *self);                           /* IA32_APIC_BASE */
+    bool     (*set_base)(void *self, uint64_t value);       /* false: #GP (SDM 3A "x2APIC State Transitions") */
+    uint64_t (*tsc_deadline)(void *self);                   /* MSR 6E0h */
+    void     (*set_tsc_deadline)(void *self, uint64_t tsc);
+};
+
+/* What an APIC tells its processor. */
+enum apic_signal { APIC_SIGNAL_INTR, APIC_SIGNAL_NMI, APIC_SIGNAL_SMI, APIC_SIGNAL_INIT, APIC_SIGNAL_SIPI };
+
+struct apic_client {
+    void (*signal)(void *self, enum apic_signal what, unsigned vector);
+    void *self;
+};
+
+#endif

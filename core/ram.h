@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT
+ * Backing memory with, per page, a dirty bit and a map of the 64-byte lines that decoded code came from. */
+#ifndef CORE_RAM_H
+#define CORE_RAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/attrs.h"
+#include "base/err.h"
+#include "core/types.h"
+
+struct ram {
+    uint8_t  *bytes;            /* page-aligned, zero at start */
+    uint64_t  len;              /* bytes, a multiple of the page size */
+    uint64_t *code;             /* per page: bit n set when line n (64 bytes) holds decoded code */
+    uint8_t  *dirty;            /* per page: written since ram_clear_dirty */
+    uint8_t  *touched;          /* per page: ever written; untouched pages are zero */
+    const char *name;
+    void (*code_written)(void *arg, struct ram *ram, uint64_t page, uint64_t lines);  /* before the bytes are used again */
+    void (*code_arrived)(void *arg, struct ram *ram, uint64_t page);   /* first code line on a page: poison write tags */
+    void *code_arg;
+};
+
+struct err ram_create(struct ram **out, const char *name, uint64_t len) MUST_USE;
+void       ram_free(struct ram *ram);
+void       ram_mark_code(struct ram *ram, uint64_t offset, uint32_t len);  /* bytes [offset, offset+len) were decoded */
+void       ram_forget_code(struct ram *ram, uint64_t page);
+uint64_t   ram_hash(const struct ram *ram, uint64_t seed);
+
+/* Every writer of RAM that does not go through a TLB entry tells of it here, before or after the bytes change:
+ * marks pages dirty and reports code lines that were hit. */
+void       ram_wrote(struct ram *ram, uint64_t offset, uint64_t len);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT
+ * The processor's public face. A processor runs against an address space, a port space, a local APIC, a clock and an
+ * optional host (the hypervisor); it knows nothing else of the machine. */
+#ifndef CPU_CPU_H
+#define CPU_CPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "core/apic.h"
+#include "core/clock.h"
+#include "core/device.h"
+#include "core/nondet.h"
+#include "core/space.h"
+#include "cpu/decoder/features.h"
+#include "cpu/intercept.h"
+
+struct cpu;
+
+struct cpu_ports {                      /* everything a processor is wired to */
+    struct space          *memory, *io;
+    struct clock          *clock;
+    const struct apic_ops *apic;    void *apic_self;    /* NULL: none */
+    const struct cpu_host *host;    void *host_self;    /* NULL: plain PC */
+    struct nondet         *nondet;
+    void (*ferr)(void *self, bool level);   void *ferr_self;    /* x87 error line (IRQ 13); may be NULL */
+};
+
+struct cpu_model;                       /* named set of features and identification, cpu/cpuid.c */
+
+struct cpu_config {
+    const struct cpu_model *model;
+    uint64_t features[(F_COUNT + 63) / 64];     /* model's features with +f,-f applied */
+    uint32_t index, count;                      /* this processor and how many there are: topology, initial APIC id = index */
+    uint64_t tsc_hz;
+    uint64_t rdrand_seed;
+    bool hypervisor;                            /* CPUID.1:ECX[31] */
+};
+
+/* "max", "qemu64,-sse4_2,+foo"; unknown names are an error that lists what exists. */
+struct err cpu_config_parse(struct cpu_config *out, const char *spec) MUST_USE;
+void       cpu_config_list(void (*line)(void *arg, const char *text), void *arg);     /* -cpu help */
+
+struct cpu *cpu_create(struct device_tree *tree, const struct cpu_config *cfg, const struct cpu_ports *ports);  /* a struct device */
+void        cpu_set_host(struct cpu *cpu, const struct cpu_host *host, void *self);
+void        cpu_set_apic(struct cpu *cpu, const struct apic_ops *apic, void *self);
+
+enum cpu_stop {
+    CPU_STOP_BUDGET,        /* retired exactly `budget` */
+    CPU_STOP_IDLE,          /* halted, waiting for SIPI, or MWAITing: nothing to do until attention */
+    CPU_STOP_YIELD,         /* ended its turn early: PAUSE, long-spin wait, cross-processor wait */
+    CPU_STOP_DEADLINE,      /* cpu_attention(ATTEND_DEADLINE): an earlier deadline was set or the machine must act (reset, exit) */
+    CPU_STOP_SHUTDOWN,      /* triple fault */
+};
+
+/* Run until `budget` instructions retired or something above; adds what it retired to clock->state.insns, which is exact
+ * whenever a device, the APIC or the host is called. */
+enum cpu_stop cpu_run(struct cpu *cpu, uint64_t budget);
+
+enum {      /* reasons for attention: look before the next instruction */
+    ATTEND_INTR = 1,        /* the APIC may have something deliverable, or IF, TPR, shadow changed */
+    ATTEND_NMI = 2, ATTEND_SMI = 4, ATTEND_INIT = 8, ATTEND_SIPI = 16,
+    ATTEND_HOST = 32,       /* call host->attend */
+    ATTEND_DEADLINE = 64,   /* leave cpu_run */
+    ATTEND_CODE = 128,      /* decoded code changed: refetch */
+    ATTEND_DEBUG = 256,     /* TF, data breakpoint or pending #DB */
+    ATTEND_MODE = 512,      /* mode or mapping changed: recompute what is cached */
+    ATTEND_YIELD = 1024,    /* end the turn */
+};
+void     cpu_attention(struct cpu *cpu, unsigned reasons);
+void     cpu_signal(void *cpu, enum apic_signal what, unsigned vector);     /* struct apic_client.signal */
+
+bool     cpu_idle(const struct cpu *cpu);       /* halted or waiting with nothing deliverable */
+void     cpu_reset(struct cpu *cpu, bool init); /* init: INIT keeps x87/SSE, TSC, MTRRs (SDM 3A "INIT") */
+void     cpu_start(struct cpu *cpu, uint8_t vector);                        /* SIPI */
+
+/* Raise an exception from inside a host callback, then return RAISED. error is ignored for vectors without one. */
+void     cpu_raise(struct cpu *cpu, unsigned vector, uint32_t error);
+
+/* Registers by name (cpu/regs.def). cpu_set_reg is false when the value is not allowed, and then changes nothing. */
+enum cpu_reg {
+#define CPU_REG(name, text, bits) CPU_REG_##name,
+#include "cpu/regs.def"
+#undef CPU_REG
+    CPU_REG_COUNT
+};
+uint64_t    cpu_reg(const struct cpu *cpu, enum cpu_reg reg);
+bool        cpu_set_reg(struct cpu *cpu, enum cpu_reg reg, uint64_t value);
+const char *cpu_reg_name(enum cpu_reg reg);
+uint64_t   *cpu_xmm(struct cpu *cpu, unsigned n);       /* 8 quadwords of ZMMn */
+
+unsigned cpu_index(const struct cpu *cpu);
+bool     cpu_has(const struct cpu *cpu, enum feature f);
+uint64_t cpu_tsc(struct cpu *cpu);                      /* as RDTSC at this instruction */
+uint64_t cpu_tsc_hz(const struct cpu *cpu);
+unsigned cpu_cpl(const struct cpu *cpu);
+bool     cpu_long_mode(const struct cpu *cpu);          /* EFER.LMA */
+bool     cpu_code64(const struct cpu *cpu);             /* LMA and CS.L */
+
+/* Architectural MSRs as RDMSR/WRMSR would at CPL 0, without asking the host; false: #GP. */
+bool     cpu_read_msr(struct cpu *cpu, uint32_t msr, uint64_t *value);
+bool     cpu_write_msr(struct cpu *cpu, uint32_t msr, uint64_t value);
+
+struct tlb_scope {
+    bool all;               /* every entry, global ones too */
+    bool keep_global;       /* with !all: non-global entries only */
+    gva_t gva;              /* with pages != 0: this page and the following pages-1 */
+    uint64_t pages;
+};
+void     cpu_flush_tlb(struct cpu *cpu, const struct tlb_scope *scope);
+
+/* Walk the guest's tables as a supervisor or user access would, without faults; false: not mapped so. Sets no A/D bits
+ * unless `set_ad`. */
+bool     cpu_translate(struct cpu *cpu, gva_t gva, unsigned access, bool user, bool set_ad, gpa_t *out);
+
+/* Counters for -stats. */
+struct cpu_stats {
+    uint64_t retired, blocks_built, block_hits, tlb_fills, tlb_flushes, code_invalidations, exceptions, interrupts;
+};
+const struct cpu_stats *cpu_stats(const struct cpu *cpu);
+
+/* Drop every cache (TLB, decoded code): must change nothing a guest sees. */
+void     cpu_drop_caches(struct cpu *cpu);
+
+#endif

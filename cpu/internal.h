@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT
+ * struct cpu and what the files of cpu/ share: the inside of the processor. Only cpu/*.c and the JIT include this. */
+#ifndef CPU_INTERNAL_H
+#define CPU_INTERNAL_H
+
+#include "base/attrs.h"
+#include "base/bits.h"
+#include "base/bytes.h"
+#include "base/invariant.h"
+#include "cpu/cpu.h"
+#include "cpu/decoder/decode.h"
+#include "cpu/flags.h"
+#include "cpu/state.h"
+
+/* Exceptions. */
+enum vector {
+    VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_FPU_SEG, VEC_TS, VEC_NP, VEC_SS, VEC_GP,
+    VEC_PF, VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM, VEC_VE, VEC_CP
+};
+
+/* Handlers return one of these. Use the macros below rather than the values. */
+enum exec_result {
+    EXEC_NEXT,      /* never seen by the run loop while handlers chain; kept for handlers called by hand */
+    EXEC_STOP,      /* this instruction completed; cpu->p.rip is already where execution goes on */
+    EXEC_FAULT,     /* this instruction did not complete; cpu->fault says why; cpu->p.rip is set by the run loop to the instruction */
+    EXEC_AGAIN,     /* restart point reached inside the instruction (REP, RETRY): it runs again from its own RIP */
+};
+
+/* A software TLB entry. A tag is the page address with permission, or TLB_INVALID. host = (gva + addend) when tag matches. */
+struct tlb_entry {
+    uint64_t read, write, execute;
+    uint64_t addend;
+};
+#define TLB_INVALID  1ull          /* no page-aligned address equals it */
+#define TLB_ENTRIES  1024u
+
+enum tlb_bank {
+    BANK_SUPERVISOR,        /* CPL < 3 and implicit supervisor accesses; SMAP, when on, forbids user pages */
+    BANK_SUPERVISOR_AC,     /* CPL < 3 with SMAP on and RFLAGS.AC set: user data pages allowed */
+    BANK_USER,              /* CPL 3 */
+    BANK_SLOW,              /* never filled: every access takes the slow path (#AC checks, data breakpoints) */
+    BANK_COUNT
+};
+
+/* Mode bits a decoded block depends on; part of its key. */
+enum {
+    MODE_DECODE = 3,        /* enum decode_mode */
+    MODE_STACK32 = 4,       /* SS.B */
+    MODE_FLAT = 8,          /* legacy: DS ES SS (and CS for reads) have base 0, limit 4G-1, read/write, so addresses are linear */
+    MODE_USER = 16,         /* CPL 3 */
+    MODE_PE = 32, MODE_VM86 = 64, MODE_LONG = 128,      /* CR0.PE, RFLAGS.VM, EFER.LMA */
+};
+
+struct block;
+
+struct fault {
+    uint8_t  vector;
+    uint8_t  has_error;
+    uint8_t  soft;          /* INT n, INT3, INTO: an interrupt with DPL check, not an exception */
+    uint8_t  icebp;
+    uint32_t error;
+    uint64_t cr2;           /* for #PF, loaded at delivery */
+    uint64_t dr6;           /* for #DB: bits to set */
+};
+
+struct cpu {
+    struct device dev;
+    struct cpu_private p;
+    struct cpu_shared s;
+
+    /* derived from p and s; recomputed by cpu_mode_changed() */
+    struct flags flags;             /* lazy arithmetic flags: the truth while running */
+    struct tlb_entry *tlb;          /* the bank that ordinary data accesses of the running code use */
+    uint32_t mode;                  /* MODE_* */
+    uint32_t attention;             /* ATTEND_* */
+
+    /* the running block */
+    struct block *block;            /* being executed */
+    const struct insn *insn;        /* set before every slow path, fault and stop: the instruction that caused it */
+    uint64_t block_rip;             /* RIP of the block's first instruction */
+    uint64_t budget;                /* instructions of this turn not yet given to a block (the running block's are already taken) */
+    uint64_t turn_insns;            /* clock->state.insns when the turn's budget was `turn_budget` */
+    uint64_t turn_budget;
+    struct fault fault;
+
+    struct cpu_ports ports;
+    struct cpu_config config;
+    struct cpu_stats stats;
+
+    struct tlb_entry banks[BANK_COUNT][TLB_ENTRIES];
+    struct block_cache *blocks;     /* cpu/block.c */
+};
+
+/* ---- registers ---- */
+
+static ALWAYS_INLINE uint64_t reg_get(const struct cpu *cpu, unsigned at, unsigned bytes)
+{
+    return load_bytes((const uint8_t *)cpu->s.gpr + at, bytes);
+}
+
+/* Writes of 32 bits clear the upper half (SDM 1 3.4.1.1); of 8 and 16 leave the rest. */
+static ALWAYS_INLINE void reg_set(struct cpu *cpu, unsigned at, unsigned bytes, uint64_t v)
+{
+    if (bytes == 4)
+        store64((uint8_t *)cpu->s.gpr + at, (uint32_t)v);
+    else
+        store_bytes((uint8_t *)cpu->s.gpr + at, bytes, v);
+}
+
+static ALWAYS_INLINE uint64_t mask_size(uint64_t v, unsigned bytes)
+{
+    return bytes == 8 ? v : v & (((uint64_t)1 << (8 * bytes)) - 1);
+}
+
+/* ---- where we are ---- */
+
+/* RIP of instruction i and of the one after it (wrapped to 16 or 32 bits by the mode). */
+static ALWAYS_INLINE uint64_t rip_wrap(const struct cpu *cpu, uint64_t rip)
+{
+    return (cpu->mode & MODE_DECODE) == DECODE_64 ? rip : (uint32_t)rip;
+}
+static ALWAYS_INLINE uint64_t rip_next(const struct cpu *cpu, const struct insn *i) { return rip_wrap(cpu, cpu->block_rip + i->end); }
+static ALWAYS_INLINE uint64_t rip_of(const struct cpu *cpu, const struct insn *i) { return rip_wrap(cpu, cpu->block_rip + i->end - i->len); }
+
+/* ---- the shape of a handler ---- */
+
+#define EXEC(NAME)  unsigned exec_##NAME(struct cpu *cpu, const struct insn *i)
+
+/* Every block ends with a sentinel instruction whose handler leaves it, so a handler always has a successor. */
+#define NEXT_PURE()     return (i + 1)->fn(cpu, i + 1)                          /* touched registers only */
+#define NEXT()                                                                  /* may have raised attention (memory, I/O, system) */ \
+    do {                                                                        \
+        if (UNLIKELY(cpu->attention))                                           \
+            return exec_leave(cpu, i);                                          \
+        return (i + 1)->fn(cpu, i + 1);                                         \
+    } while (0)
+#define STOP_AT(target) return exec_stop(cpu, i, target)                        /* completed; go on at RIP `target` */
+#define STOP()          return exec_stop(cpu, i, rip_next(cpu, i))
+#define FAULT()         return (cpu->insn = i, EXEC_FAULT)                      /* cpu->fault was set by whoever returned false */
+#define AGAIN()         return (cpu->insn = i, EXEC_AGAIN)
+
+static ALWAYS_INLINE unsigned exec_stop(struct cpu *cpu, const struct insn *i, uint64_t rip)
+{
+    cpu->insn = i;
+    cpu->p.rip = rip;
+    return EXEC_STOP;
+}
+unsigned exec_leave(struct cpu *cpu, const struct insn *i);     /* exec_stop at the next instruction */
+
+/* Record an exception and return false, so that `return fault_gp(cpu, 0)` reads well in a bool function. */
+bool fault_raise(struct cpu *cpu, unsigned vector);                          /* without error code */
+bool fault_raise_error(struct cpu *cpu, unsigned vector, uint32_t error);
+static inline bool fault_ud(struct cpu *cpu) { return fault_raise(cpu, VEC_UD); }
+static inline bool fault_gp(struct cpu *cpu, uint32_t error) { return fault_raise_error(cpu, VEC_GP, error); }
+#define RAISE_UD()      do { fault_ud(cpu); FAULT(); } while (0)
+#define RAISE_GP(e)     do { fault_gp(cpu, (e)); FAULT(); } while (0)
+#define RAISE(vec)      do { fault_raise(cpu, (vec)); FAULT(); } while (0)
+
+/* Bring clock->state.insns and p.rip up to instruction i; before anything outside the processor is called. */
+void cpu_sync(struct cpu *cpu, const struct insn *i);
+
+/* ---- memory (cpu/mem.h has the inline functions) ---- */
+
+/* ---- seams between the files of cpu/ ---- */
+
+/* block.c */
+struct block_cache *block_cache_create(struct cpu *cpu);
+void block_cache_free(struct block_cache *c);
+void block_cache_flush(struct cpu *cpu);                    /* forget all decoded code */
+void block_lookup_flush(struct cpu *cpu);                   /* mapping changed: forget RIP to block shortcuts only */
+
+/* tlb.c, mmu.c */
+void tlb_flush_all(struct cpu *cpu);                        /* global entries too */
+void tlb_flush_nonglobal(struct cpu *cpu);
+void tlb_flush_page(struct cpu *cpu, gva_t gva);
+/* Translate for one access; sets A/D bits; false with #PF (or #GP, page_denied) recorded. bank gives the privilege. */
+struct translation { gpa_t gpa; unsigned rights; uint8_t user, global, page_shift, pkey; };
+bool mmu_translate(struct cpu *cpu, gva_t gva, unsigned access, enum tlb_bank bank, struct translation *out);
+bool mmu_load_pdptes(struct cpu *cpu, uint64_t cr3);        /* PAE; false: #GP (reserved bits) */
+
+/* cpu.c */
+void cpu_mode_changed(struct cpu *cpu);                     /* after CR0 CR4 EFER RFLAGS.VM/AC CPL segment or DR7 changes: bank, mode */
+uint32_t cpu_rflags(const struct cpu *cpu);                 /* with lazy flags materialised */
+void cpu_set_rflags(struct cpu *cpu, uint32_t value);       /* all bits as given (caller masked); raises attention as needed */
+
+/* seg.c */
+bool seg_load(struct cpu *cpu, enum seg seg, uint16_t selector);        /* MOV/POP to a data segment or SS, all checks; false: fault */
+void seg_load_real(struct cpu *cpu, enum seg seg, uint16_t selector);   /* real and virtual-8086 mode */
+bool seg_check(struct cpu *cpu, enum seg seg, uint64_t offset, unsigned bytes, unsigned access, gva_t *linear);  /* limit, rights, canonical */
+
+/* event.c */
+/* Deliver cpu->fault or an interrupt; handles double and triple faults. On return p.rip is the handler's first
+ * instruction (or activity is CPU_SHUTDOWN). */
+void event_deliver_fault(struct cpu *cpu);
+void event_deliver_interrupt(struct cpu *cpu, unsigned vector);         /* external interrupt */
+void event_deliver_nmi(struct cpu *cpu);
+bool event_attend(struct cpu *cpu);         /* run loop, between instructions, attention != 0: deliver what is due.
+                                             * true: something was delivered or state changed; the loop looks again */
+
+/* debug.c */
+bool debug_active(const struct cpu *cpu);                               /* TF or DR7 enabled: run one instruction at a time */
+bool debug_insn_breakpoint(struct cpu *cpu);                            /* before an instruction; true: #DB recorded */
+void debug_data_access(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned access);
+void debug_io_access(struct cpu *cpu, uint16_t port, unsigned bytes);
+
+#endif

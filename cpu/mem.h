@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT
+ * The only loads and stores of the processor. The TLB hit is inline; all else (miss, page crossing, devices, code pages,
+ * data breakpoints, alignment checks) is one slow path in mem.c. All return false with cpu->fault set. */
+#ifndef CPU_MEM_H
+#define CPU_MEM_H
+
+#include "cpu/internal.h"
+
+/* Slow paths. They set cpu->insn and synchronise the clock before calling a device. */
+bool mem_load_slow(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, unsigned bytes, enum tlb_bank bank);
+bool mem_store_slow(struct cpu *cpu, const struct insn *i, gva_t lin, const void *from, unsigned bytes, enum tlb_bank bank);
+/* Would a store fault? Translates and sets A/D for every page of [lin, lin+bytes) as a store does, touches nothing else. */
+bool mem_probe_write(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes);
+
+static ALWAYS_INLINE struct tlb_entry *tlb_slot(struct tlb_entry *bank, gva_t lin)
+{
+    return &bank[(lin >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+}
+
+/* Host address of a plain, readable access, or NULL. The first byte's page picks the slot and the last byte's is compared:
+ * the next page never shares a slot with this one, so an access that crosses misses without a test of its own. */
+static ALWAYS_INLINE const uint8_t *mem_host_read(struct cpu *cpu, gva_t lin, unsigned bytes)
+{
+    const struct tlb_entry *e = tlb_slot(cpu->tlb, lin);
+
+    if (LIKELY(e->read == ((lin + bytes - 1) & PAGE_MASK)))
+        return (const uint8_t *)(uintptr_t)(lin + e->addend);
+    return NULL;
+}
+
+/* The same for writing; NULL also for pages with code, watchpoints or clean pages (their write tag is poisoned). */
+static ALWAYS_INLINE uint8_t *mem_host_write(struct cpu *cpu, gva_t lin, unsigned bytes)
+{
+    const struct tlb_entry *e = tlb_slot(cpu->tlb, lin);
+
+    if (LIKELY(e->write == ((lin + bytes - 1) & PAGE_MASK)))
+        return (uint8_t *)(uintptr_t)(lin + e->addend);
+    return NULL;
+}
+
+/* Load `bytes` (1, 2, 4, 8) at linear address lin. Call with a constant size. */
+static ALWAYS_INLINE bool mem_load(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, uint64_t *out)
+{
+    const uint8_t *host = mem_host_read(cpu, lin, bytes);
+
+    if (LIKELY(host != NULL)) {
+        *out = load_bytes(host, bytes);
+        return true;
+    }
+    *out = 0;
+    return mem_load_slow(cpu, i, lin, out, bytes, (enum tlb_bank)((cpu->tlb - cpu->banks[0]) / TLB_ENTRIES));
+}
+
+static ALWAYS_INLINE bool mem_store(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, uint64_t v)
+{
+    uint8_t *host = mem_host_write(cpu, lin, bytes);
+
+    if (LIKELY(host != NULL)) {
+        store_bytes(host, bytes, v);
+        return true;
+    }
+    return mem_store_slow(cpu, i, lin, &v, bytes, (enum tlb_bank)((cpu->tlb - cpu->banks[0]) / TLB_ENTRIES));
+}
+
+/* Any size up to 64 bytes (vectors); larger areas (FXSAVE, XSAVE) go piece by piece. A page-crossing access checks both
+ * pages before it moves any byte. */
+static ALWAYS_INLINE bool mem_load_block(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, unsigned bytes)
+{
+    const uint8_t *host = mem_host_read(cpu, lin, bytes);
+
+    if (LIKELY(host != NULL)) {
+        memcpy(to, host, bytes);
+        return true;
+    }
+    return mem_load_slow(cpu, i, lin, to, bytes, (enum tlb_bank)((cpu->tlb - cpu->banks[0]) / TLB_ENTRIES));
+}
+
+static ALWAYS_INLINE bool mem_store_block(struct cpu *cpu, const struct insn *i, gva_t lin, const void *from, unsigned bytes)
+{
+    uint8_t *host = mem_host_write(cpu, lin, bytes);
+
+    if (LIKELY(host != NULL)) {
+        memcpy(host, from, bytes);
+        return true;
+    }
+    return mem_store_slow(cpu, i, lin, from, bytes, (enum tlb_bank)((cpu->tlb - cpu->banks[0]) / TLB_ENTRIES));
+}
+
+/* Implicit supervisor accesses (descriptor tables, TSS, interrupt stacks of an inner level): always CPL 0, SMAP ignores AC. */
+bool mem_load_system(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t *out);
+bool mem_store_system(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t v);
+bool mem_probe_system(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned access);   /* would it fault? */
+
+/* ---- effective addresses ---- */
+
+/* The offset part of i's memory operand, wrapped to the address size. */
+static ALWAYS_INLINE uint64_t ea_offset(const struct cpu *cpu, const struct insn *i)
+{
+    uint64_t at = load64((const uint8_t *)cpu->s.gpr + i->base) + (load64((const uint8_t *)cpu->s.gpr + i->index) << i->scale) +
+                  (uint64_t)i->disp;
+
+    return i->asize == 8 ? at : i->asize == 4 ? (uint32_t)at : (uint16_t)at;
+}
+
+bool ea_segment(struct cpu *cpu, const struct insn *i, uint64_t offset, unsigned bytes, unsigned access, gva_t *lin);
+
+/* Linear address of i's memory operand for an access of `bytes`; false: #GP or #SS recorded. */
+static ALWAYS_INLINE bool ea_linear(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigned access, gva_t *lin)
+{
+    uint64_t offset = ea_offset(cpu, i);
+
+    if (UNLIKELY(i->flags & INSN_SEGMENT))
+        return ea_segment(cpu, i, offset, bytes, access, lin);
+    *lin = offset;      /* flat, or 64-bit with ES CS SS DS; canonical check is the TLB miss's */
+    return true;
+}
+
+/* Load and store of i's own memory operand. */
+static ALWAYS_INLINE bool ea_load(struct cpu *cpu, const struct insn *i, unsigned bytes, uint64_t *out)
+{
+    gva_t lin;
+
+    return ea_linear(cpu, i, bytes, ACCESS_READ, &lin) && mem_load(cpu, i, lin, bytes, out);
+}
+
+static ALWAYS_INLINE bool ea_store(struct cpu *cpu, const struct insn *i, unsigned bytes, uint64_t v)
+{
+    gva_t lin;
+
+    return ea_linear(cpu, i, bytes, ACCESS_WRITE, &lin) && mem_store(cpu, i, lin, bytes, v);
+}
+
+/* ---- operands by slot, for handlers that are not worth one variant per form ---- */
+
+/* General-register or memory or immediate operand n, zero-extended from i->width. */
+static inline bool operand_load(struct cpu *cpu, const struct insn *i, unsigned n, unsigned bytes, uint64_t *out)
+{
+    switch (FORM_KIND(i->form, n)) {
+    case KIND_REG: *out = reg_get(cpu, i->o[n], bytes); return true;
+    case KIND_IMM: *out = mask_size(i->imm, bytes); return true;
+    default:
+        switch (bytes) {
+        case 1:  return ea_load(cpu, i, 1, out);
+        case 2:  return ea_load(cpu, i, 2, out);
+        case 4:  return ea_load(cpu, i, 4, out);
+        default: return ea_load(cpu, i, 8, out);
+        }
+    }
+}
+
+static inline bool operand_store(struct cpu *cpu, const struct insn *i, unsigned n, unsigned bytes, uint64_t v)
+{
+    if (FORM_KIND(i->form, n) == KIND_REG) {
+        reg_set(cpu, i->o[n], bytes, v);
+        return true;
+    }
+    switch (bytes) {
+    case 1:  return ea_store(cpu, i, 1, v);
+    case 2:  return ea_store(cpu, i, 2, v);
+    case 4:  return ea_store(cpu, i, 4, v);
+    default: return ea_store(cpu, i, 8, v);
+    }
+}
+
+/* Read-modify-write of operand n: load with write intent (a fault comes before anything changes), then rmw_store. */
+struct rmw { gva_t lin; uint8_t *host; };
+bool rmw_load_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, uint64_t *out);
+
+static ALWAYS_INLINE bool rmw_load(struct cpu *cpu, const struct insn *i, unsigned bytes, struct rmw *at, uint64_t *out)
+{
+    if (!ea_linear(cpu, i, bytes, ACCESS_READ | ACCESS_WRITE, &at->lin))
+        return false;
+    at->host = mem_host_write(cpu, at->lin, bytes);
+    if (LIKELY(at->host != NULL)) {
+        *out = load_bytes(at->host, bytes);
+        return true;
+    }
+    return rmw_load_slow(cpu, i, at->lin, bytes, out);
+}
+
+static ALWAYS_INLINE bool rmw_store(struct cpu *cpu, const struct insn *i, unsigned bytes, const struct rmw *at, uint64_t v)
+{
+    if (LIKELY(at->host != NULL)) {
+        store_bytes(at->host, bytes, v);
+        return true;
+    }
+    return mem_store(cpu, i, at->lin, bytes, v);
+}
+
+#endif
