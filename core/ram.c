@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/ram.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/bits.h"
+#include "base/bytes.h"
+
+#define LINE_SHIFT 6        /* code is tracked in 64-byte lines: 64 lines a page, one bit each */
+
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+
+struct err ram_create(struct ram **out, const char *name, uint64_t len)
+{
+    uint64_t pages = len >> PAGE_SHIFT;
+    struct ram *ram = calloc(1, sizeof *ram);
+
+    if (ram != NULL) {
+        ram->name = name;
+        ram->len = len;
+        ram->code = calloc(pages, sizeof *ram->code);
+        ram->dirty = calloc(pages, 1);
+        ram->touched = calloc(pages, 1);
+        ram->bytes = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (ram->bytes == MAP_FAILED)
+            ram->bytes = NULL;
+    }
+    if (ram == NULL || ram->bytes == NULL || ram->code == NULL || ram->dirty == NULL || ram->touched == NULL) {
+        ram_free(ram);
+        return err_make(ERR_MEMORY, "the host has no memory for %" PRIu64 " MiB of guest memory (%s): give a smaller -m",
+                        len >> 20, name);
+    }
+    *out = ram;
+    return OK;
+}
+
+void ram_free(struct ram *ram)
+{
+    if (ram == NULL)
+        return;
+    if (ram->bytes != NULL)
+        munmap(ram->bytes, ram->len);
+    free(ram->code);
+    free(ram->dirty);
+    free(ram->touched);
+    free(ram);
+}
+
+/* Bits of the lines that bytes [from, to) of one page lie in. */
+static uint64_t lines_of(uint64_t from, uint64_t to)
+{
+    uint64_t first = from >> LINE_SHIFT, last = (to - 1) >> LINE_SHIFT;
+
+    return bits_mask((unsigned)(last - first + 1)) << first;
+}
+
+void ram_mark_code(struct ram *ram, uint64_t offset, uint32_t len)
+{
+    while (len > 0) {
+        uint64_t page = offset >> PAGE_SHIFT, in_page = offset & ~PAGE_MASK;
+        uint32_t here = len < PAGE_SIZE - in_page ? len : (uint32_t)(PAGE_SIZE - in_page);
+        bool first = ram->code[page] == 0;
+
+        ram->code[page] |= lines_of(in_page, in_page + here);
+        if (first && ram->code_arrived != NULL)
+            ram->code_arrived(ram->code_arg, ram, page);
+        offset += here;
+        len -= here;
+    }
+}
+
+void ram_forget_code(struct ram *ram, uint64_t page)
+{
+    ram->code[page] = 0;
+}
+
+void ram_wrote(struct ram *ram, uint64_t offset, uint64_t len)
+{
+    while (len > 0) {
+        uint64_t page = offset >> PAGE_SHIFT, in_page = offset & ~PAGE_MASK;
+        uint64_t here = len < PAGE_SIZE - in_page ? len : PAGE_SIZE - in_page;
+        uint64_t hit = ram->code[page] == 0 ? 0 : ram->code[page] & lines_of(in_page, in_page + here);
+
+        ram->dirty[page] = 1;
+        ram->touched[page] = 1;
+        if (hit != 0 && ram->code_written != NULL)
+            ram->code_written(ram->code_arg, ram, page, hit);
+        offset += here;
+        len -= here;
+    }
+}
+
+/* Pages of zeros hash to nothing, so that a page never touched and one that became zero again are the same guest memory. */
+uint64_t ram_hash(const struct ram *ram, uint64_t seed)
+{
+    static const uint8_t zeros[PAGE_SIZE];
+    uint64_t hash = bytes_hash(&ram->len, sizeof ram->len, seed);
+
+    for (uint64_t page = 0; page < ram->len >> PAGE_SHIFT; page++) {
+        const uint8_t *at = ram->bytes + (page << PAGE_SHIFT);
+
+        if (ram->touched[page] && memcmp(at, zeros, PAGE_SIZE) != 0)
+            hash = bytes_hash(at, PAGE_SIZE, hash ^ page);
+    }
+    return hash;
+}
