@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * struct cpu and what the files of cpu/ share: the inside of the processor. Only cpu/*.c and the JIT include this. */
+ * struct cpu and what the files of cpu/ share: the inside of the processor. Only the files of cpu/ and the JIT include this. */
 #ifndef CPU_INTERNAL_H
 #define CPU_INTERNAL_H
 

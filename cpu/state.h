@@ -92,7 +92,8 @@ extern const struct state_schema cpu_private_schema;
     ONE (u8,  ftag,         "x87 abridged tags by physical register: bit set = in use")     \
     ONE (u8,  vl_reserved,  "")                                                             \
     ONE (u8,  smm,          "in system-management mode")                                    \
-    ONE (u8,  reserved,     "")
+    ONE (u8,  ignne,        "IGNNE# held: x87 errors with CR0.NE clear are ignored")        \
+    MANY(u8,  reserved, 2,  "")
 STATE_STRUCT(cpu_shared, CPU_SHARED_STATE);
 extern const struct state_schema cpu_shared_schema;
 
