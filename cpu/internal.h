@@ -183,6 +183,14 @@ void cpu_mode_changed(struct cpu *cpu);                     /* after CR0 CR4 EFE
 uint32_t cpu_rflags(const struct cpu *cpu);                 /* with lazy flags materialised */
 void cpu_set_rflags(struct cpu *cpu, uint32_t value);       /* all bits as given (caller masked); raises attention as needed */
 
+unsigned cpu_physical_bits(const struct cpu *cpu);           /* MAXPHYADDR, CPUID 80000008h */
+static ALWAYS_INLINE bool cpu_canonical(const struct cpu *cpu, gva_t lin)
+{
+    unsigned shift = cpu->p.cr4 & CR4_LA57 ? 7 : 16;
+
+    return (uint64_t)((int64_t)(lin << shift) >> shift) == lin;
+}
+
 /* seg.c */
 bool seg_load(struct cpu *cpu, enum seg seg, uint16_t selector);        /* MOV/POP to a data segment or SS, all checks; false: fault */
 void seg_load_real(struct cpu *cpu, enum seg seg, uint16_t selector);   /* real and virtual-8086 mode */
@@ -197,9 +205,20 @@ void event_deliver_nmi(struct cpu *cpu);
 bool event_attend(struct cpu *cpu);         /* run loop, between instructions, attention != 0: deliver what is due.
                                              * true: something was delivered or state changed; the loop looks again */
 
-/* debug.c */
-bool debug_active(const struct cpu *cpu);                               /* TF or DR7 enabled: run one instruction at a time */
+/* debug.c. While debug_active() (TF, RF, an instruction breakpoint or an interrupt shadow) the run loop takes one instruction
+ * at a time:
+ *     if (debug_insn_breakpoint(cpu))
+ *         event_deliver_fault(cpu);
+ *     else {
+ *         unsigned step = debug_step_begin(cpu);        takes TF, RF and the shadow; the instruction may set them anew
+ *         ... one instruction (one iteration of a repeated one) ...
+ *         debug_step_end(cpu, step, result);            RF and the single-step trap (pending_db); before a fault is delivered
+ *     }
+ * event_attend() with a shadow in p.inhibit delivers nothing the shadow holds back and leaves its attention bits standing. */
+bool debug_active(const struct cpu *cpu);
 bool debug_insn_breakpoint(struct cpu *cpu);                            /* before an instruction; true: #DB recorded */
+unsigned debug_step_begin(struct cpu *cpu);
+void debug_step_end(struct cpu *cpu, unsigned step, unsigned result);   /* result: enum exec_result of that instruction */
 void debug_data_access(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned access);
 void debug_io_access(struct cpu *cpu, uint16_t port, unsigned bytes);
 
