@@ -53,6 +53,9 @@ enum {
 
 struct block;
 
+/* Not exceptions, but ways the host can answer a page it denied; in fault.vector with EXEC_FAULT, consumed by the run loop. */
+enum { FAULT_RETRY = 0xfe, FAULT_SKIP = 0xff };
+
 struct fault {
     uint8_t  vector;
     uint8_t  has_error;
@@ -61,6 +64,19 @@ struct fault {
     uint32_t error;
     uint64_t cr2;           /* for #PF, loaded at delivery */
     uint64_t dr6;           /* for #DB: bits to set */
+};
+
+/* Shortcut from RIP to a block. The tag is cpu->code_tag of the time it was made, so that a change of mode, code segment
+ * or mapping makes all entries stale at once. */
+struct block_shortcut {
+    uint64_t rip, tag;
+    struct block *block;
+};
+#define BLOCK_SHORTCUTS 4096u
+
+/* Which entries of a bank are filled, and what flushes must know of them; one bit each. */
+struct tlb_marks {
+    uint64_t used[TLB_ENTRIES / 64], global[TLB_ENTRIES / 64], large[TLB_ENTRIES / 64];
 };
 
 struct cpu {
@@ -78,6 +94,8 @@ struct cpu {
     struct block *block;            /* being executed */
     const struct insn *insn;        /* set before every slow path, fault and stop: the instruction that caused it */
     uint64_t block_rip;             /* RIP of the block's first instruction */
+    uint64_t code_tag;              /* generation << 40 | low 32 bits of the code base << 8 | mode; see block_shortcut */
+    uint64_t code_base, code_limit; /* CS base and last valid offset; 0 and ~0 in 64-bit code. Set by the run loop */
     uint64_t budget;                /* instructions of this turn not yet given to a block (the running block's are already taken) */
     uint64_t turn_insns;            /* clock->state.insns when the turn's budget was `turn_budget` */
     uint64_t turn_budget;
@@ -87,7 +105,9 @@ struct cpu {
     struct cpu_config config;
     struct cpu_stats stats;
 
+    struct block_shortcut shortcuts[BLOCK_SHORTCUTS];
     struct tlb_entry banks[BANK_COUNT][TLB_ENTRIES];
+    struct tlb_marks tlb_marks[BANK_COUNT];
     struct block_cache *blocks;     /* cpu/block.c */
 };
 
@@ -156,20 +176,30 @@ static inline bool fault_gp(struct cpu *cpu, uint32_t error) { return fault_rais
 #define RAISE_GP(e)     do { fault_gp(cpu, (e)); FAULT(); } while (0)
 #define RAISE(vec)      do { fault_raise(cpu, (vec)); FAULT(); } while (0)
 
-/* Bring clock->state.insns and p.rip up to instruction i; before anything outside the processor is called. */
+/* Bring clock->state.insns, s.retired, p.rip and cpu->insn up to instruction i (which is not retired yet; NULL: between
+ * instructions); before anything outside the processor is called. */
 void cpu_sync(struct cpu *cpu, const struct insn *i);
+
+/* What is no instruction but takes the time of `insns` of them: event_deliver_*() charge 1 each. Between instructions. */
+void cpu_charge(struct cpu *cpu, uint64_t insns);
+
+/* Iterations a repeated string instruction may do before it must leave: always at least one. A handler tells what it did with
+ * exec_iterated() whether it then completes, faults or stops half way with AGAIN; the instruction itself counts as one of
+ * them when it completes. False: it completed, but the turn is over and it must STOP. (docs/determinism.md) */
+uint64_t exec_iterations(const struct cpu *cpu, const struct insn *i);
+bool exec_iterated(struct cpu *cpu, uint64_t done, bool completed);
 
 /* ---- memory (cpu/mem.h has the inline functions) ---- */
 
 /* ---- seams between the files of cpu/ ---- */
 
 /* block.c */
-struct block_cache *block_cache_create(struct cpu *cpu);
+struct block_cache *block_cache_create(struct cpu *cpu);   /* ports are wired; also empties the TLB and listens to the space */
 void block_cache_free(struct block_cache *c);
-void block_cache_flush(struct cpu *cpu);                    /* forget all decoded code */
+void block_cache_flush(struct cpu *cpu);                    /* forget all decoded code, also from within an instruction */
 void block_lookup_flush(struct cpu *cpu);                   /* mapping changed: forget RIP to block shortcuts only */
 
-/* tlb.c, mmu.c */
+/* tlb.c, mmu.c. Also cpu_flush_tlb() and cpu_translate() of cpu.h. A change of PKRU with CR4.PKE set needs tlb_flush_all(). */
 void tlb_flush_all(struct cpu *cpu);                        /* global entries too */
 void tlb_flush_nonglobal(struct cpu *cpu);
 void tlb_flush_page(struct cpu *cpu, gva_t gva);
@@ -198,7 +228,7 @@ bool seg_check(struct cpu *cpu, enum seg seg, uint64_t offset, unsigned bytes, u
 
 /* event.c */
 /* Deliver cpu->fault or an interrupt; handles double and triple faults. On return p.rip is the handler's first
- * instruction (or activity is CPU_SHUTDOWN). */
+ * instruction (or activity is CPU_SHUTDOWN). Each calls cpu_charge(cpu, 1). */
 void event_deliver_fault(struct cpu *cpu);
 void event_deliver_interrupt(struct cpu *cpu, unsigned vector);         /* external interrupt */
 void event_deliver_nmi(struct cpu *cpu);
