@@ -35,7 +35,8 @@
 #define MXCSR_INIT  0x1f80u
 #define MXCSR_VALID 0xffffu         /* MXCSR_MASK: what LDMXCSR and FXRSTOR accept */
 
-/* The slow halves: say why not. */
+/* The slow halves: say why not. x87_error_wait is for FSW.ES set; true: IGNNE# lets it pass. */
+bool x87_error_wait(struct cpu *cpu, const struct insn *i);
 COLD bool x87_check_failed(struct cpu *cpu, const struct insn *i);
 COLD bool mmx_check_failed(struct cpu *cpu, const struct insn *i);
 COLD bool sse_check_failed(struct cpu *cpu, const struct insn *i);

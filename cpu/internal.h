@@ -15,7 +15,8 @@
 /* Exceptions. */
 enum vector {
     VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_FPU_SEG, VEC_TS, VEC_NP, VEC_SS, VEC_GP,
-    VEC_PF, VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM, VEC_VE, VEC_CP
+    VEC_PF, VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM, VEC_VE, VEC_CP,
+    VEC_NONE = 255      /* EXEC_FAULT with nothing to deliver: the processor waits (activity) at this instruction */
 };
 
 /* Handlers return one of these. Use the macros below rather than the values. */
@@ -79,6 +80,13 @@ struct tlb_marks {
     uint64_t used[TLB_ENTRIES / 64], global[TLB_ENTRIES / 64], large[TLB_ENTRIES / 64];
 };
 
+/* What lies at a guest-physical page, as the address space last said. */
+struct phys_page {
+    gpa_t page;                     /* ~0: free */
+    struct space_page at;
+};
+#define PHYS_PAGES 256u
+
 struct cpu {
     struct device dev;
     struct cpu_private p;
@@ -108,6 +116,7 @@ struct cpu {
     struct block_shortcut shortcuts[BLOCK_SHORTCUTS];
     struct tlb_entry banks[BANK_COUNT][TLB_ENTRIES];
     struct tlb_marks tlb_marks[BANK_COUNT];
+    struct phys_page phys[PHYS_PAGES];
     struct block_cache *blocks;     /* cpu/block.c */
 };
 
@@ -144,7 +153,7 @@ static ALWAYS_INLINE uint64_t rip_of(const struct cpu *cpu, const struct insn *i
 
 /* ---- the shape of a handler ---- */
 
-#define EXEC(NAME)  unsigned exec_##NAME(struct cpu *cpu, const struct insn *i)
+#define EXEC(NAME)  insn_fn exec_##NAME; unsigned exec_##NAME(struct cpu *cpu, const struct insn *i)
 
 /* Every block ends with a sentinel instruction whose handler leaves it, so a handler always has a successor. */
 #define NEXT_PURE()     return (i + 1)->fn(cpu, i + 1)                          /* touched registers only */
