@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT
+ * An instruction half way: what decode.c and vex.c share while the bytes are read. */
+#ifndef CPU_DECODER_DECODING_H
+#define CPU_DECODER_DECODING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cpu/decoder/decode.h"
+#include "cpu/decoder/index.h"
+
+#define INSN_MAX_BYTES  15
+
+struct decoding {
+    const uint8_t *bytes;       /* padded with zeros, so that reading on is harmless; decode() compares `at` with the length */
+    unsigned at;                /* bytes read */
+    enum decode_mode mode;
+    struct row_key key;
+    uint8_t opsize, asize;      /* 66 and 67 seen */
+    uint8_t lock;
+    uint8_t rep;                /* F2, F3 or 0: the last one */
+    uint8_t seg;                /* override, SEG_COUNT: none */
+    uint8_t rex;                /* whole byte, 0: none */
+    uint8_t reg, rm, index;     /* to be added to the ModRM and SIB fields: 8, or 16 and 24 with EVEX */
+    uint8_t vvvv;               /* VEX register, 0 when unused */
+    uint8_t bytes_osize;        /* effective operand size */
+};
+
+/* vex.c: reads what follows C4, C5 or 62 (already taken) up to the opcode into the key; false: #UD. */
+bool vex_prefix(struct decoding *d, struct insn *out, uint8_t escape);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ * VEX and EVEX prefixes: SDM 2A "Intel Advanced Vector Extensions" 2.3 and "Intel AVX-512 Encoding" 2.7. Registers come
+ * inverted; a legacy 66, F2, F3, F0 or REX before the prefix is #UD (2.3.2, 2.3.3). */
+#include "cpu/decoder/decoding.h"
+
+/* pp field to the mandatory prefix it stands for. */
+static const uint8_t prefix_of[4] = { NP, P66, PF3, PF2 };
+
+/* R, X, B as the high bits of ModRM.reg, SIB.index and ModRM.rm; outside 64-bit mode there are eight registers. */
+static void take_rxb(struct decoding *d, uint8_t byte)
+{
+    if (d->mode != DECODE_64)
+        return;
+    d->reg = byte & 0x80 ? 0 : 8;
+    d->index = byte & 0x40 ? 0 : 8;
+    d->rm = byte & 0x20 ? 0 : 8;
+}
+
+/* vvvv and pp are in the same place in all three; bit 3 of vvvv is ignored outside 64-bit mode (2.3.5.6). */
+static void take_vvvv_pp(struct decoding *d, uint8_t byte)
+{
+    d->vvvv = (byte >> 3 & 15) ^ 15;
+    if (d->mode != DECODE_64)
+        d->vvvv &= 7;
+    d->key.prefix = prefix_of[byte & 3];
+}
+
+static bool take_map(struct decoding *d, unsigned map, unsigned base)
+{
+    if (map < 1 || map > 3)
+        return false;
+    d->key.map = (uint8_t)(base + map - 1);
+    return true;
+}
+
+static bool take_evex(struct decoding *d, struct insn *out)
+{
+    uint8_t p0 = d->bytes[d->at], p1 = d->bytes[d->at + 1], p2 = d->bytes[d->at + 2];
+
+    d->at += 3;
+    if ((p0 & 0x08) || !(p1 & 0x04) || !take_map(d, p0 & 7, E0F))
+        return false;
+    take_rxb(d, p0);
+    take_vvvv_pp(d, p1);
+    if (d->mode == DECODE_64) {
+        d->reg |= p0 & 0x10 ? 0 : 16;
+        d->rm |= d->index << 1;                 /* X extends a vector register in ModRM.rm */
+        d->vvvv |= p2 & 0x08 ? 0 : 16;
+    }
+    d->key.w = p1 >> 7;
+    d->key.l = p2 >> 5 & 3;
+    out->flags |= INSN_EVEX | (p2 & 0x80 ? INSN_EVEX_Z : 0) | (p2 & 0x10 ? INSN_EVEX_B : 0);
+    out->mask = p2 & 7;
+    return d->key.l != 3 || (p2 & 0x10);        /* L'L is rounding control when b is set */
+}
+
+bool vex_prefix(struct decoding *d, struct insn *out, uint8_t escape)
+{
+    uint8_t byte = d->bytes[d->at];
+
+    if (d->rex || d->opsize || d->rep || d->lock)
+        return false;
+    if (escape == 0x62)
+        return take_evex(d, out);
+    out->flags |= INSN_VEX;
+    d->at++;
+    if (escape == 0xc5) {
+        take_rxb(d, byte | 0x60);
+        d->key.map = V0F;
+    } else {
+        take_rxb(d, byte);
+        if (!take_map(d, byte & 0x1f, V0F))
+            return false;
+        byte = d->bytes[d->at++];
+        d->key.w = byte >> 7;
+    }
+    take_vvvv_pp(d, byte);
+    d->key.l = byte >> 2 & 1;
+    return true;
+}
