@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ * Events as the instructions that cause them see them; the rest of event.c is in cpu/internal.h. */
+#ifndef CPU_EVENT_H
+#define CPU_EVENT_H
+
+#include "cpu/internal.h"
+
+/* INT n, INT3, INTO (checked against the gate's DPL) and INT1 (not): deliver now, going back to `rip`. False: cpu->fault is
+ * set, and *switched tells whether a task gate had already left the old task. */
+enum software_event { SOFTWARE_INT, SOFTWARE_ICEBP };
+bool event_software(struct cpu *cpu, unsigned vector, enum software_event kind, uint64_t rip, bool *switched);
+
+/* INT n of a virtual-8086 task by the real-mode table (SDM 3B "Method 5: Software Interrupt Handling"). */
+bool event_redirect(struct cpu *cpu, unsigned vector, uint64_t rip);
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ * Hardware task switches (SDM 3A "Task Switching"). All that can fail in the old task is checked and probed first; then the
+ * registers change hands at once; what fails after that (selectors of the new task) is the new task's fault. */
+#include "cpu/task.h"
+
+#include "cpu/mem.h"
+
+#define DR7_LOCAL   0x155u          /* L0-L3 and LE */
+#define DB_TASK     BIT64(15)       /* DR6.BT */
+#define FLAGS_TASK  (FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_VIF | \
+                     FLAG_VIP | FLAG_ID)
+
+/* Where things lie in a TSS (SDM 3A figures "32-Bit Task-State Segment", "16-Bit TSS Format"). */
+struct layout {
+    uint8_t width;              /* of most fields */
+    uint8_t cr3, ip, flags, regs, segs, nsegs, ldt, trap;      /* 0: not there */
+    uint8_t min_limit;
+    uint8_t save_from, save_to; /* the part a switch away writes */
+};
+
+static const struct layout layouts[2] = {
+    { .width = 2, .ip = 0x0e, .flags = 0x10, .regs = 0x12, .segs = 0x22, .nsegs = 4, .ldt = 0x2a, .min_limit = 0x2b,
+      .save_from = 0x0e, .save_to = 0x29 },
+    { .width = 4, .cr3 = 0x1c, .ip = 0x20, .flags = 0x24, .regs = 0x28, .segs = 0x48, .nsegs = 6, .ldt = 0x60, .trap = 0x64,
+      .min_limit = 0x67, .save_from = 0x20, .save_to = 0x5f },
+};
+
+static const struct layout *layout_of(uint32_t attr)
+{
+    return &layouts[(attr_type(attr) >> 3) & 1];
+}
+
+/* A task's registers as its TSS holds them. */
+struct image {
+    uint64_t cr3, ip, flags, trap, ldt;
+    uint64_t regs[8], segs[6];
+};
+
+static bool read_image(struct cpu *cpu, gva_t tss, const struct layout *l, struct image *im)
+{
+    bool ok;
+
+    *im = (struct image){ 0 };
+    ok = mem_load_system(cpu, tss + l->ip, l->width, &im->ip) && mem_load_system(cpu, tss + l->flags, l->width, &im->flags) &&
+         mem_load_system(cpu, tss + l->ldt, 2, &im->ldt);
+    if (ok && l->cr3)
+        ok = mem_load_system(cpu, tss + l->cr3, 4, &im->cr3) && mem_load_system(cpu, tss + l->trap, 2, &im->trap);
+    for (unsigned k = 0; ok && k < 8; k++)
+        ok = mem_load_system(cpu, tss + l->regs + k * l->width, l->width, &im->regs[k]);
+    for (unsigned k = 0; ok && k < l->nsegs; k++)
+        ok = mem_load_system(cpu, tss + l->segs + k * l->width, 2, &im->segs[k]);
+    return ok;
+}
+
+static bool write_image(struct cpu *cpu, gva_t tss, const struct layout *l, uint64_t ip, uint32_t flags)
+{
+    bool ok = mem_store_system(cpu, tss + l->ip, l->width, ip) && mem_store_system(cpu, tss + l->flags, l->width, flags);
+
+    for (unsigned k = 0; ok && k < 8; k++)
+        ok = mem_store_system(cpu, tss + l->regs + k * l->width, l->width, cpu->s.gpr[k]);
+    for (unsigned k = 0; ok && k < l->nsegs; k++)
+        ok = mem_store_system(cpu, tss + l->segs + k * l->width, 2, cpu->p.seg_sel[k]);
+    return ok;
+}
+
+/* The descriptor of the TSS to go to. */
+static bool read_tss(struct cpu *cpu, uint16_t selector, enum task_cause cause, struct descriptor *d)
+{
+    unsigned vector = cause == TASK_RETURN ? VEC_TS : VEC_GP, type;
+    bool busy = cause == TASK_RETURN;
+
+    if ((selector & 4) || selector_null(selector))
+        return fault_raise_error(cpu, vector, selector_error(selector));
+    if (!desc_read(cpu, selector, vector, d))
+        return false;
+    type = attr_type(d->attr);
+    if (!attr_system(d->attr) || (type & ~(8u | TYPE_BUSY)) != TYPE_TSS16 || !!(type & TYPE_BUSY) != busy)
+        return fault_raise_error(cpu, vector, selector_error(selector));
+    if (!(d->attr & SEG_P))
+        return fault_raise_error(cpu, VEC_NP, selector_error(selector));
+    if (d->limit < layout_of(d->attr)->min_limit)
+        return fault_raise_error(cpu, VEC_TS, selector_error(selector));
+    return true;
+}
+
+/* Everything the switch will write must be there before anything changes. */
+static bool probe(struct cpu *cpu, const struct descriptor *next, bool nested)
+{
+    const struct layout *old = layout_of(cpu->p.seg_attr[SEG_TR]);
+    gva_t old_tss = cpu->p.seg_base[SEG_TR];
+
+    if (cpu->p.seg_limit[SEG_TR] < old->save_to)
+        return fault_raise_error(cpu, VEC_TS, selector_error(cpu->p.seg_sel[SEG_TR]));
+    if (!mem_probe_system(cpu, old_tss + old->save_from, old->save_to + 1u - old->save_from, ACCESS_WRITE))
+        return false;
+    return !nested || mem_probe_system(cpu, next->base, 2, ACCESS_WRITE);
+}
+
+/* Busy bits, the saved image, the back link; nothing here faults after probe() but a descriptor table that is read-only. */
+static bool leave_old(struct cpu *cpu, struct descriptor *next, enum task_cause cause, uint64_t rip, uint32_t rflags)
+{
+    bool nested = cause == TASK_CALL || cause == TASK_EVENT;
+    struct descriptor old;
+
+    if (cause == TASK_JUMP || cause == TASK_RETURN) {
+        if (!desc_read(cpu, cpu->p.seg_sel[SEG_TR], VEC_TS, &old) || !desc_set_busy(cpu, &old, false))
+            return false;
+    }
+    if (!write_image(cpu, cpu->p.seg_base[SEG_TR], layout_of(cpu->p.seg_attr[SEG_TR]), rip, rflags))
+        return false;
+    if (nested && !mem_store_system(cpu, next->base, 2, cpu->p.seg_sel[SEG_TR]))
+        return false;
+    return cause == TASK_RETURN || desc_set_busy(cpu, next, true);
+}
+
+/* ---- in the new task ---- */
+
+static bool load_cs(struct cpu *cpu, uint16_t selector)
+{
+    unsigned rpl = selector_rpl(selector), dpl;
+    struct descriptor d;
+
+    if (selector_null(selector))
+        return fault_raise_error(cpu, VEC_TS, 0);
+    if (!desc_read(cpu, selector, VEC_TS, &d))
+        return false;
+    dpl = attr_dpl(d.attr);
+    if (!attr_code(d.attr) || (attr_conforming(d.attr) ? dpl > rpl : dpl != rpl))
+        return fault_raise_error(cpu, VEC_TS, selector_error(selector));
+    if (!(d.attr & SEG_P))
+        return fault_raise_error(cpu, VEC_NP, selector_error(selector));
+    if (!desc_set_accessed(cpu, &d))
+        return false;
+    seg_install(cpu, SEG_CS, selector, &d);
+    return true;
+}
+
+static bool load_protected_segments(struct cpu *cpu, const struct image *im)
+{
+    static const uint8_t data[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
+    struct descriptor ss;
+
+    if (!load_cs(cpu, (uint16_t)im->segs[SEG_CS]) ||
+        !seg_read_stack(cpu, (uint16_t)im->segs[SEG_SS], cpu->p.cpl, VEC_TS, &ss))
+        return false;
+    seg_install(cpu, SEG_SS, (uint16_t)im->segs[SEG_SS], &ss);
+    for (unsigned k = 0; k < sizeof data; k++)
+        if (!seg_load_data(cpu, data[k], (uint16_t)im->segs[data[k]], VEC_TS))
+            return false;
+    return true;
+}
+
+/* Selectors are the new task's at once; their descriptors come one by one and each may fault. */
+static void take_selectors(struct cpu *cpu, const struct image *im)
+{
+    bool v86 = im->flags & FLAG_VM;
+
+    cpu->p.cpl = v86 ? 3 : im->segs[SEG_CS] & 3;
+    for (unsigned k = 0; k < 6; k++) {
+        if (v86)
+            seg_install_v86(cpu, k, (uint16_t)im->segs[k]);
+        else
+            seg_install_null(cpu, k, (uint16_t)im->segs[k]);
+    }
+}
+
+static void take_registers(struct cpu *cpu, const struct image *im, unsigned width)
+{
+    for (unsigned k = 0; k < 8; k++)
+        reg_set(cpu, REG_AT(k), width, im->regs[k]);
+    cpu->p.rip = im->ip;
+    cpu->p.cr0 |= CR0_TS;
+    cpu->p.dr7 &= ~(uint64_t)DR7_LOCAL;
+    cpu_set_rflags(cpu, ((uint32_t)im->flags & FLAGS_TASK) | 2);
+}
+
+static bool take_cr3(struct cpu *cpu, uint64_t cr3)
+{
+    if (!(cpu->p.cr0 & CR0_PG))
+        return true;
+    if ((cpu->p.cr4 & CR4_PAE) && !mmu_load_pdptes(cpu, cr3))
+        return fault_gp(cpu, 0);
+    cpu->p.cr3 = cr3;
+    tlb_flush_nonglobal(cpu);
+    return true;
+}
+
+static bool enter_new(struct cpu *cpu, const struct image *im, const struct layout *l)
+{
+    take_registers(cpu, im, l->width);
+    take_selectors(cpu, im);
+    seg_install_null(cpu, SEG_LDTR, (uint16_t)im->ldt);
+    cpu_mode_changed(cpu);
+    if (im->trap & 1) {
+        cpu->p.pending_db |= DB_TASK;
+        cpu->attention |= ATTEND_DEBUG;
+    }
+    if (l->cr3 && !take_cr3(cpu, im->cr3))
+        return false;
+    if (!seg_load_ldt(cpu, (uint16_t)im->ldt, VEC_TS, VEC_TS))
+        return false;
+    if (!(im->flags & FLAG_VM) && !load_protected_segments(cpu, im))
+        return false;
+    cpu_mode_changed(cpu);
+    return cpu->p.rip <= cpu->p.seg_limit[SEG_CS] || fault_gp(cpu, 0);
+}
+
+bool task_switch(struct cpu *cpu, uint16_t selector, enum task_cause cause, uint64_t rip, uint32_t rflags, bool *switched)
+{
+    bool nested = cause == TASK_CALL || cause == TASK_EVENT, done;
+    const struct layout *l;
+    struct descriptor next;
+    struct image im;
+
+    *switched = false;
+    if (!read_tss(cpu, selector, cause, &next))
+        return false;
+    l = layout_of(next.attr);
+    if (!probe(cpu, &next, nested) || !read_image(cpu, next.base, l, &im) || !leave_old(cpu, &next, cause, rip, rflags))
+        return false;
+    *switched = true;
+    next.attr |= TYPE_BUSY;
+    seg_install(cpu, SEG_TR, selector, &next);
+    if (nested)
+        im.flags |= FLAG_NT;
+    done = enter_new(cpu, &im, l);
+    cpu_mode_changed(cpu);
+    return done;
+}
+
+bool task_return(struct cpu *cpu, uint64_t rip, bool *switched)
+{
+    uint64_t link;
+
+    *switched = false;
+    return mem_load_system(cpu, cpu->p.seg_base[SEG_TR], 2, &link) &&
+           task_switch(cpu, (uint16_t)link, TASK_RETURN, rip, cpu_rflags(cpu) & ~FLAG_NT, switched);
+}
