@@ -374,6 +374,7 @@ static bool take_nop(const struct decoding *d, struct insn *out)
     if (out->op != OP_XCHG || out->opcode != 0x90 || d->rm)
         return false;
     out->op = d->rep == 0xf3 ? OP_PAUSE : OP_NOP;
+    out->flags &= (uint16_t)~INSN_REP;
     out->width = d->bytes_osize;
     return true;
 }
