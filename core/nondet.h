@@ -10,6 +10,7 @@
 
 enum nondet_kind {
     NONDET_WALL_CLOCK,      /* value: ns since 1970 */
+    NONDET_IDLE,            /* value: virtual ns at which an idle wait ended (clock policy "host") */
     NONDET_PACE,            /* event: u64 new ps_per_insn */
     NONDET_SERIAL,          /* event: u8 port, bytes */
     NONDET_KEY,             /* event: u16 scan code set 1 (E0xx for extended), u8 pressed */

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE     /* strptime, timegm */
+#include "gui/options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/attrs.h"
+#include "base/log.h"
+
+struct option_row {
+    const char *name;
+    const char *takes;          /* NULL: no value */
+    const char *help;
+    struct err (*set)(struct options *o, const char *value);
+};
+
+static char *keep(struct options *o, const char *text, size_t len)
+{
+    char *copy = malloc(len + 1);
+
+    if (copy != NULL && o->nstorage < COUNT_OF(o->storage)) {
+        memcpy(copy, text, len);
+        copy[len] = '\0';
+        o->storage[o->nstorage++] = copy;
+        return copy;
+    }
+    free(copy);
+    return NULL;
+}
+
+/* A number with an optional suffix K, M, G, T (powers of 1024); false when it is none. */
+static bool parse_number(const char *text, uint64_t *out, bool suffixes)
+{
+    static const char letters[] = "KMGT";
+    char *end;
+    uint64_t v;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    v = strtoull(text, &end, 0);
+    if (errno != 0)
+        return false;
+    if (suffixes && *end != '\0') {
+        const char *letter = strchr(letters, *end >= 'a' ? *end - 32 : *end);
+        unsigned shift = letter == NULL ? 0 : 10 * (unsigned)(letter - letters + 1);
+
+        if (letter == NULL || end[1] != '\0' || (v << shift) >> shift != v)
+            return false;
+        *out = v << shift;
+        return true;
+    }
+    *out = v;
+    return *end == '\0';
+}
+
+static struct err set_memory(struct options *o, const char *value)
+{
+    uint64_t v;
+
+    if (strncmp(value, "size=", 5) == 0)
+        value += 5;
+    if (!parse_number(value, &v, true))
+        return err_make(ERR_USAGE, "-m %s: give a size such as 512M or 2G", value);
+    o->machine.ram_bytes = value[strlen(value) - 1] <= '9' ? v << 20 : v;      /* a bare number is MiB, as QEMU has it */
+    return OK;
+}
+
+static struct err set_smp(struct options *o, const char *value)
+{
+    uint64_t v;
+
+    if (strncmp(value, "cpus=", 5) == 0)
+        value += 5;
+    if (!parse_number(value, &v, false) || v < 1 || v > MACHINE_MAX_VPS)
+        return err_make(ERR_USAGE, "-smp %s: give a number of processors from 1 to %d", value, MACHINE_MAX_VPS);
+    o->machine.nvps = (unsigned)v;
+    return OK;
+}
+
+static struct err set_cpu(struct options *o, const char *value)
+{
+    o->cpu_help = strcmp(value, "help") == 0;
+    o->machine.cpu = value;
+    return OK;
+}
+
+#define SET_STRING(function, field)                                             \
+    static struct err function(struct options *o, const char *value)           \
+    {                                                                           \
+        o->field = value;                                                       \
+        return OK;                                                              \
+    }
+SET_STRING(set_kernel, machine.kernel)
+SET_STRING(set_initrd, machine.initrd)
+SET_STRING(set_append, machine.append)
+SET_STRING(set_bios, machine.bios)
+SET_STRING(set_stats, stats)
+
+/* Value of `key` in "a=1,key=2"; copies it. */
+static const char *sub_option(struct options *o, const char *list, const char *key)
+{
+    size_t len = strlen(key);
+
+    while (*list != '\0') {
+        size_t item = strcspn(list, ",");
+
+        if (item > len && strncmp(list, key, len) == 0 && list[len] == '=')
+            return keep(o, list + len + 1, item - len - 1);
+        list += item + (list[item] == ',');
+    }
+    return NULL;
+}
+
+/* Every key of "a=1,b=2" must be one of the NULL-terminated names. */
+static struct err check_keys(const char *option, const char *list, const char *const *names)
+{
+    while (*list != '\0') {
+        size_t item = strcspn(list, ","), key = strcspn(list, "=,");
+        const char *const *n = names;
+
+        while (*n != NULL && (strlen(*n) != key || strncmp(*n, list, key) != 0))
+            n++;
+        if (*n == NULL || key == item)
+            return err_make(ERR_USAGE, "%s: '%.*s' is not known here", option, (int)item, list);
+        list += item + (list[item] == ',');
+    }
+    return OK;
+}
+
+static struct err on_off(const char *option, const char *value, bool *out)
+{
+    if (value == NULL || strcmp(value, "off") == 0)
+        *out = false;
+    else if (strcmp(value, "on") == 0)
+        *out = true;
+    else
+        return err_make(ERR_USAGE, "%s: '%s' is neither on nor off", option, value);
+    return OK;
+}
+
+static struct err add_drive(struct options *o, struct drive_config d)
+{
+    if (o->machine.ndrives == MACHINE_MAX_DRIVES)
+        return err_make(ERR_USAGE, "-drive: there is room for %d drives", MACHINE_MAX_DRIVES);
+    o->machine.drives[o->machine.ndrives++] = d;
+    return OK;
+}
+
+static struct err set_drive(struct options *o, const char *value)
+{
+    static const char *const keys[] = { "file", "format", "if", "index", "media", "readonly", "snapshot", NULL };
+    const char *format = sub_option(o, value, "format"), *bus = sub_option(o, value, "if");
+    const char *media = sub_option(o, value, "media"), *index = sub_option(o, value, "index");
+    struct drive_config d = { .index = -1 };
+    uint64_t n;
+
+    TRY(check_keys("-drive", value, keys));
+    d.file = sub_option(o, value, "file");
+    if (d.file == NULL)
+        return err_make(ERR_USAGE, "-drive %s: file=... is missing", value);
+    if (format != NULL && strcmp(format, "raw") != 0)
+        return err_make(ERR_UNSUPPORTED, "-drive format=%s: only raw images are known", format);
+    if (bus != NULL && strcmp(bus, "ide") != 0 && strcmp(bus, "floppy") != 0)
+        return err_make(ERR_UNSUPPORTED, "-drive if=%s: ide and floppy are known", bus);
+    d.bus = bus != NULL && bus[0] == 'f' ? DRIVE_FLOPPY : DRIVE_IDE;
+    if (media != NULL && strcmp(media, "disk") != 0 && strcmp(media, "cdrom") != 0)
+        return err_make(ERR_USAGE, "-drive media=%s: disk and cdrom are known", media);
+    d.cdrom = media != NULL && media[0] == 'c';
+    if (index != NULL) {
+        if (!parse_number(index, &n, false) || n > 3)
+            return err_make(ERR_USAGE, "-drive index=%s: give 0 to 3", index);
+        d.index = (int)n;
+    }
+    TRY(on_off("-drive readonly", sub_option(o, value, "readonly"), &d.readonly));
+    TRY(on_off("-drive snapshot", sub_option(o, value, "snapshot"), &d.snapshot));
+    return add_drive(o, d);
+}
+
+static struct err set_hda(struct options *o, const char *value) { return add_drive(o, (struct drive_config){ .file = value, .index = 0 }); }
+static struct err set_hdb(struct options *o, const char *value) { return add_drive(o, (struct drive_config){ .file = value, .index = 1 }); }
+static struct err set_fda(struct options *o, const char *value)
+{
+    return add_drive(o, (struct drive_config){ .file = value, .bus = DRIVE_FLOPPY, .index = 0 });
+}
+static struct err set_cdrom(struct options *o, const char *value)
+{
+    return add_drive(o, (struct drive_config){ .file = value, .index = 2, .cdrom = true, .readonly = true });
+}
+
+static struct err set_boot(struct options *o, const char *value)
+{
+    if (strncmp(value, "order=", 6) == 0)
+        value += 6;
+    if (*value == '\0' || strspn(value, "acd") != strlen(value))
+        return err_make(ERR_USAGE, "-boot %s: give letters of a (floppy), c (disk), d (CD)", value);
+    o->machine.boot_order = value;
+    return OK;
+}
+
+static struct err set_serial(struct options *o, const char *value)
+{
+    for (unsigned k = 0; k < MACHINE_SERIALS; k++) {
+        if (o->machine.serial[k] == NULL) {
+            o->machine.serial[k] = value;
+            o->stdio = o->stdio || strcmp(value, "stdio") == 0;
+            return OK;
+        }
+    }
+    return err_make(ERR_USAGE, "-serial: there are %d ports", MACHINE_SERIALS);
+}
+
+static struct err set_debugcon(struct options *o, const char *value)
+{
+    o->machine.debugcon = value;
+    return OK;
+}
+
+static struct err set_display(struct options *o, const char *value)
+{
+    if (strcmp(value, "none") == 0)
+        o->display = DISPLAY_NONE;
+    else if (strcmp(value, "sdl") == 0)
+        o->display = DISPLAY_SDL;
+    else
+        return err_make(ERR_USAGE, "-display %s: none and sdl are known", value);
+    return OK;
+}
+
+static struct err set_nographic(struct options *o, const char *value)
+{
+    (void)value;
+    o->display = DISPLAY_NONE;
+    return o->machine.serial[0] == NULL ? set_serial(o, "stdio") : OK;
+}
+
+static struct err set_device(struct options *o, const char *value)
+{
+    static const char *const exit_keys[] = { "isa-debug-exit", "iobase", "iosize", NULL };
+    const char *base = sub_option(o, value, "iobase"), *size = sub_option(o, value, "iosize");
+    const char *options = value + strcspn(value, ",");
+    uint64_t port = 0x501, bytes = 2;
+
+    if (strcmp(value, "pc-testdev") == 0) {
+        o->machine.testdev = true;
+        return OK;
+    }
+    if (strcmp(value, "hyperv-testdev") == 0) {
+        o->machine.hyperv_testdev = true;
+        return OK;
+    }
+    if (strncmp(value, "isa-debug-exit", strcspn(value, ",")) != 0 || strcspn(value, ",") != 14)
+        return err_make(ERR_USAGE, "-device %s: isa-debug-exit, pc-testdev and hyperv-testdev are known", value);
+    TRY(check_keys("-device isa-debug-exit", *options == ',' ? options + 1 : options, exit_keys));
+    if ((base != NULL && (!parse_number(base, &port, false) || port > 0xffff)) ||
+        (size != NULL && (!parse_number(size, &bytes, false) || (bytes != 1 && bytes != 2 && bytes != 4))))
+        return err_make(ERR_USAGE, "-device %s: iobase is a port, iosize 1, 2 or 4", value);
+    o->machine.debug_exit = true;
+    o->machine.debug_exit_port = (uint16_t)port;
+    o->machine.debug_exit_bytes = (uint16_t)bytes;
+    return OK;
+}
+
+static struct err set_accel(struct options *o, const char *value)
+{
+    (void)o;
+    if (strcmp(value, "interp") == 0)
+        return OK;
+    if (strcmp(value, "jit") == 0)
+        return err_make(ERR_UNSUPPORTED, "-accel jit: this build has the interpreter only; use -accel interp");
+    return err_make(ERR_USAGE, "-accel %s: interp and jit are known", value);
+}
+
+static struct err set_hv(struct options *o, const char *value)
+{
+    return on_off("-hv", value, &o->machine.hv);
+}
+
+static struct err set_clock(struct options *o, const char *value)
+{
+    uint64_t ips;
+
+    o->clock_given = true;
+    if (strcmp(value, "virtual") == 0) {
+        o->machine.clock = CLOCK_VIRTUAL;
+    } else if (strcmp(value, "host") == 0) {
+        o->machine.clock = CLOCK_HOST;
+    } else if (strncmp(value, "ips=", 4) == 0 && parse_number(value + 4, &ips, false) && ips >= 1000000 && ips <= 1000000000000) {
+        o->machine.ps_per_insn = 1000000000000 / ips;
+    } else {
+        return err_make(ERR_USAGE, "-clock %s: give virtual, host or ips=N with N from 1000000 to 1000000000000", value);
+    }
+    return OK;
+}
+
+/* "utc" for the host's clock, or a date such as 2026-01-31T12:00:00. */
+static struct err set_rtc(struct options *o, const char *value)
+{
+    struct tm tm = { 0 };
+    const char *base = strncmp(value, "base=", 5) == 0 ? value + 5 : value, *end;
+
+    o->rtc_given = true;
+    if (strcmp(base, "utc") == 0) {
+        o->machine.rtc_start_ns = 0;
+        return OK;
+    }
+    end = strptime(base, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (end == NULL) {
+        tm = (struct tm){ 0 };
+        end = strptime(base, "%Y-%m-%d", &tm);
+    }
+    if (end == NULL || *end != '\0' || timegm(&tm) < 0)
+        return err_make(ERR_USAGE, "-rtc %s: give base=utc or base=2026-01-31T12:00:00", value);
+    o->machine.rtc_start_ns = (uint64_t)timegm(&tm) * 1000000000u;
+    return OK;
+}
+
+static struct err set_no_reboot(struct options *o, const char *value)
+{
+    (void)value;
+    o->machine.no_reboot = true;
+    return OK;
+}
+
+static struct err set_stop_at(struct options *o, const char *value)
+{
+    if (!parse_number(value, &o->machine.stop_at, false) || o->machine.stop_at == 0)
+        return err_make(ERR_USAGE, "-stop-at %s: give a number of instructions", value);
+    return OK;
+}
+
+static struct err set_hash_at(struct options *o, const char *value)
+{
+    while (*value != '\0') {
+        size_t item = strcspn(value, ",");
+        char *text = keep(o, value, item);
+        uint64_t n;
+
+        if (text == NULL || !parse_number(text, &n, false))
+            return err_make(ERR_USAGE, "-hash-at %s: give instruction counts, separated by commas", value);
+        if (o->machine.nhashes == MACHINE_MAX_HASHES)
+            return err_make(ERR_USAGE, "-hash-at: at most %d points", MACHINE_MAX_HASHES);
+        o->machine.hash_at[o->machine.nhashes++] = n;
+        value += item + (value[item] == ',');
+    }
+    return OK;
+}
+
+static struct err set_vga(struct options *o, const char *value)
+{
+    if (strcmp(value, "std") != 0 && strcmp(value, "none") != 0)
+        return err_make(ERR_USAGE, "-vga %s: std and none are known", value);
+    o->machine.vga = value[0] == 's';
+    return OK;
+}
+
+static struct err set_log(struct options *o, const char *value)
+{
+    (void)o;
+    if (!log_configure(value))
+        return err_make(ERR_USAGE, "-log %s: give area=level; areas cpu mem dev hv machine all, levels quiet warn info debug", value);
+    return OK;
+}
+
+static struct err set_machine(struct options *o, const char *value)
+{
+    (void)o;
+    if (strcmp(value, "pc") != 0)
+        return err_make(ERR_USAGE, "-machine %s: pc is known", value);
+    return OK;
+}
+
+static const struct option_row rows[] = {
+    { "m",         "SIZE",   "memory: 512M, 2G; a bare number is MiB (default 128M)", set_memory },
+    { "smp",       "N",      "processors, 1 to 64 (default 1)", set_smp },
+    { "cpu",       "MODEL[,+f,-f]", "processor model and features; `-cpu help` lists them (default max)", set_cpu },
+    { "machine",   "pc",     "the board", set_machine },
+    { "kernel",    "FILE",   "boot a Linux bzImage or a Multiboot image directly", set_kernel },
+    { "initrd",    "FILES",  "initial RAM disk, or Multiboot modules \"a arg,b\"", set_initrd },
+    { "append",    "STRING", "kernel command line", set_append },
+    { "bios",      "FILE",   "firmware image (default: the system's SeaBIOS)", set_bios },
+    { "drive",     "file=F[,format=raw][,if=ide|floppy][,index=N][,media=disk|cdrom][,readonly=on][,snapshot=on]", "a disk, floppy or CD", set_drive },
+    { "hda",       "FILE",   "first IDE disk", set_hda },
+    { "hdb",       "FILE",   "second IDE disk", set_hdb },
+    { "fda",       "FILE",   "floppy disk", set_fda },
+    { "cdrom",     "FILE",   "CD image", set_cdrom },
+    { "boot",      "ORDER",  "letters a (floppy), c (disk), d (CD) in the order to try", set_boot },
+    { "serial",    "stdio|null|file:PATH|tcp:HOST:PORT[,server]", "a serial port; repeat for COM2 to COM4", set_serial },
+    { "debugcon",  "stdio|null|file:PATH", "where bytes written to port 402h go", set_debugcon },
+    { "display",   "none|sdl", "the screen (default none)", set_display },
+    { "nographic", NULL,     "no screen, first serial port on the terminal", set_nographic },
+    { "vga",       "std|none", "display adapter (default std)", set_vga },
+    { "device",    "isa-debug-exit[,iobase=P,iosize=N]|pc-testdev|hyperv-testdev", "a device for test guests", set_device },
+    { "accel",     "interp", "execution engine", set_accel },
+    { "hv",        "on|off", "the Hv#1 hypervisor interface (default on)", set_hv },
+    { "clock",     "virtual|host|ips=N", "virtual: never wait for the host; host: keep the host's seconds; ips: instructions a virtual second", set_clock },
+    { "rtc",       "base=utc|DATE", "wall clock at start (default 2026-01-01; utc with -clock host)", set_rtc },
+    { "no-reboot", NULL,     "end instead of resetting", set_no_reboot },
+    { "stop-at",   "INSNS",  "end after so many instructions", set_stop_at },
+    { "hash-at",   "INSNS[,...]", "print a hash of the whole guest-visible state at these instructions", set_hash_at },
+    { "stats",     "FILE.json", "write counters at the end", set_stats },
+    { "log",       "AREA=LEVEL[,...]", "diagnostics on stderr", set_log },
+};
+
+static const struct option_row *find_row(const char *arg)
+{
+    arg += arg[0] == '-' && arg[1] == '-';      /* --kernel is as good as -kernel */
+    for (size_t k = 0; k < COUNT_OF(rows); k++)
+        if (arg[0] == '-' && strcmp(arg + 1, rows[k].name) == 0)
+            return &rows[k];
+    return NULL;
+}
+
+static struct err check_paths(const struct options *o)
+{
+    if (o->machine.append[0] != '\0' && o->machine.kernel == NULL)
+        return err_make(ERR_USAGE, "-append needs -kernel");
+    return OK;
+}
+
+struct err options_parse(struct options *out, int nargs, char **args)
+{
+    *out = (struct options){ 0 };
+    machine_config_default(&out->machine);
+    for (int k = 0; k < nargs; k++) {
+        const struct option_row *row = find_row(args[k]);
+
+        if (row == NULL)
+            return err_make(ERR_USAGE, "unknown option '%s'; `partita --help` lists them", args[k]);
+        if (row->takes != NULL && ++k == nargs)
+            return err_make(ERR_USAGE, "-%s needs a value: %s", row->name, row->takes);
+        TRY(row->set(out, row->takes != NULL ? args[k] : NULL));
+    }
+    return check_paths(out);
+}
+
+void options_free(struct options *o)
+{
+    while (o->nstorage > 0)
+        free(o->storage[--o->nstorage]);
+}
+
+void options_help(void)
+{
+    for (size_t k = 0; k < COUNT_OF(rows); k++)
+        printf("  -%s%s%s\n        %s\n", rows[k].name, rows[k].takes != NULL ? " " : "", rows[k].takes != NULL ? rows[k].takes : "",
+               rows[k].help);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT
+ * The command line of `partita run`, after the habits of QEMU. */
+#ifndef GUI_OPTIONS_H
+#define GUI_OPTIONS_H
+
+#include "base/err.h"
+#include "machine/machine.h"
+
+enum display { DISPLAY_NONE, DISPLAY_SDL };
+
+struct options {
+    struct machine_config machine;
+    enum display display;
+    const char *stats;          /* file for -stats, or NULL */
+    bool rtc_given;             /* -rtc was */
+    bool clock_given;           /* -clock was on the command line */
+    bool stdio;                 /* some stream uses the terminal */
+    bool cpu_help;
+    char *storage[64];          /* copies that the configuration borrows */
+    unsigned nstorage;
+};
+
+/* args: what follows `run`. Errors name the option and what it takes. */
+struct err options_parse(struct options *out, int nargs, char **args) MUST_USE;
+void       options_free(struct options *o);
+void       options_help(void);
+
+#endif

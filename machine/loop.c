@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT
+ * The only owner of order: virtual processors in turn, timers, outside events, idling and pacing. Everything a guest can
+ * see of time and scheduling is decided here from instruction counts; the host is asked only through core/nondet. */
+#include "machine/internal.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/log.h"
+
+STATE_SCHEMA(loop_state, LOOP_STATE);
+
+#define TURN_ALONE      1000000u    /* one processor: how often outside input is looked at */
+#define TURN_SHARED     20000u      /* several: instructions before the next one's turn */
+#define PACE_HOST_NS    100000000u  /* host policy: how often the pace is corrected while busy */
+#define WAIT_PIECE_NS   100000000u
+#define PACE_MIN_PS     20u
+#define PACE_MAX_PS     200000u
+
+static uint64_t turn_length(const struct machine *m)
+{
+    if (m->cfg.schedule_turn != 0)
+        return m->cfg.schedule_turn;
+    return m->nvps == 1 ? TURN_ALONE : TURN_SHARED;
+}
+
+void machine_ask_reset(struct machine *m)
+{
+    m->loop.reset_asked = 1;
+    for (unsigned k = 0; k < m->nvps; k++)
+        cpu_attention(m->vps[k], ATTEND_DEADLINE);
+}
+
+void machine_stop(struct machine *m, enum run why)
+{
+    if (m->loop.stopped == 0)
+        m->loop.stopped = (uint8_t)why;
+    for (unsigned k = 0; k < m->nvps; k++)
+        cpu_attention(m->vps[k], ATTEND_DEADLINE);
+}
+
+static void reset_now(struct machine *m)
+{
+    m->loop.reset_asked = 0;
+    if (m->cfg.no_reboot) {
+        machine_stop(m, RUN_RESET);
+        return;
+    }
+    device_reset_all(&m->tree);
+    m->loop.turn_left = 0;
+    m->loop.current = 0;
+    boot_reset(m);
+}
+
+/* ---- outside events ---- */
+
+static void take_event(struct machine *m, const struct nondet_event *e)
+{
+    switch (e->kind) {
+    case NONDET_PACE:
+        clock_set_speed(&m->clock, load64(e->bytes));
+        break;
+    case NONDET_REQUEST:
+        if (e->bytes[0] == REQUEST_QUIT)
+            machine_stop(m, RUN_QUIT);
+        else if (e->bytes[0] == REQUEST_RESET)
+            machine_ask_reset(m);
+        else if (e->bytes[0] == REQUEST_NMI)
+            cpu_signal(m->vps[0], APIC_SIGNAL_NMI, 0);
+        else
+            board_input(m, e);
+        break;
+    default:
+        board_input(m, e);
+    }
+}
+
+static void take_events(struct machine *m)
+{
+    struct nondet_event e;
+
+    while (nondet_waiting(m->nondet) && nondet_take(m->nondet, m->clock.state.insns, &e))
+        take_event(m, &e);
+}
+
+/* ---- clock policy "host": a guest second is a host second ---- */
+
+static uint64_t host_since_start(struct machine *m)
+{
+    uint64_t now = host_monotonic_ns();
+
+    if (m->pace.host_start == 0) {
+        m->pace.host_start = now;
+        m->pace.virtual_start = clock_ns(&m->clock);
+        m->pace.last_host = now;
+        m->pace.last_insns = m->clock.state.insns;
+    }
+    return now - m->pace.host_start;
+}
+
+/* While busy: choose the picoseconds per instruction that the last interval really took, leaning against any lag, and send
+ * it through the door, so that a replay sees the same clock. */
+static void pace_busy(struct machine *m)
+{
+    uint64_t host = host_since_start(m), guest = clock_ns(&m->clock) - m->pace.virtual_start;
+    uint64_t host_delta = m->pace.host_start + host - m->pace.last_host, insns = m->clock.state.insns - m->pace.last_insns;
+    uint64_t ps;
+
+    if (host_delta < PACE_HOST_NS)
+        return;
+    m->pace.last_host += host_delta;
+    m->pace.last_insns = m->clock.state.insns;
+    if (insns < 100000)
+        return;                                             /* mostly idle: the rate would mean nothing */
+    ps = host_delta * 1000 / insns;
+    if (host > guest)
+        ps += ps * (host - guest > host_delta ? host_delta : host - guest) / host_delta;
+    else
+        ps -= ps / 2 * (guest - host > host_delta ? host_delta : guest - host) / host_delta;
+    ps = ps < PACE_MIN_PS ? PACE_MIN_PS : ps > PACE_MAX_PS ? PACE_MAX_PS : ps;
+    if (ps != m->clock.state.ps_per_insn)
+        nondet_post(m->nondet, NONDET_PACE, &ps, sizeof ps);
+}
+
+static struct machine *waiting_machine;     /* nondet_value() takes a plain function */
+
+static uint64_t ask_virtual_now(void)
+{
+    return waiting_machine->pace.virtual_start + host_since_start(waiting_machine);
+}
+
+/* Wait on the host, in pieces so that a signal's flag is seen; a signal cannot wake a condition variable. */
+static void wait_until(struct machine *m, uint64_t virtual_ns)
+{
+    while (!nondet_waiting(m->nondet) && !m->interrupted) {
+        uint64_t now = ask_virtual_now();
+
+        if (now >= virtual_ns)
+            break;
+        nondet_wait(m->nondet, virtual_ns - now < WAIT_PIECE_NS ? virtual_ns - now : WAIT_PIECE_NS);
+    }
+}
+
+/* Sleep until the host reaches virtual time `due` or something arrives; then virtual time is what the host's clock says,
+ * but never beyond `due`. */
+static void idle_host(struct machine *m, uint64_t due)
+{
+    uint64_t now;
+
+    waiting_machine = m;
+    wait_until(m, due);
+    now = nondet_value(m->nondet, NONDET_IDLE, ask_virtual_now);
+    clock_skip_to(&m->clock, now < due ? now : due);
+    m->pace.last_host = host_monotonic_ns();
+    m->pace.last_insns = m->clock.state.insns;
+}
+
+/* ---- turns ---- */
+
+static bool all_idle(const struct machine *m)
+{
+    for (unsigned k = 0; k < m->nvps; k++)
+        if (!cpu_idle(m->vps[k]))
+            return false;
+    return true;
+}
+
+static void idle(struct machine *m)
+{
+    uint64_t due = clock_next_deadline(&m->clock);
+
+    board_flush_output(m);
+    if (due == TIMER_OFF && !board_has_input(m)) {
+        machine_stop(m, RUN_HALTED);
+    } else if (m->cfg.clock == CLOCK_HOST) {
+        idle_host(m, due);
+    } else if (due == TIMER_OFF) {
+        waiting_machine = m;
+        wait_until(m, UINT64_MAX);
+    } else {
+        clock_skip_to(&m->clock, due);
+    }
+}
+
+static void next_turn(struct machine *m)
+{
+    for (unsigned k = 1; k <= m->nvps; k++) {
+        unsigned vp = (m->loop.current + k) % m->nvps;
+
+        if (!cpu_idle(m->vps[vp])) {
+            m->loop.current = vp;
+            break;
+        }
+    }
+    m->loop.turn_left = turn_length(m);
+}
+
+/* How far the running turn may go: its own end, the next deadline, the next -hash-at or -stop-at point, the caller's limit. */
+static uint64_t turn_budget(const struct machine *m, uint64_t limit)
+{
+    uint64_t now = m->clock.state.insns, budget = m->loop.turn_left, deadline = clock_next_deadline(&m->clock);
+
+    if (deadline != TIMER_OFF) {
+        uint64_t until = clock_insns_until(&m->clock, deadline);
+
+        budget = until < budget ? until : budget;
+    }
+    if (m->next_hash < m->cfg.nhashes && m->cfg.hash_at[m->next_hash] - now < budget)
+        budget = m->cfg.hash_at[m->next_hash] - now;
+    if (m->cfg.stop_at != 0 && m->cfg.stop_at - now < budget)
+        budget = m->cfg.stop_at - now;
+    return limit - now < budget ? limit - now : budget;
+}
+
+static void run_turn(struct machine *m, uint64_t limit)
+{
+    struct cpu *cpu = m->vps[m->loop.current];
+    uint64_t before = m->clock.state.insns, used;
+    enum cpu_stop stop;
+
+    board_select_vp(m, m->loop.current);
+    stop = cpu_run(cpu, turn_budget(m, limit));
+    used = m->clock.state.insns - before;
+    m->loop.turn_left -= used < m->loop.turn_left ? used : m->loop.turn_left;
+    if (stop == CPU_STOP_IDLE || stop == CPU_STOP_YIELD)
+        m->loop.turn_left = 0;
+    if (stop == CPU_STOP_SHUTDOWN) {
+        log_at(LOG_CPU, LOG_INFO, "processor %u: triple fault at instruction %llu", m->loop.current,
+               (unsigned long long)m->clock.state.insns);
+        if (m->cfg.no_reboot)
+            machine_stop(m, RUN_TRIPLE_FAULT);
+        else
+            machine_ask_reset(m);
+    }
+}
+
+/* Points that stop the loop between instructions whatever runs. */
+static void at_points(struct machine *m)
+{
+    uint64_t now = m->clock.state.insns;
+
+    while (m->next_hash < m->cfg.nhashes && m->cfg.hash_at[m->next_hash] <= now) {
+        if (m->hash_line != NULL)
+            m->hash_line(m->hash_arg, now, machine_hash(m));
+        m->next_hash++;
+    }
+    if (m->cfg.stop_at != 0 && now >= m->cfg.stop_at)
+        machine_stop(m, RUN_STOP_AT);
+}
+
+enum run machine_run(struct machine *m, uint64_t instructions)
+{
+    uint64_t limit = m->clock.state.insns + instructions;
+
+    if (limit < instructions)
+        limit = UINT64_MAX;
+    for (;;) {
+        clock_fire_due(&m->clock);
+        take_events(m);
+        if (m->interrupted)
+            machine_stop(m, RUN_QUIT);
+        if (m->loop.reset_asked)
+            reset_now(m);
+        at_points(m);
+        if (m->loop.stopped != 0 || m->clock.state.insns >= limit)
+            break;
+        if (m->loop.turn_left == 0 || cpu_idle(m->vps[m->loop.current])) {
+            if (all_idle(m)) {
+                idle(m);
+                continue;
+            }
+            next_turn(m);
+            if (m->cfg.clock == CLOCK_HOST)
+                pace_busy(m);
+        }
+        run_turn(m, limit);
+    }
+    board_flush_output(m);
+    return m->loop.stopped != 0 ? (enum run)m->loop.stopped : RUN_LIMIT;
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT
+ * The public face: build a machine from its configuration, hash it, feed it, ask it. */
+#include "machine/machine.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "base/invariant.h"
+#include "machine/internal.h"
+
+void machine_config_default(struct machine_config *cfg)
+{
+    *cfg = (struct machine_config){
+        .ram_bytes = (uint64_t)128 << 20, .nvps = 1, .cpu = "max", .append = "", .boot_order = "cda",
+        .hv = true, .vga = true, .clock = CLOCK_VIRTUAL, .ps_per_insn = 1000, .rtc_start_ns = MACHINE_EPOCH_NS,
+        .debug_exit_port = 0x501, .debug_exit_bytes = 2,
+    };
+}
+
+static struct err check_config(const struct machine_config *cfg)
+{
+    if (cfg->nvps < 1 || cfg->nvps > MACHINE_MAX_VPS)
+        return err_make(ERR_USAGE, "-smp %u: give 1 to %d processors", cfg->nvps, MACHINE_MAX_VPS);
+    if (cfg->ram_bytes < (1u << 20) || cfg->ram_bytes > (uint64_t)1 << 40 || cfg->ram_bytes % (1u << 20) != 0)
+        return err_make(ERR_USAGE, "-m %" PRIu64 " bytes: give whole MiB, from 1M to 1024G", cfg->ram_bytes);
+    for (unsigned k = 1; k < cfg->nhashes; k++)
+        if (cfg->hash_at[k] <= cfg->hash_at[k - 1])
+            return err_make(ERR_USAGE, "-hash-at: give instruction counts in ascending order");
+    return OK;
+}
+
+/* RAM up to 3 GiB lies at 0, the rest from 4 GiB up; 640 KiB to 1 MiB is the chipset's to open. */
+static struct err create_memory(struct machine *m)
+{
+    uint64_t low = m->cfg.ram_bytes < RAM_LOW_MAX ? m->cfg.ram_bytes : RAM_LOW_MAX;
+
+    TRY(ram_create(&m->ram, "ram", m->cfg.ram_bytes));
+    m->memory = space_create("memory", 0);
+    m->io = space_create("ports", 0x10000);
+    space_add_ram(m->memory, 0, m->ram, 0, low, ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE, LAYER_RAM);
+    if (m->cfg.ram_bytes > low)
+        space_add_ram(m->memory, GPA_4G, m->ram, low, m->cfg.ram_bytes - low, ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE,
+                      LAYER_RAM);
+    return OK;
+}
+
+static struct err create_all(struct machine *m)
+{
+    TRY(check_config(&m->cfg));
+    TRY(create_memory(m));
+    TRY(board_create(m));
+    TRY(boot_create(m));
+    device_reset_all(&m->tree);
+    boot_reset(m);
+    return OK;
+}
+
+struct err machine_create(struct machine **out, const struct machine_config *cfg)
+{
+    struct machine *m = calloc(1, sizeof *m);
+    struct err e;
+
+    invariant(m != NULL, "out of memory for a machine");
+    m->cfg = *cfg;
+    m->nvps = cfg->nvps;
+    device_tree_init(&m->tree);
+    clock_init(&m->clock, cfg->ps_per_insn);
+    m->nondet = nondet_create();
+    e = create_all(m);
+    if (failed(&e)) {
+        machine_free(m);
+        return e;
+    }
+    *out = m;
+    return OK;
+}
+
+void machine_free(struct machine *m)
+{
+    if (m == NULL)
+        return;
+    boot_free(m);
+    board_free(m);
+    device_tree_free(&m->tree);
+    space_free(m->memory);
+    space_free(m->io);
+    ram_free(m->ram);
+    clock_free(&m->clock);
+    nondet_free(m->nondet);
+    free(m);
+}
+
+uint64_t machine_hash(struct machine *m)
+{
+    uint64_t hash = state_hash(&clock_state_schema, &m->clock.state, 0);
+
+    hash = state_hash(&loop_state_schema, &m->loop, hash);
+    hash = ram_hash(m->ram, hash);
+    for (struct device *dev = m->tree.first; dev != NULL; dev = dev->next)
+        hash = device_hash(dev, hash);
+    return hash;
+}
+
+void machine_on_hash(struct machine *m, void (*hash)(void *arg, uint64_t insns, uint64_t hash), void *arg)
+{
+    m->hash_line = hash;
+    m->hash_arg = arg;
+}
+
+uint64_t machine_insns(const struct machine *m) { return m->clock.state.insns; }
+unsigned machine_exit_value(const struct machine *m) { return m->loop.exit_value; }
+const char *machine_error(const struct machine *m) { return m->error; }
+
+void machine_key(struct machine *m, uint16_t scancode, bool pressed)
+{
+    uint8_t e[3] = { (uint8_t)scancode, (uint8_t)(scancode >> 8), pressed };
+
+    nondet_post(m->nondet, NONDET_KEY, e, sizeof e);
+}
+
+void machine_mouse(struct machine *m, int dx, int dy, int dz, unsigned buttons)
+{
+    uint8_t e[6];
+
+    store16(e, (uint16_t)dx);
+    store16(e + 2, (uint16_t)dy);
+    e[4] = (uint8_t)dz;
+    e[5] = (uint8_t)buttons;
+    nondet_post(m->nondet, NONDET_MOUSE, e, sizeof e);
+}
+
+void machine_serial_input(struct machine *m, unsigned port, const void *bytes, size_t len)
+{
+    uint8_t e[NONDET_EVENT_MAX];
+
+    for (size_t done = 0; done < len; ) {
+        size_t n = len - done < sizeof e - 1 ? len - done : sizeof e - 1;
+
+        e[0] = (uint8_t)port;
+        memcpy(e + 1, (const uint8_t *)bytes + done, n);
+        nondet_post(m->nondet, NONDET_SERIAL, e, n + 1);
+        done += n;
+    }
+}
+
+static void request(struct machine *m, enum nondet_request what)
+{
+    uint8_t e = (uint8_t)what;
+
+    nondet_post(m->nondet, NONDET_REQUEST, &e, 1);
+}
+
+void machine_quit(struct machine *m) { request(m, REQUEST_QUIT); }
+void machine_interrupt(struct machine *m) { m->interrupted = 1; }
+void machine_power_button(struct machine *m) { request(m, REQUEST_POWER_BUTTON); }
+
+void machine_cpu_help(void (*line)(void *arg, const char *text), void *arg)
+{
+    cpu_config_list(line, arg);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ * All that a frontend, a test or the monitor may do with a machine; also the public face of libpartita. */
+#ifndef MACHINE_MACHINE_H
+#define MACHINE_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "core/frame.h"
+
+#define MACHINE_MAX_VPS     64
+#define MACHINE_MAX_DRIVES  6
+#define MACHINE_MAX_HASHES  64
+#define MACHINE_SERIALS     4
+
+enum drive_bus { DRIVE_IDE, DRIVE_FLOPPY };
+
+struct drive_config {
+    const char *file;
+    enum drive_bus bus;
+    int index;                      /* IDE: 0..3 (channel * 2 + unit), floppy 0..1; -1: next free */
+    bool cdrom, readonly, snapshot;
+};
+
+enum clock_policy { CLOCK_VIRTUAL, CLOCK_HOST };
+
+/* Strings are borrowed: they must outlive the machine. */
+struct machine_config {
+    uint64_t ram_bytes;
+    unsigned nvps;
+    const char *cpu;                /* "max", "max,-sse4_2" */
+    const char *bios;               /* firmware image; NULL: the distribution's SeaBIOS */
+    const char *kernel, *initrd, *append;
+    struct drive_config drives[MACHINE_MAX_DRIVES];
+    unsigned ndrives;
+    const char *boot_order;         /* letters of QEMU's -boot: a c d */
+    const char *serial[MACHINE_SERIALS];    /* "stdio", "null", "file:P", "tcp:H:P[,server]"; NULL: no port */
+    const char *debugcon;           /* stream of port 402h; NULL: dropped */
+    bool debug_exit, testdev, hyperv_testdev, hv, no_reboot, vga;
+    uint16_t debug_exit_port, debug_exit_bytes;
+    enum clock_policy clock;
+    uint64_t rtc_start_ns;          /* ns since 1970 when the machine starts; 0: ask the host (through the door) */
+    uint64_t ps_per_insn;           /* virtual picoseconds an instruction takes at start */
+    uint64_t stop_at;               /* instructions; 0: never */
+    uint64_t hash_at[MACHINE_MAX_HASHES];   /* ascending */
+    unsigned nhashes;
+    uint64_t schedule_turn;         /* instructions of one processor's turn with several; 0: default */
+};
+
+void machine_config_default(struct machine_config *cfg);
+
+/* Why machine_run returned. */
+enum run {
+    RUN_LIMIT,          /* the instructions asked for were retired */
+    RUN_POWEROFF,
+    RUN_DEBUG_EXIT,     /* machine_exit_value() holds v */
+    RUN_TRIPLE_FAULT,   /* with no_reboot */
+    RUN_RESET,          /* with no_reboot */
+    RUN_STOP_AT,        /* stop_at reached */
+    RUN_HALTED,         /* every processor halted, nothing can wake one */
+    RUN_QUIT,           /* REQUEST_QUIT came through the door */
+    RUN_FAILED,         /* the host failed; machine_error() says how */
+};
+
+struct machine;
+
+struct err machine_create(struct machine **out, const struct machine_config *cfg) MUST_USE;
+void       machine_free(struct machine *m);
+enum run   machine_run(struct machine *m, uint64_t instructions);
+unsigned   machine_exit_value(const struct machine *m);
+const char *machine_error(const struct machine *m);
+
+/* Called with each -hash-at line as its instruction is reached. */
+void       machine_on_hash(struct machine *m, void (*hash)(void *arg, uint64_t insns, uint64_t hash), void *arg);
+uint64_t   machine_hash(struct machine *m);         /* of the whole guest-visible state, now */
+uint64_t   machine_insns(const struct machine *m);
+
+/* Input; any thread. */
+void       machine_key(struct machine *m, uint16_t scancode, bool pressed);
+void       machine_mouse(struct machine *m, int dx, int dy, int dz, unsigned buttons);
+void       machine_serial_input(struct machine *m, unsigned port, const void *bytes, size_t len);
+void       machine_quit(struct machine *m);
+void       machine_interrupt(struct machine *m);    /* like machine_quit, safe in a signal handler */
+void       machine_power_button(struct machine *m);
+
+bool       machine_frame(struct machine *m, struct frame *out);     /* pull; false: no display */
+bool       machine_text(struct machine *m, char *out, size_t room); /* text screen as lines; false: not in text mode */
+
+/* Models and features, a line each. */
+void       machine_cpu_help(void (*line)(void *arg, const char *text), void *arg);
+
+/* One JSON object of counters. */
+struct err machine_write_stats(struct machine *m, const char *path, double host_seconds) MUST_USE;
+
+#endif

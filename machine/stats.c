@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT
+ * -stats: counters of a run as one JSON object. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "machine/internal.h"
+
+static const struct { const char *name; size_t at; } counters[] = {
+#define COUNTER(field) { #field, offsetof(struct cpu_stats, field) }
+    COUNTER(retired), COUNTER(blocks_built), COUNTER(block_hits), COUNTER(tlb_fills), COUNTER(tlb_flushes),
+    COUNTER(code_invalidations), COUNTER(exceptions), COUNTER(interrupts),
+#undef COUNTER
+};
+
+static uint64_t counter(const struct machine *m, size_t at)
+{
+    uint64_t sum = 0, one;
+
+    for (unsigned k = 0; k < m->nvps; k++) {
+        memcpy(&one, (const char *)cpu_stats(m->vps[k]) + at, sizeof one);
+        sum += one;
+    }
+    return sum;
+}
+
+struct err machine_write_stats(struct machine *m, const char *path, double host_seconds)
+{
+    char text[2048];
+    size_t len;
+
+    len = (size_t)snprintf(text, sizeof text,
+                           "{\n  \"insns\": %" PRIu64 ",\n  \"host_seconds\": %.3f,\n  \"mips\": %.1f,\n  \"virtual_ns\": %" PRIu64
+                           ",\n  \"idle_ns\": %" PRIu64 ",\n  \"processors\": %u",
+                           m->clock.state.insns, host_seconds,
+                           host_seconds > 0 ? (double)m->clock.state.insns / host_seconds * 1e-6 : 0.0, clock_ns(&m->clock),
+                           m->clock.state.idle_ns, m->nvps);
+    for (size_t k = 0; k < COUNT_OF(counters); k++)
+        len += (size_t)snprintf(text + len, sizeof text - len, ",\n  \"%s\": %" PRIu64, counters[k].name, counter(m, counters[k].at));
+    len += (size_t)snprintf(text + len, sizeof text - len, "\n}\n");
+    return file_write_all(path, text, len);
+}
