@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ * The hypervisor's public face: one partition, its virtual processors, and the struct cpu_host that a processor asks.
+ * TLFS 6.0b Hv#1 over cpu/cpu.h and core/; the machine is the parent partition. */
+#ifndef HV_HV_H
+#define HV_HV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/apic.h"
+#include "core/clock.h"
+#include "core/device.h"
+#include "core/space.h"
+#include "cpu/cpu.h"
+#include "cpu/intercept.h"
+
+#define HV_MAX_VPS 64u
+
+struct hv;
+
+struct hv_config {
+    uint32_t nvps;
+    uint32_t phys_bits;         /* guest-physical address width; 0 means 52 */
+    uint64_t tsc_hz, apic_hz;
+    uint64_t privileges;        /* partition privilege mask; 0 means everything that works. Other bits are dropped. */
+    bool     amd;               /* the hypercall page holds VMMCALL instead of VMCALL */
+    /* The guest reported a crash (TLFS 4.3): five parameters and, when it gave one, a message of len bytes. May be NULL. */
+    void   (*crash)(void *self, const uint64_t p[5], const char *text, size_t len);
+    void    *crash_self;
+    /* The guest asked for a reset by MSR (TLFS 4.2.2 AccessResetReg). NULL: the privilege is not granted. */
+    void   (*reset)(void *self);
+    void    *reset_self;
+};
+
+/* Creates the device "hv". The tree owns it. */
+struct hv *hv_create(struct device_tree *tree, const struct hv_config *cfg, struct space *memory, struct clock *clock);
+
+/* Call once per processor, in index order, before the first reset. Creates the device "vp.N", makes hv the processor's host
+ * (cpu_set_host with hv_cpu_host) and listens to the EOIs of its APIC. */
+void hv_add_vp(struct hv *hv, struct cpu *cpu, const struct apic_ops *apic, void *apic_self);
+
+extern const struct cpu_host hv_cpu_host;       /* its self is the VP made by hv_add_vp */
+
+/* The memory behind overlay pages. Guests may run code from it, so it needs the same code_written wiring as other RAM; its
+ * contents are saved with the devices, not as RAM. */
+struct ram *hv_overlay_ram(struct hv *hv);
+
+uint64_t hv_reference_time(const struct hv *hv);        /* in 100 ns, as the guest's TIME_REF_COUNT */
+
+/* What a parent may do to the guest's SynIC. Results are enum hv_status (hv/tlfs.h), 0 is success. */
+unsigned hv_connect_message(struct hv *hv, uint32_t connection, uint32_t vp, unsigned sint);
+unsigned hv_connect_event(struct hv *hv, uint32_t connection, uint32_t vp, unsigned sint, unsigned base_flag, unsigned flags);
+unsigned hv_disconnect(struct hv *hv, uint32_t connection);
+unsigned hv_assert_sint(struct hv *hv, uint32_t vp, unsigned sint);     /* the SINT's interrupt, without message or event */
+
+#endif
