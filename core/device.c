@@ -45,6 +45,8 @@ void device_reset_all(struct device_tree *t)
 
 uint64_t device_hash(const struct device *dev, uint64_t seed)
 {
+    if (dev->class->settle != NULL)
+        dev->class->settle((struct device *)(uintptr_t)dev);
     if (dev->class->state != NULL)
         seed = state_hash(dev->class->state, device_state(dev), seed);
     if (dev->class->hash_more != NULL)
@@ -54,6 +56,8 @@ uint64_t device_hash(const struct device *dev, uint64_t seed)
 
 void device_save(struct device *dev, struct writer *out)
 {
+    if (dev->class->settle != NULL)
+        dev->class->settle(dev);
     if (dev->class->state != NULL)
         state_save(dev->class->state, device_state(dev), out);
     if (dev->class->save_more != NULL)

@@ -19,6 +19,7 @@ struct device_class {
     size_t state_at;                        /* offset of the state struct in the instance */
     void (*reset)(struct device *dev);      /* power-on values; also runs once after wiring */
     void (*loaded)(struct device *dev);     /* rebuild caches and timers from state; may not touch another device */
+    void (*settle)(struct device *dev);     /* bring what is kept lazily into the state struct, before it is saved or hashed */
     void (*destroy)(struct device *dev);    /* free what the instance owns besides itself */
     /* State of variable size behind the schema (queues); all three or none. */
     void (*save_more)(struct device *dev, struct writer *out);

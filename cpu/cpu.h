@@ -25,6 +25,7 @@ struct cpu_ports {                      /* everything a processor is wired to */
     const struct cpu_host *host;    void *host_self;    /* NULL: plain PC */
     struct nondet         *nondet;
     void (*ferr)(void *self, bool level);   void *ferr_self;    /* x87 error line (IRQ 13); may be NULL */
+    void (*tsc_changed)(void *self);        void *tsc_self;     /* the TSC was written: deadlines on it move; may be NULL */
 };
 
 struct cpu_model;                       /* named set of features and identification, cpu/cpuid.c */
@@ -34,6 +35,7 @@ struct cpu_config {
     uint64_t features[(F_COUNT + 63) / 64];     /* model's features with +f,-f applied */
     uint32_t index, count;                      /* this processor and how many there are: topology, initial APIC id = index */
     uint64_t tsc_hz;
+    uint64_t apic_hz;                           /* the APIC timer's input, CPUID 15h's crystal; 0: 200 MHz */
     uint64_t rdrand_seed;
     bool hypervisor;                            /* CPUID.1:ECX[31] */
 };
@@ -94,6 +96,7 @@ unsigned cpu_index(const struct cpu *cpu);
 bool     cpu_has(const struct cpu *cpu, enum feature f);
 uint64_t cpu_tsc(struct cpu *cpu);                      /* as RDTSC at this instruction */
 uint64_t cpu_tsc_hz(const struct cpu *cpu);
+uint64_t cpu_tsc_offset(void *cpu);                     /* TSC minus what the clock alone would give */
 unsigned cpu_cpl(const struct cpu *cpu);
 bool     cpu_long_mode(const struct cpu *cpu);          /* EFER.LMA */
 bool     cpu_code64(const struct cpu *cpu);             /* LMA and CS.L */

@@ -377,24 +377,38 @@ static void shut_down(struct cpu *cpu)
         cpu->ports.host->event(cpu->ports.host_self, cpu, &triple);
 }
 
-void event_deliver_fault(struct cpu *cpu)
+/* One step from a failed delivery of `now` to what is delivered next; false: nothing is. */
+static bool escalate(struct cpu *cpu, struct fault *now)
+{
+    if (cpu->fault.vector == FAULT_SKIP)
+        return false;
+    if (cpu->fault.vector == FAULT_RETRY)   /* the host gave way: the same again */
+        return true;
+    if (now->vector == VEC_DF && classify(cpu->fault.vector) != BENIGN) {
+        shut_down(cpu);
+        return false;
+    }
+    if (makes_double_fault(now->vector, cpu->fault.vector))
+        fault_raise_error(cpu, VEC_DF, 0);
+    *now = cpu->fault;
+    return true;
+}
+
+void event_redeliver(struct cpu *cpu)
 {
     struct fault now = cpu->fault;
 
-    if (now.vector == VEC_NONE)     /* a frozen x87 error (cpu/fpu.c): the processor waits at this instruction */
-        return;
     cpu->stats.exceptions++;
     log_at(LOG_CPU, LOG_DEBUG, "%s: exception %u error %x at %04x:%llx cr2 %llx", cpu->dev.name, now.vector, now.error,
            cpu->p.seg_sel[SEG_CS], (unsigned long long)cpu->p.rip, (unsigned long long)now.cr2);
-    while (!deliver_exception(cpu, &now)) {
-        if (now.vector == VEC_DF && classify(cpu->fault.vector) != BENIGN) {
-            shut_down(cpu);
-            return;
-        }
-        if (makes_double_fault(now.vector, cpu->fault.vector))
-            fault_raise_error(cpu, VEC_DF, 0);
-        now = cpu->fault;
-    }
+    while (!deliver_exception(cpu, &now) && escalate(cpu, &now))
+        ;
+}
+
+void event_deliver_fault(struct cpu *cpu)
+{
+    event_redeliver(cpu);
+    cpu_charge(cpu, 1);
 }
 
 /* ---- interrupts ---- */
@@ -402,13 +416,18 @@ void event_deliver_fault(struct cpu *cpu)
 static void deliver_interrupt(struct cpu *cpu, unsigned vector)
 {
     struct delivery d = { .vector = (uint8_t)vector, .external = true, .rip = cpu->p.rip };
+    bool done;
 
     d.rflags = cpu_rflags(cpu);
     if (cpu->p.rep_resume)      /* between two iterations: the instruction goes on without meeting its breakpoint again */
         d.rflags |= FLAG_RF;
     cpu->stats.interrupts++;
-    if (!deliver(cpu, &d))
-        event_deliver_fault(cpu);
+    do
+        done = deliver(cpu, &d);
+    while (!done && cpu->fault.vector == FAULT_RETRY);
+    if (!done && cpu->fault.vector != FAULT_SKIP)
+        event_redeliver(cpu);
+    cpu_charge(cpu, 1);
 }
 
 void event_deliver_interrupt(struct cpu *cpu, unsigned vector)

@@ -13,4 +13,7 @@ bool event_software(struct cpu *cpu, unsigned vector, enum software_event kind, 
 /* INT n of a virtual-8086 task by the real-mode table (SDM 3B "Method 5: Software Interrupt Handling"). */
 bool event_redirect(struct cpu *cpu, unsigned vector, uint64_t rip);
 
+/* event_deliver_fault() from inside an instruction: a fault in the new task of a switch that already happened. */
+void event_redeliver(struct cpu *cpu);
+
 #endif

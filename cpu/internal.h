@@ -16,7 +16,7 @@
 enum vector {
     VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_FPU_SEG, VEC_TS, VEC_NP, VEC_SS, VEC_GP,
     VEC_PF, VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM, VEC_VE, VEC_CP,
-    VEC_NONE = 255      /* EXEC_FAULT with nothing to deliver: the processor waits (activity) at this instruction */
+    VEC_NONE = 0xfe     /* = FAULT_RETRY: EXEC_FAULT with nothing to deliver; the processor waits (activity) at this instruction */
 };
 
 /* Handlers return one of these. Use the macros below rather than the values. */
@@ -55,7 +55,7 @@ enum {
 struct block;
 
 /* Not exceptions, but ways the host can answer a page it denied; in fault.vector with EXEC_FAULT, consumed by the run loop. */
-enum { FAULT_RETRY = 0xfe, FAULT_SKIP = 0xff };
+enum { FAULT_RETRY = VEC_NONE, FAULT_SKIP = 0xff };
 
 struct fault {
     uint8_t  vector;
@@ -255,6 +255,7 @@ bool event_attend(struct cpu *cpu);         /* run loop, between instructions, a
  *     }
  * event_attend() with a shadow in p.inhibit delivers nothing the shadow holds back and leaves its attention bits standing. */
 bool debug_active(const struct cpu *cpu);
+bool debug_watches_data(const struct cpu *cpu);                         /* a data breakpoint is enabled */
 bool debug_insn_breakpoint(struct cpu *cpu);                            /* before an instruction; true: #DB recorded */
 unsigned debug_step_begin(struct cpu *cpu);
 void debug_step_end(struct cpu *cpu, unsigned step, unsigned result);   /* result: enum exec_result of that instruction */
