@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A window by SDL2: the machine runs on its own thread, this one draws what it shows and sends it keys and mouse. */
+ * A window by SDL2. Drawing and input happen between the machine's turns, so no lock stands between guest and screen. */
 #include <SDL.h>
 #include <stdio.h>
 
@@ -18,19 +18,8 @@ struct window {
     SDL_Renderer *renderer;
     SDL_Texture *texture;
     unsigned w, h;
-    SDL_atomic_t ended;
-    enum run why;
     bool grabbed;
 };
-
-static int run_thread(void *arg)
-{
-    struct window *win = arg;
-
-    win->why = machine_run(win->machine, UINT64_MAX);
-    SDL_AtomicSet(&win->ended, 1);
-    return 0;
-}
 
 static void on_key(struct window *win, const SDL_KeyboardEvent *e)
 {
@@ -127,24 +116,28 @@ static bool open_window(struct window *win)
     return win->renderer != NULL;
 }
 
+static void on_tick(void *arg)
+{
+    struct window *win = arg;
+    SDL_Event e;
+
+    while (SDL_PollEvent(&e))
+        on_event(win, &e);
+    draw(win);
+}
+
 enum run frontend_sdl(struct machine *m)
 {
     struct window win = { .machine = m };
-    SDL_Thread *thread;
-    SDL_Event e;
+    enum run why;
 
     if (!open_window(&win)) {
         fprintf(stderr, "partita: -display sdl: %s\n", SDL_GetError());
         return RUN_QUIT;
     }
-    thread = SDL_CreateThread(run_thread, "machine", &win);
-    while (thread != NULL && !SDL_AtomicGet(&win.ended)) {
-        while (SDL_PollEvent(&e))
-            on_event(&win, &e);
-        draw(&win);
-        SDL_Delay(16);
-    }
-    SDL_WaitThread(thread, NULL);
+    machine_on_tick(m, on_tick, &win);
+    why = machine_run(m, UINT64_MAX);
+    machine_on_tick(m, NULL, NULL);
     SDL_Quit();
-    return win.why;
+    return why;
 }

@@ -52,6 +52,9 @@ struct machine {
     void (*hash_line)(void *arg, uint64_t insns, uint64_t hash);
     void *hash_arg;
     unsigned next_hash;
+    void (*tick)(void *arg);
+    void *tick_arg;
+    uint64_t next_tick;                 /* host time */
 
     struct pace {                       /* clock policy "host"; host-side only, reaches the guest through the door */
         uint64_t host_start, virtual_start, last_check, last_insns, last_host;

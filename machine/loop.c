@@ -13,7 +13,8 @@ STATE_SCHEMA(loop_state, LOOP_STATE);
 #define TURN_ALONE      1000000u    /* one processor: how often outside input is looked at */
 #define TURN_SHARED     20000u      /* several: instructions before the next one's turn */
 #define PACE_HOST_NS    100000000u  /* host policy: how often the pace is corrected while busy */
-#define WAIT_PIECE_NS   100000000u
+#define WAIT_PIECE_NS   16000000u
+#define TICK_NS         16000000u
 #define PACE_MIN_PS     20u
 #define PACE_MAX_PS     200000u
 
@@ -129,6 +130,19 @@ static uint64_t ask_virtual_now(void)
     return waiting_machine->pace.virtual_start + host_since_start(waiting_machine);
 }
 
+static void tick(struct machine *m)
+{
+    uint64_t now;
+
+    if (m->tick == NULL)
+        return;
+    now = host_monotonic_ns();
+    if (now < m->next_tick)
+        return;
+    m->next_tick = now + TICK_NS;
+    m->tick(m->tick_arg);
+}
+
 /* Wait on the host, in pieces so that a signal's flag is seen; a signal cannot wake a condition variable. */
 static void wait_until(struct machine *m, uint64_t virtual_ns)
 {
@@ -138,6 +152,7 @@ static void wait_until(struct machine *m, uint64_t virtual_ns)
         if (now >= virtual_ns)
             break;
         nondet_wait(m->nondet, virtual_ns - now < WAIT_PIECE_NS ? virtual_ns - now : WAIT_PIECE_NS);
+        tick(m);
     }
 }
 
@@ -270,6 +285,7 @@ enum run machine_run(struct machine *m, uint64_t instructions)
                 continue;
             }
             next_turn(m);
+            tick(m);
             if (m->cfg.clock == CLOCK_HOST)
                 pace_busy(m);
         }

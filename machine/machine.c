@@ -111,6 +111,12 @@ void machine_on_hash(struct machine *m, void (*hash)(void *arg, uint64_t insns, 
     m->hash_arg = arg;
 }
 
+void machine_on_tick(struct machine *m, void (*tick)(void *arg), void *arg)
+{
+    m->tick = tick;
+    m->tick_arg = arg;
+}
+
 uint64_t machine_insns(const struct machine *m) { return m->clock.state.insns; }
 unsigned machine_exit_value(const struct machine *m) { return m->loop.exit_value; }
 const char *machine_error(const struct machine *m) { return m->error; }

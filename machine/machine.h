@@ -85,7 +85,10 @@ void       machine_quit(struct machine *m);
 void       machine_interrupt(struct machine *m);    /* like machine_quit, safe in a signal handler */
 void       machine_power_button(struct machine *m);
 
-bool       machine_frame(struct machine *m, struct frame *out);     /* pull; false: no display */
+/* Called between turns, about sixty times a host second, on the thread of machine_run: the place to draw and to poll input. */
+void       machine_on_tick(struct machine *m, void (*tick)(void *arg), void *arg);
+
+bool       machine_frame(struct machine *m, struct frame *out);     /* pull; false: no display. From a tick or when not running */
 bool       machine_text(struct machine *m, char *out, size_t room); /* text screen as lines; false: not in text mode */
 
 /* Models and features, a line each. */
