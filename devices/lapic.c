@@ -211,6 +211,16 @@ static void end_of_interrupt(struct lapic *l)
         end_pin_service(l, LVT_LINT1, (unsigned)vector);
     }
     notify(l);
+    if (l->eoi_hook != NULL)
+        l->eoi_hook(l->eoi_arg, (unsigned)vector);
+}
+
+static void on_eoi(void *self, void (*hook)(void *arg, unsigned vector), void *arg)
+{
+    struct lapic *l = self;
+
+    l->eoi_hook = hook;
+    l->eoi_arg = arg;
 }
 
 /* ---- messages ---- */
@@ -566,6 +576,7 @@ const struct apic_ops lapic_ops = {
     .pending = pending, .accept = accept, .request = request, .read = read, .write = write,
     .base = base, .set_base = set_base,
     .tsc_deadline = lapic_timer_deadline, .set_tsc_deadline = lapic_timer_set_deadline,
+    .on_eoi = on_eoi,
 };
 
 /* ---- life ---- */

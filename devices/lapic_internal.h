@@ -60,6 +60,8 @@ struct lapic {
     void *pic;
     uint64_t (*tsc_offset)(void *self);
     void *tsc_self;
+    void (*eoi_hook)(void *arg, unsigned vector);
+    void *eoi_arg;
     gpa_t window_at;                    /* the bus window we hold open, or LAPIC_NO_WINDOW */
 };
 
