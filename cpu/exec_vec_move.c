@@ -17,7 +17,7 @@ static bool movd_to_mmx(struct cpu *cpu, const struct insn *i)
 {
     union vec v = { .u64 = { 0 } };
 
-    if (!mmx_check(cpu, i) || !operand_load(cpu, i, 1, i->flags & INSN_REXW ? 8 : 4, &v.u64[0]))
+    if (!mmx_check(cpu, i) || !operand_load(cpu, i, 1, vec_general_bytes(cpu, i), &v.u64[0]))
         return false;
     mmx_put(cpu, i->o[0], &v);
     return true;
@@ -25,7 +25,7 @@ static bool movd_to_mmx(struct cpu *cpu, const struct insn *i)
 
 static bool movd_from_mmx(struct cpu *cpu, const struct insn *i)
 {
-    const unsigned bytes = i->flags & INSN_REXW ? 8 : 4;
+    const unsigned bytes = vec_general_bytes(cpu, i);
 
     if (!mmx_check(cpu, i) || !operand_store(cpu, i, 0, bytes, mask_size(mmx_get(cpu, i->o[1]), bytes)))
         return false;
@@ -82,7 +82,7 @@ static bool movd_to_vec(struct cpu *cpu, const struct insn *i)
 {
     union vec v = { .u64 = { 0 } };
 
-    if (!vec_check(cpu, i) || !operand_load(cpu, i, 1, i->flags & INSN_REXW ? 8 : 4, &v.u64[0]))
+    if (!vec_check(cpu, i) || !operand_load(cpu, i, 1, vec_general_bytes(cpu, i), &v.u64[0]))
         return false;
     vec_put(cpu, i, i->o[0], &v, 16);
     return true;
@@ -90,7 +90,7 @@ static bool movd_to_vec(struct cpu *cpu, const struct insn *i)
 
 static bool movd_from_vec(struct cpu *cpu, const struct insn *i)
 {
-    const unsigned bytes = i->flags & INSN_REXW ? 8 : 4;
+    const unsigned bytes = vec_general_bytes(cpu, i);
 
     return vec_check(cpu, i) && operand_store(cpu, i, 0, bytes, load_bytes(xmm_at(cpu, i->o[1]), bytes));
 }

@@ -192,7 +192,7 @@ EXEC(PEXTRW_P)
 
 EXEC(PINSRD)
 {
-    if (i->flags & INSN_REXW)
+    if (vec_general_bytes(cpu, i) == 8)
         RUN(insert(cpu, i, 8));
     RUN(insert(cpu, i, 4));
 }
@@ -200,7 +200,7 @@ EXEC(PINSRD)
 /* EXTRACTPS comes here too and ignores REX.W. */
 EXEC(PEXTRD)
 {
-    if ((i->flags & INSN_REXW) && i->opcode == 0x16)
+    if (vec_general_bytes(cpu, i) == 8 && i->opcode == 0x16)
         RUN(extract(cpu, i, 8));
     RUN(extract(cpu, i, 4));
 }

@@ -104,7 +104,7 @@ static unsigned implicit_length(const union vec *v, unsigned imm, unsigned count
 /* Absolute value of EAX or EDX (RAX, RDX with REX.W), at most a registerful. */
 static unsigned explicit_length(const struct cpu *cpu, const struct insn *i, unsigned at, unsigned count)
 {
-    const int64_t v = i->flags & INSN_REXW ? (int64_t)reg_get(cpu, at, 8) : (int32_t)reg_get(cpu, at, 4);
+    const int64_t v = vec_general_bytes(cpu, i) == 8 ? (int64_t)reg_get(cpu, at, 8) : (int32_t)reg_get(cpu, at, 4);
     const uint64_t size = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
 
     return size > count ? count : (unsigned)size;

@@ -48,6 +48,12 @@ static ALWAYS_INLINE void mmx_put(struct cpu *cpu, unsigned n, const union vec *
     mmx_set(cpu, n, from->u64[0]);
 }
 
+/* The general operand of MOVD, PINSRD and their like: 8 bytes with W, which counts in 64-bit mode only. */
+static ALWAYS_INLINE unsigned vec_general_bytes(const struct cpu *cpu, const struct insn *i)
+{
+    return (i->flags & INSN_REXW) && (cpu->mode & MODE_DECODE) == DECODE_64 ? 8 : 4;
+}
+
 /* ---- may this instruction run at all ---- */
 
 /* SDM 2A "VEX and the Exception Condition Types": CR4.OSXSAVE and XCR0 before CR0.TS; CR0.EM does not count. */
@@ -235,10 +241,5 @@ static ALWAYS_INLINE int8_t   sat_s8(int v)   { return (int8_t)(v < -128 ? -128 
 static ALWAYS_INLINE uint8_t  sat_u8(int v)   { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v); }
 static ALWAYS_INLINE int16_t  sat_s16(int v)  { return (int16_t)(v < -32768 ? -32768 : v > 32767 ? 32767 : v); }
 static ALWAYS_INLINE uint16_t sat_u16(int v)  { return (uint16_t)(v < 0 ? 0 : v > 65535 ? 65535 : v); }
-
-/* Every handler, for -Wmissing-prototypes. */
-#define OP(name, mnemonic, reads, writes, then, jit) insn_fn exec_##name;
-#include "cpu/decoder/ops_vec.def"
-#undef OP
 
 #endif
