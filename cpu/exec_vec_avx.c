@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT
+ * Vector operations that only VEX encodes: broadcasts, permutations across 128-bit lanes, masked moves, shifts by a count
+ * per element. Everything VEX shares with legacy SSE is in the files that own the operation. */
+#include "cpu/vec.h"
+
+/* Vectors here are seen whole. */
+union wide {
+    union vec lane[VEC_LANES_MAX];
+    uint8_t   u8[16 * VEC_LANES_MAX];
+    uint32_t  u32[4 * VEC_LANES_MAX];
+    uint64_t  u64[2 * VEC_LANES_MAX];
+};
+
+/* SDM 2C "VZEROUPPER", "VZEROALL": sixteen registers in 64-bit mode, else eight; from byte `from` on. */
+static bool zero_registers(struct cpu *cpu, unsigned from)
+{
+    const unsigned count = (cpu->mode & MODE_DECODE) == DECODE_64 ? 16 : 8;
+
+    if (!avx_check(cpu))
+        return false;
+    for (unsigned n = 0; n < count; n++)
+        memset(xmm_at(cpu, n) + from, 0, 64 - from);
+    return true;
+}
+
+EXEC(VZEROUPPER) { RUN(zero_registers(cpu, 16)); }
+EXEC(VZEROALL)   { RUN(zero_registers(cpu, 0)); }
+
+/* ---- broadcast ---- */
+
+static ALWAYS_INLINE bool broadcast(struct cpu *cpu, const struct insn *i, unsigned bytes)
+{
+    union wide d;
+    uint64_t element;
+
+    if (!avx_check(cpu) || !vec_load_low(cpu, i, 1, &element, bytes))
+        return false;
+    for (unsigned at = 0; at < i->width; at += bytes)
+        store_bytes(d.u8 + at, bytes, element);
+    vec_put(cpu, i, i->o[0], d.lane, i->width);
+    return true;
+}
+
+static bool broadcast128(struct cpu *cpu, const struct insn *i)
+{
+    union wide d;
+
+    if (!avx_check(cpu) || !vec_load_mem(cpu, i, &d.lane[0], 16))
+        return false;
+    d.lane[1] = d.lane[0];
+    vec_put(cpu, i, i->o[0], d.lane, 32);
+    return true;
+}
+
+EXEC(VPBROADCASTB)  { RUN(broadcast(cpu, i, 1)); }
+EXEC(VPBROADCASTW)  { RUN(broadcast(cpu, i, 2)); }
+EXEC(VPBROADCASTD)  { RUN(broadcast(cpu, i, 4)); }
+EXEC(VPBROADCASTQ)  { RUN(broadcast(cpu, i, 8)); }
+EXEC(VBROADCAST128) { RUN(broadcast128(cpu, i)); }
+
+/* ---- 128-bit halves ---- */
+
+static bool insert128(struct cpu *cpu, const struct insn *i)
+{
+    union wide d;
+    union vec half;
+
+    if (!avx_check(cpu) || !vec_load(cpu, i, 2, &half, 16))
+        return false;
+    vec_get(cpu, i->o[1], d.lane, 32);
+    d.lane[i->imm & 1] = half;
+    vec_put(cpu, i, i->o[0], d.lane, 32);
+    return true;
+}
+
+static bool extract128(struct cpu *cpu, const struct insn *i)
+{
+    union wide s;
+    gva_t lin;
+
+    if (!avx_check(cpu))
+        return false;
+    vec_get(cpu, i->o[1], s.lane, 32);
+    if (FORM_KIND(i->form, 0) != KIND_REG)
+        return ea_linear(cpu, i, 16, ACCESS_WRITE, &lin) && mem_store_block(cpu, i, lin, &s.lane[i->imm & 1], 16);
+    vec_put(cpu, i, i->o[0], &s.lane[i->imm & 1], 16);
+    return true;
+}
+
+/* For each half of the result two bits choose one of the four source halves and a third clears it. */
+static bool permute128(struct cpu *cpu, const struct insn *i)
+{
+    union vec s[2 * VEC_LANES_MAX], d[2];
+
+    if (!avx_check(cpu) || !vec_load(cpu, i, 2, &s[2], 32))
+        return false;
+    vec_get(cpu, i->o[1], s, 32);
+    for (unsigned n = 0; n < 2; n++) {
+        const unsigned ctl = (unsigned)i->imm >> (4 * n);
+
+        d[n] = ctl & 8 ? (union vec){ .u64 = { 0 } } : s[ctl & 3];
+    }
+    vec_put(cpu, i, i->o[0], d, 32);
+    return true;
+}
+
+EXEC(VINSERT128)  { RUN(insert128(cpu, i)); }
+EXEC(VEXTRACT128) { RUN(extract128(cpu, i)); }
+EXEC(VPERM2X128)  { RUN(permute128(cpu, i)); }
+
+/* ---- permute ---- */
+
+/* The first source holds indices, the second what they choose from, across lanes. */
+static bool permute_dwords(struct cpu *cpu, const struct insn *i)
+{
+    union wide at, s, d;
+
+    if (!avx_check(cpu) || !vec_load(cpu, i, 2, s.lane, 32))
+        return false;
+    vec_get(cpu, i->o[1], at.lane, 32);
+    for (unsigned k = 0; k < 8; k++)
+        d.u32[k] = s.u32[at.u32[k] & 7];
+    vec_put(cpu, i, i->o[0], d.lane, 32);
+    return true;
+}
+
+static bool permute_qwords(struct cpu *cpu, const struct insn *i)
+{
+    union wide s, d;
+
+    if (!avx_check(cpu) || !vec_load(cpu, i, 1, s.lane, 32))
+        return false;
+    for (unsigned k = 0; k < 4; k++)
+        d.u64[k] = s.u64[(i->imm >> (2 * k)) & 3];
+    vec_put(cpu, i, i->o[0], d.lane, 32);
+    return true;
+}
+
+EXEC(VPERMD) { RUN(permute_dwords(cpu, i)); }
+EXEC(VPERMQ) { RUN(permute_qwords(cpu, i)); }
+
+LANES_HEAD(VPERMILPS)
+{
+    for (unsigned k = 0; k < 4; k++)
+        d->u32[k] = a->u32[b->u32[k] & 3];
+}
+VEC_BINARY(VPERMILPS)
+
+LANES_HEAD(VPERMILPD)
+{
+    for (unsigned k = 0; k < 2; k++)
+        d->u64[k] = a->u64[(b->u64[k] >> 1) & 1];
+}
+VEC_BINARY(VPERMILPD)
+
+LANES_IMM_HEAD(VPERMILPS_I)
+{
+    for (unsigned k = 0; k < 4; k++)
+        d->u32[k] = b->u32[(imm >> (2 * k)) & 3];
+}
+VEC_UNARY_IMM(VPERMILPS_I)
+
+LANES_IMM_HEAD(VPERMILPD_I)
+{
+    for (unsigned k = 0; k < 2; k++)
+        d->u64[k] = b->u64[(imm >> (2 * lane + k)) & 1];
+}
+VEC_UNARY_IMM(VPERMILPD_I)
+
+LANES_IMM_HEAD(VPBLENDD)
+{
+    for (unsigned k = 0; k < 4; k++)
+        d->u32[k] = (imm & BIT(4 * lane + k) ? b : a)->u32[k];
+}
+VEC_BINARY_IMM(VPBLENDD)
+
+/* ---- masked moves ---- */
+
+/* One bit per element whose mask has its sign set. */
+static ALWAYS_INLINE unsigned mask_signs(const union wide *mask, unsigned bytes, unsigned size)
+{
+    unsigned bits = 0;
+
+    for (unsigned k = 0; k < bytes / size; k++)
+        bits |= (unsigned)(mask->u8[k * size + size - 1] >> 7) << k;
+    return bits;
+}
+
+/* Elements are reached one by one: what is masked off can neither fault nor be seen by a device. */
+static ALWAYS_INLINE bool masked_load(struct cpu *cpu, const struct insn *i, unsigned size)
+{
+    union wide mask, d = { .u64 = { 0 } };
+    unsigned bits;
+    gva_t lin;
+
+    if (!avx_check(cpu))
+        return false;
+    vec_get(cpu, i->o[1], mask.lane, i->width);
+    bits = mask_signs(&mask, i->width, size);
+    if (bits && !ea_linear(cpu, i, i->width, ACCESS_READ, &lin))
+        return false;
+    for (; bits; bits &= bits - 1) {
+        const unsigned at = bits_lowest(bits) * size;
+
+        if (!mem_load_block(cpu, i, lin + at, d.u8 + at, size))
+            return false;
+    }
+    vec_put(cpu, i, i->o[0], d.lane, i->width);
+    return true;
+}
+
+/* All selected elements are known to be writable before the first is stored. */
+static ALWAYS_INLINE bool masked_store(struct cpu *cpu, const struct insn *i, unsigned size)
+{
+    union wide mask, s;
+    unsigned bits;
+    gva_t lin;
+
+    if (!avx_check(cpu))
+        return false;
+    vec_get(cpu, i->o[1], mask.lane, i->width);
+    vec_get(cpu, i->o[2], s.lane, i->width);
+    bits = mask_signs(&mask, i->width, size);
+    if (bits && !ea_linear(cpu, i, i->width, ACCESS_WRITE, &lin))
+        return false;
+    for (unsigned left = bits; left; left &= left - 1) {
+        if (!mem_probe_write(cpu, i, lin + bits_lowest(left) * size, size))
+            return false;
+    }
+    for (; bits; bits &= bits - 1) {
+        const unsigned at = bits_lowest(bits) * size;
+
+        if (!mem_store_block(cpu, i, lin + at, s.u8 + at, size))
+            return false;
+    }
+    return true;
+}
+
+EXEC(VMASKMOV_LOAD32)  { RUN(masked_load(cpu, i, 4)); }
+EXEC(VMASKMOV_LOAD64)  { RUN(masked_load(cpu, i, 8)); }
+EXEC(VMASKMOV_STORE32) { RUN(masked_store(cpu, i, 4)); }
+EXEC(VMASKMOV_STORE64) { RUN(masked_store(cpu, i, 8)); }
+
+/* ---- shifts by a count per element ---- */
+
+LANES(VPSLLVD, u32, y < 32 ? x << (y & 31) : 0)
+LANES(VPSLLVQ, u64, y < 64 ? x << (y & 63) : 0)
+LANES(VPSRLVD, u32, y < 32 ? x >> (y & 31) : 0)
+LANES(VPSRLVQ, u64, y < 64 ? x >> (y & 63) : 0)
+LANES(VPSRAVD, s32, x >> ((uint32_t)y < 32 ? (uint32_t)y : 31))
+
+/* ---- test ---- */
+
+/* PTEST of the signs alone. */
+static ALWAYS_INLINE bool test_signs(struct cpu *cpu, const struct insn *i, unsigned size)
+{
+    union wide a, b;
+    unsigned first, second;
+
+    if (!avx_check(cpu) || !vec_load(cpu, i, 1, b.lane, i->width))
+        return false;
+    vec_get(cpu, i->o[0], a.lane, i->width);
+    first = mask_signs(&a, i->width, size);
+    second = mask_signs(&b, i->width, size);
+    flags_put(&cpu->flags, (second & first ? 0 : FLAG_ZF) | (second & ~first ? 0 : FLAG_CF));
+    return true;
+}
+
+EXEC(VTESTPS) { RUN(test_signs(cpu, i, 4)); }
+EXEC(VTESTPD) { RUN(test_signs(cpu, i, 8)); }
