@@ -35,8 +35,10 @@ struct rtc146818 {
     struct rtc_state state;
     struct clock *clock;
     struct nondet *nondet;
+    uint64_t start_ns;          /* what the clock shows at power-on; 0: the host's time */
     struct timer timer;
     struct irq irq;
+    uint64_t start_ns;          /* fixed wall clock of runs that must repeat; 0: the host's */
 };
 
 /* ---- registers as numbers ---- */
@@ -317,6 +319,11 @@ static const struct reg ports[] = {
     { 0x73, 1, "data2",  read_bank2,   write_bank2,  0 },
 };
 
+void rtc_set_start(struct rtc146818 *rtc, uint64_t ns_since_1970)
+{
+    rtc->start_ns = ns_since_1970;
+}
+
 bool rtc_nmi_masked(const struct rtc146818 *rtc)
 {
     return rtc->state.index & 0x80;
@@ -347,7 +354,7 @@ static void set_calendar(struct rtc_state *s, uint64_t seconds)
 static void power_on(struct rtc146818 *rtc)
 {
     struct rtc_state *s = &rtc->state;
-    uint64_t wall_ns = nondet_value(rtc->nondet, NONDET_WALL_CLOCK, host_wall_clock_ns);
+    uint64_t wall_ns = rtc->start_ns != 0 ? rtc->start_ns : nondet_value(rtc->nondet, NONDET_WALL_CLOCK, host_wall_clock_ns);
 
     s->cmos[REG_A] = A_RUNNING | 6;
     s->cmos[REG_B] = B_24H;
@@ -484,4 +491,9 @@ void rtc_set_boot_order(struct rtc146818 *rtc, enum rtc_boot first, enum rtc_boo
 void rtc_set_processors(struct rtc146818 *rtc, unsigned count)
 {
     rtc_set_cmos(rtc, CMOS_PROCESSORS, (uint8_t)(count - 1));
+}
+
+void rtc_set_wall_clock(struct rtc146818 *rtc, uint64_t ns)
+{
+    rtc->start_ns = ns;
 }
