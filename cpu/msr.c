@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: MIT
+ * Reading and writing the rows of msrs.def: find, check, do. Unknown numbers and the synthetic range are the host's. */
+#include "cpu/msr.h"
+
+#include <stddef.h>
+
+#include "cpu/control.h"
+#include "cpu/xsave.h"
+
+#define MTRR_CAP        0x508u              /* 8 variable ranges, fixed ranges, write-combining */
+#define MCG_CAP         0x10au              /* ten banks, MCG_CTL present */
+#define DEBUGCTL_BTF    2u
+#define UPDATE_REVISION 0xf0u
+#define PAT_RESET       0x0007040600070406u
+/* SDM 4 IA32_ARCH_CAPABILITIES: an interpreter does not speculate. RDCL_NO, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, PSCHANGE_MC_NO,
+ * TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO. */
+#define ARCH_CAPS       (BIT64(0) | BIT64(3) | BIT64(4) | BIT64(5) | BIT64(6) | BIT64(8) | BIT64(13) | BIT64(14) | BIT64(15) | \
+                         BIT64(20) | BIT64(24) | BIT64(26) | BIT64(27))
+
+#define MISC_FAST_STRING    BIT64(0)
+#define MISC_BTS_UNAVAIL    BIT64(11)
+#define MISC_PEBS_UNAVAIL   BIT64(12)
+#define MISC_MONITOR        BIT64(18)
+#define MISC_LIMIT_CPUID    BIT64(22)
+
+#define MISC_WRITABLE       (MISC_FAST_STRING | MISC_MONITOR | MISC_LIMIT_CPUID)
+
+#define APIC_BASE_X2APIC    0xc00u
+
+struct msr_row {
+    uint32_t first, last;
+    const char *name;
+    uint8_t needs;                  /* enum feature */
+    bool (*read)(struct cpu *cpu, const struct msr_row *row, uint32_t msr, uint64_t *value);
+    bool (*write)(struct cpu *cpu, const struct msr_row *row, uint32_t msr, uint64_t value);
+    uint32_t at;
+    uint64_t arg;                   /* writable bits, or the constant */
+};
+
+#define READ(name)  static bool name##_read(struct cpu *cpu, const struct msr_row *row UNUSED, uint32_t msr UNUSED, uint64_t *value)
+#define WRITE(name) static bool name##_write(struct cpu *cpu, const struct msr_row *row UNUSED, uint32_t msr UNUSED, uint64_t value)
+
+/* ---- the kinds ---- */
+
+READ(field)
+{
+    *value = load64((const uint8_t *)cpu + row->at);
+    return true;
+}
+
+WRITE(field)
+{
+    if (value & ~row->arg)
+        return false;
+    store64((uint8_t *)cpu + row->at, value);
+    return true;
+}
+
+WRITE(canon)
+{
+    if (!cpu_canonical(cpu, value))
+        return false;
+    store64((uint8_t *)cpu + row->at, value);
+    return true;
+}
+
+READ(constant)
+{
+    (void)cpu;
+    *value = row->arg;
+    return true;
+}
+
+WRITE(constant)
+{
+    (void)cpu;
+    (void)value;
+    return false;
+}
+
+/* ---- time ---- */
+
+static void tsc_moved(struct cpu *cpu)
+{
+    if (cpu->ports.tsc_changed != NULL)
+        cpu->ports.tsc_changed(cpu->ports.tsc_self);
+}
+
+READ(tsc)
+{
+    *value = cpu_tsc(cpu);
+    return true;
+}
+
+/* SDM 3B "IA32_TSC_ADJUST MSR": a write of the one moves the other by as much. */
+WRITE(tsc)
+{
+    uint64_t delta = value - cpu_tsc(cpu);
+
+    cpu->p.tsc_offset += delta;
+    cpu->p.tsc_adjust += delta;
+    tsc_moved(cpu);
+    return true;
+}
+
+READ(tsc_adjust)
+{
+    *value = cpu->p.tsc_adjust;
+    return true;
+}
+
+WRITE(tsc_adjust)
+{
+    cpu->p.tsc_offset += value - cpu->p.tsc_adjust;
+    cpu->p.tsc_adjust = value;
+    tsc_moved(cpu);
+    return true;
+}
+
+/* ---- the local APIC ---- */
+
+READ(apic_base)
+{
+    if (cpu->ports.apic == NULL)
+        return false;
+    *value = cpu->ports.apic->base(cpu->ports.apic_self);
+    return true;
+}
+
+WRITE(apic_base)
+{
+    return cpu->ports.apic != NULL && cpu->ports.apic->set_base(cpu->ports.apic_self, value);
+}
+
+READ(tsc_deadline)
+{
+    if (cpu->ports.apic == NULL)
+        return false;
+    *value = cpu->ports.apic->tsc_deadline(cpu->ports.apic_self);
+    return true;
+}
+
+WRITE(tsc_deadline)
+{
+    if (cpu->ports.apic == NULL)
+        return false;
+    cpu->ports.apic->set_tsc_deadline(cpu->ports.apic_self, value);
+    return true;
+}
+
+/* SDM 3A "x2APIC Register Address Space": only in x2APIC mode. */
+static bool x2apic_mode(const struct cpu *cpu)
+{
+    return cpu->ports.apic != NULL &&
+           (cpu->ports.apic->base(cpu->ports.apic_self) & APIC_BASE_X2APIC) == APIC_BASE_X2APIC;
+}
+
+READ(x2apic)
+{
+    return x2apic_mode(cpu) && msr < 0x840 && cpu->ports.apic->read(cpu->ports.apic_self, msr - 0x800, value);
+}
+
+WRITE(x2apic)
+{
+    return x2apic_mode(cpu) && msr < 0x840 && cpu->ports.apic->write(cpu->ports.apic_self, msr - 0x800, value);
+}
+
+/* ---- memory types (SDM 3A "Memory Type Range Registers (MTRRs)", "Page Attribute Table (PAT)") ---- */
+
+static bool memory_type_ok(unsigned type)
+{
+    return type == 0 || type == 1 || (type >= 4 && type <= 6);
+}
+
+static bool each_type_ok(uint64_t value, bool (*ok)(unsigned type))
+{
+    for (unsigned n = 0; n < 64; n += 8)
+        if (!ok((value >> n) & 0xff))
+            return false;
+    return true;
+}
+
+static bool pat_type_ok(unsigned type)
+{
+    return memory_type_ok(type) || type == 7;
+}
+
+READ(mtrr_var)
+{
+    *value = cpu->s.mtrr_var[msr - 0x200];
+    return true;
+}
+
+WRITE(mtrr_var)
+{
+    uint64_t address = bits_mask(cpu_physical_bits(cpu)) & PAGE_MASK;
+
+    if (msr & 1) {
+        if (value & ~(address | BIT64(11)))
+            return false;
+    } else if ((value & ~(address | 0xff)) || !memory_type_ok(value & 0xff)) {
+        return false;
+    }
+    cpu->s.mtrr_var[msr - 0x200] = value;
+    return true;
+}
+
+static unsigned fixed_index(uint32_t msr)
+{
+    return msr == 0x250 ? 0 : msr <= 0x259 ? msr - 0x258 + 1 : msr - 0x268 + 3;
+}
+
+READ(mtrr_fixed)
+{
+    *value = cpu->s.mtrr_fixed[fixed_index(msr)];
+    return true;
+}
+
+WRITE(mtrr_fixed)
+{
+    if (!each_type_ok(value, memory_type_ok))
+        return false;
+    cpu->s.mtrr_fixed[fixed_index(msr)] = value;
+    return true;
+}
+
+READ(mtrr_def)
+{
+    *value = cpu->s.mtrr_def;
+    return true;
+}
+
+WRITE(mtrr_def)
+{
+    if ((value & ~(uint64_t)0xcff) || !memory_type_ok(value & 0xff))
+        return false;
+    cpu->s.mtrr_def = value;
+    return true;
+}
+
+READ(pat)
+{
+    *value = cpu->p.pat;
+    return true;
+}
+
+WRITE(pat)
+{
+    if (!each_type_ok(value, pat_type_ok))
+        return false;
+    cpu->p.pat = value;
+    return true;
+}
+
+/* ---- machine check (SDM 3B "Machine-Check MSRs") ---- */
+
+READ(mcg_ctl)
+{
+    *value = cpu->s.mcg_ctl;
+    return true;
+}
+
+WRITE(mcg_ctl)
+{
+    if (value != 0 && value != ~(uint64_t)0)
+        return false;
+    cpu->s.mcg_ctl = value;
+    return true;
+}
+
+READ(mc_bank)
+{
+    *value = cpu->s.mc_bank[msr - 0x400];
+    return true;
+}
+
+/* Only CTL takes ones; the others are cleared by software. */
+WRITE(mc_bank)
+{
+    if ((msr & 3) != 0 && value != 0)
+        return false;
+    cpu->s.mc_bank[msr - 0x400] = value;
+    return true;
+}
+
+/* ---- odds and ends ---- */
+
+/* Microcode updates are accepted and do nothing; the revision is what the processor came with. */
+READ(update)
+{
+    (void)cpu;
+    (void)value;
+    return false;
+}
+
+WRITE(update)
+{
+    (void)cpu;
+    (void)value;
+    return true;
+}
+
+READ(update_signature)
+{
+    (void)cpu;
+    *value = (uint64_t)UPDATE_REVISION << 32;
+    return true;
+}
+
+WRITE(update_signature)
+{
+    (void)cpu;
+    (void)value;
+    return true;
+}
+
+READ(misc_enable)
+{
+    *value = cpu->p.misc_enable;
+    return true;
+}
+
+WRITE(misc_enable)
+{
+    uint64_t allowed = MISC_WRITABLE | MISC_BTS_UNAVAIL | MISC_PEBS_UNAVAIL;
+
+    if ((value & ~allowed) || ((value & MISC_MONITOR) && !cpu_has(cpu, F_MONITOR)))
+        return false;
+    cpu->p.misc_enable = (value & MISC_WRITABLE) | MISC_BTS_UNAVAIL | MISC_PEBS_UNAVAIL;
+    return true;
+}
+
+READ(xss)
+{
+    *value = cpu->p.xss;
+    return true;
+}
+
+WRITE(xss)
+{
+    if (value & ~xsave_supported(cpu, true))
+        return false;
+    cpu->p.xss = value;
+    return true;
+}
+
+READ(efer)
+{
+    *value = cpu->p.efer;
+    return true;
+}
+
+WRITE(efer)
+{
+    return control_set_efer(cpu, value);
+}
+
+/* ---- the table ---- */
+
+#define FIELD(f, m) field_read, field_write, offsetof(struct cpu, f), m
+#define CANON(f)    field_read, canon_write, offsetof(struct cpu, f), 0
+#define CONST(v)    constant_read, constant_write, 0, v
+#define CALL(name)  name##_read, name##_write, 0, 0
+#define MSR(first, last, name, needs, kind) { first, last, #name, F_##needs, kind },
+
+static const struct msr_row rows[] = {
+#include "cpu/msrs.def"
+};
+
+static const struct msr_row *row_find(const struct cpu *cpu, uint32_t msr)
+{
+    unsigned low = 0, high = COUNT_OF(rows);
+
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+
+        if (msr > rows[middle].last)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == COUNT_OF(rows) || msr < rows[low].first || !cpu_has(cpu, (enum feature)rows[low].needs))
+        return NULL;
+    return &rows[low];
+}
+
+bool cpu_read_msr(struct cpu *cpu, uint32_t msr, uint64_t *value)
+{
+    const struct msr_row *row = row_find(cpu, msr);
+
+    *value = 0;
+    return row != NULL && row->read(cpu, row, msr, value);
+}
+
+bool cpu_write_msr(struct cpu *cpu, uint32_t msr, uint64_t value)
+{
+    const struct msr_row *row = row_find(cpu, msr);
+
+    return row != NULL && row->write(cpu, row, msr, value);
+}
+
+static bool synthetic(uint32_t msr)
+{
+    return msr >> 28 == 4;
+}
+
+static enum intercept refuse(struct cpu *cpu)
+{
+    fault_gp(cpu, 0);
+    return RAISED;
+}
+
+static enum intercept ask_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
+{
+    const struct cpu_host *host = cpu->ports.host;
+
+    return host != NULL && host->rdmsr != NULL ? host->rdmsr(cpu->ports.host_self, cpu, msr, value) : PASS;
+}
+
+static enum intercept ask_write(struct cpu *cpu, uint32_t msr, uint64_t value)
+{
+    const struct cpu_host *host = cpu->ports.host;
+
+    return host != NULL && host->wrmsr != NULL ? host->wrmsr(cpu->ports.host_self, cpu, msr, value) : PASS;
+}
+
+enum intercept msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
+{
+    enum intercept answer;
+
+    if (!synthetic(msr) && row_find(cpu, msr) != NULL)
+        return cpu_read_msr(cpu, msr, value) ? DONE : refuse(cpu);
+    *value = 0;
+    answer = ask_read(cpu, msr, value);
+    return answer == PASS ? refuse(cpu) : answer;
+}
+
+enum intercept msr_write(struct cpu *cpu, uint32_t msr, uint64_t value)
+{
+    enum intercept answer;
+
+    if (!synthetic(msr) && row_find(cpu, msr) != NULL)
+        return cpu_write_msr(cpu, msr, value) ? DONE : refuse(cpu);
+    answer = ask_write(cpu, msr, value);
+    return answer == PASS ? refuse(cpu) : answer;
+}
+
+void msr_reset(struct cpu *cpu)
+{
+    cpu->p.pat = PAT_RESET;
+    cpu->p.misc_enable = MISC_FAST_STRING | MISC_BTS_UNAVAIL | MISC_PEBS_UNAVAIL | (cpu_has(cpu, F_MONITOR) ? MISC_MONITOR : 0);
+}
