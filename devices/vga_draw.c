@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: MIT
+ * Pictures of what the VGA shows. VGA modes are drawn line by line as the CRT controller scans them, so start address, line
+ * compare, panning and the addressing modes fall out; VBE modes are copied from linear memory. Nothing here changes state. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/attrs.h"
+#include "base/bytes.h"
+#include "base/invariant.h"
+#include "devices/vga_state.h"
+
+#define LINE_DOTS (256 * 9 * 2 + 64)    /* the most characters a line can have, doubled, and room for panning */
+
+/* What stays the same while a picture is drawn. */
+struct scan {
+    const struct vga_state *s;
+    const uint8_t *vram;
+    uint32_t palette[256];              /* DAC entries as pixels */
+    uint8_t colors[16];                 /* attribute index to DAC index */
+    unsigned chars, char_dots, lines, max_row;
+    bool graphics, halved;
+    bool cursor_on, blink_off;
+    uint32_t cursor_at;
+    uint32_t row_step;                  /* address counter from one row to the next */
+};
+
+static void room_for(struct vga *v, unsigned width, unsigned height)
+{
+    size_t need = (size_t)width * height;
+
+    if (need <= v->pixels_room)
+        return;
+    v->pixels = realloc(v->pixels, need * sizeof *v->pixels);
+    invariant(v->pixels != NULL, "out of memory for a picture of %u by %u", width, height);
+    v->pixels_room = need;
+}
+
+/* ---- colours ---- */
+
+static uint32_t dac_color(const struct vga_state *s, unsigned index)
+{
+    const uint8_t *part = s->palette + (index & s->dac_mask) * 3;
+    uint32_t color = 0;
+
+    for (unsigned k = 0; k < 3; k++) {
+        uint32_t level = s->vbe[VBE_ENABLE] & VBE_8BIT_DAC ? part[k] : (part[k] & 0x3fu) << 2 | (part[k] & 0x3fu) >> 4;
+
+        color = color << 8 | level;
+    }
+    return color;
+}
+
+static void load_palette(const struct vga_state *s, uint32_t palette[256])
+{
+    for (unsigned k = 0; k < 256; k++)
+        palette[k] = dac_color(s, k);
+}
+
+/* "Color Select Register": it gives bits 7-6, and with bit 7 of the mode register also bits 5-4, of the DAC index. */
+static uint8_t attribute_color(const struct vga_state *s, unsigned index)
+{
+    unsigned color = s->attr[index & s->attr[0x12] & 15] & 0x3f, select = s->attr[0x14];
+
+    if (s->attr[0x10] & 0x80)
+        color = (color & 0x0f) | (select & 3) << 4;
+    return (uint8_t)(color | (select & 0x0c) << 4);
+}
+
+/* ---- the address counter ---- */
+
+/* "CRT Mode Control": byte, word or doubleword addresses; bits 13 and 14 may come from the row scan counter. */
+static uint32_t map_address(const struct vga_state *s, uint32_t counter, unsigned row)
+{
+    uint32_t at;
+
+    if (s->crtc[0x14] & 0x40)
+        at = (counter << 2 & 0xfffc) | (counter >> 14 & 3);
+    else if (!(s->crtc[0x17] & 0x40))
+        at = (counter << 1 & 0xfffe) | (counter >> (s->crtc[0x17] & 0x20 ? 15 : 13) & 1);
+    else
+        at = counter & 0xffff;
+    if (!(s->crtc[0x17] & 0x01))
+        at = (at & ~0x2000u) | (row & 1) << 13;
+    if (!(s->crtc[0x17] & 0x02))
+        at = (at & ~0x4000u) | (row >> 1 & 1) << 14;
+    return at & 0xffff;
+}
+
+/* How often the counter steps: every character clock, every second or every fourth. */
+static unsigned count_shift(const struct vga_state *s)
+{
+    return s->crtc[0x14] & 0x20 ? 2 : s->crtc[0x17] & 0x08 ? 1 : 0;
+}
+
+/* ---- one character clock ---- */
+
+/* "Character Map Select": where in plane 2 a font starts. */
+static uint32_t font_start(const struct vga_state *s, bool map_a)
+{
+    unsigned select = s->seq[3];
+    unsigned map = map_a ? (select >> 2 & 3) | (select >> 3 & 4) : (select & 3) | (select >> 2 & 4);
+
+    return (map & 3) * 0x4000u + (map >> 2) * 0x2000u;
+}
+
+static bool cursor_here(const struct scan *c, uint32_t counter, unsigned row)
+{
+    unsigned start = c->s->crtc[0x0a] & 0x1f, end = c->s->crtc[0x0b] & 0x1f;
+
+    return c->cursor_on && counter == c->cursor_at && row >= start && row <= end;
+}
+
+static void draw_text(const struct scan *c, uint32_t counter, unsigned row, uint8_t *out)
+{
+    const struct vga_state *s = c->s;
+    const uint8_t *cell = c->vram + map_address(s, counter, row) * 4;
+    uint8_t code = cell[0], attribute = cell[1];
+    unsigned bits = c->vram[(font_start(s, attribute & 8) + code * 32u + row) * 4 + 2];
+    unsigned fore = attribute & 15, back = attribute >> 4;
+
+    if (s->attr[0x10] & 0x08) {         /* blink instead of bright backgrounds */
+        back &= 7;
+        if (attribute & 0x80 && c->blink_off)
+            bits = 0;
+    }
+    bits <<= 1;                         /* the ninth dot repeats the eighth in line graphics */
+    if (s->attr[0x10] & 0x04 && (code & 0xe0) == 0xc0)
+        bits |= bits >> 1 & 1;
+    if (s->attr[0x10] & 0x02 && (attribute & 7) == 1 && row == (s->crtc[0x14] & 0x1fu))
+        bits = 0x1ff;                   /* underline */
+    if (cursor_here(c, counter, row))
+        bits = 0x1ff;
+    for (unsigned dot = 0; dot < c->char_dots; dot++)
+        out[dot] = c->colors[bits >> (8 - dot) & 1 ? fore : back];
+}
+
+static void draw_planar(const struct scan *c, const uint8_t *p, uint8_t *out)
+{
+    for (unsigned dot = 0; dot < 8; dot++) {
+        unsigned shift = 7 - dot;
+
+        out[dot] = c->colors[(p[0] >> shift & 1) | (p[1] >> shift & 1) << 1 | (p[2] >> shift & 1) << 2 | (p[3] >> shift & 1) << 3];
+    }
+}
+
+/* Shift register mode 1: two bits a dot from planes 0 and 1, two more from planes 2 and 3. */
+static void draw_pairs(const struct scan *c, const uint8_t *p, uint8_t *out)
+{
+    for (unsigned dot = 0; dot < 8; dot++) {
+        unsigned shift = 6 - dot % 4 * 2;
+
+        out[dot] = c->colors[(p[dot / 4] >> shift & 3) | (p[2 + dot / 4] >> shift & 3) << 2];
+    }
+}
+
+static void draw_graphics(const struct scan *c, uint32_t counter, unsigned row, uint8_t *out)
+{
+    const uint8_t *p = c->vram + map_address(c->s, counter, row) * 4;
+
+    if (c->s->gfx[5] & 0x40) {          /* 256 colours, two dots a pixel */
+        for (unsigned dot = 0; dot < 8; dot++)
+            out[dot] = p[dot / 2];
+    } else if (c->s->gfx[5] & 0x20) {
+        draw_pairs(c, p, out);
+    } else {
+        draw_planar(c, p, out);
+    }
+    if (c->char_dots == 9)
+        out[8] = out[7];
+}
+
+/* ---- one line ---- */
+
+static void draw_line(const struct scan *c, uint32_t counter, unsigned row, unsigned pan, uint32_t *out, unsigned width)
+{
+    uint8_t dots[LINE_DOTS];
+    unsigned shift = count_shift(c->s);
+
+    for (unsigned k = 0; k <= c->chars; k++) {
+        uint8_t *at = dots + k * c->char_dots;
+
+        if (c->graphics)
+            draw_graphics(c, counter + (k >> shift), row, at);
+        else
+            draw_text(c, counter + (k >> shift), row, at);
+    }
+    for (unsigned k = 0; k < width; k++)
+        out[k] = c->palette[dots[pan + (c->halved ? k / 2 : k)]];
+}
+
+/* "Horizontal PEL Panning": dots to the left; with nine dots a character 8 means none. */
+static unsigned panning(const struct scan *c)
+{
+    unsigned pan = c->s->attr[0x13] & 15;
+
+    if (c->char_dots == 9)
+        return pan >= 8 ? 0 : pan + 1;
+    if (c->s->gfx[5] & 0x40)
+        return pan & 7;                 /* in dots, of which a pixel has two */
+    return pan & 7;
+}
+
+static unsigned line_compare(const struct vga_state *s)
+{
+    return s->crtc[0x18] | (s->crtc[7] >> 4 & 1u) << 8 | (s->crtc[9] >> 6 & 1u) << 9;
+}
+
+static void draw_lines(const struct vga *v, const struct scan *c, uint32_t *pixels, unsigned width)
+{
+    const struct vga_state *s = c->s;
+    uint32_t start = ((uint32_t)s->crtc[0x0c] << 8 | s->crtc[0x0d]) + (s->crtc[8] >> 5 & 3u);
+    unsigned row = s->crtc[8] & 0x1f, pan = panning(c), split = line_compare(s);
+    bool doubled = s->crtc[9] & 0x80, second = false;
+
+    for (unsigned line = 0; line < vga_lines(v); line++) {
+        draw_line(c, start, row, pan, pixels + (size_t)line * width, width);
+        if (line == split) {
+            start = 0;
+            row = 0;
+            second = false;
+            if (s->attr[0x10] & 0x20)
+                pan = c->char_dots == 9 ? 0 : 0;
+            continue;
+        }
+        second = doubled && !second;
+        if (second)
+            continue;
+        if (row == c->max_row) {
+            row = 0;
+            start += c->row_step;
+        } else {
+            row = (row + 1) & 0x1f;
+        }
+    }
+}
+
+/* ---- VGA modes ---- */
+
+static struct scan scan_begin(const struct vga *v)
+{
+    const struct vga_state *s = &v->state;
+    uint64_t frame = vga_beam(v).frame;
+    struct scan c = {
+        .s = s, .vram = v->vram->bytes, .chars = s->crtc[1] + 1u, .char_dots = s->seq[1] & 1 ? 8 : 9,
+        .max_row = s->crtc[9] & 0x1f, .graphics = s->gfx[6] & 1, .halved = s->seq[1] & 8,
+        .cursor_on = !(s->crtc[0x0a] & 0x20) && (frame / 8 & 1) == 0, .blink_off = frame / 16 & 1,
+        .cursor_at = ((uint32_t)s->crtc[0x0e] << 8 | s->crtc[0x0f]) + (s->crtc[0x0b] >> 5 & 3u),
+        .row_step = s->crtc[0x13] * 2u,
+    };
+
+    load_palette(s, c.palette);
+    for (unsigned k = 0; k < 16; k++)
+        c.colors[k] = attribute_color(s, k);
+    return c;
+}
+
+/* Screen off, palette under the processor's control, or no mode set yet. */
+static bool is_blank(const struct vga_state *s)
+{
+    return s->seq[1] & 0x20 || !(s->attr_index & 0x20) || !(s->crtc[0x17] & 0x80) || s->crtc[0] < 10;
+}
+
+static void draw_blank(struct vga *v, struct frame *out)
+{
+    unsigned width = 640, height = 400;
+
+    room_for(v, width, height);
+    memset(v->pixels, 0, (size_t)width * height * sizeof *v->pixels);
+    *out = (struct frame){ v->pixels, width, height, width };
+}
+
+static void draw_vga(struct vga *v, struct frame *out)
+{
+    struct scan c = scan_begin(v);
+    unsigned width = c.chars * c.char_dots * (c.halved ? 2 : 1), height = vga_lines(v);
+
+    room_for(v, width, height);
+    draw_lines(v, &c, v->pixels, width);
+    *out = (struct frame){ v->pixels, width, height, width };
+}
+
+/* ---- VBE modes ---- */
+
+static uint32_t rgb555(uint32_t p)
+{
+    uint32_t r = p >> 10 & 31, g = p >> 5 & 31, b = p & 31;
+
+    return (r << 3 | r >> 2) << 16 | (g << 3 | g >> 2) << 8 | (b << 3 | b >> 2);
+}
+
+static uint32_t rgb565(uint32_t p)
+{
+    uint32_t r = p >> 11 & 31, g = p >> 5 & 63, b = p & 31;
+
+    return (r << 3 | r >> 2) << 16 | (g << 2 | g >> 4) << 8 | (b << 3 | b >> 2);
+}
+
+static void vbe_line(const uint8_t *from, unsigned bpp, const uint32_t palette[256], uint32_t *out, unsigned width)
+{
+    switch (bpp) {
+    case 8:
+        for (unsigned k = 0; k < width; k++)
+            out[k] = palette[from[k]];
+        break;
+    case 15:
+        for (unsigned k = 0; k < width; k++)
+            out[k] = rgb555(load16(from + 2 * k));
+        break;
+    case 16:
+        for (unsigned k = 0; k < width; k++)
+            out[k] = rgb565(load16(from + 2 * k));
+        break;
+    case 24:
+        for (unsigned k = 0; k < width; k++)
+            out[k] = (uint32_t)from[3 * k + 2] << 16 | (uint32_t)from[3 * k + 1] << 8 | from[3 * k];
+        break;
+    default:
+        for (unsigned k = 0; k < width; k++)
+            out[k] = load32(from + 4 * k) & 0xffffff;
+        break;
+    }
+}
+
+static void vbe_line_planar(const struct scan *c, const uint8_t *from, unsigned x, uint32_t *out, unsigned width)
+{
+    uint8_t dots[8];
+
+    for (unsigned k = 0; k < width; k++) {
+        if (k == 0 || (x + k) % 8 == 0)
+            draw_planar(c, from + (x + k) / 8 * 4, dots);
+        out[k] = c->palette[dots[(x + k) % 8]];
+    }
+}
+
+static void draw_vbe(struct vga *v, struct frame *out)
+{
+    const uint16_t *r = v->state.vbe;
+    unsigned width = r[VBE_XRES], height = r[VBE_YRES], bpp = r[VBE_BPP], bytes = bpp == 15 ? 2 : bpp / 8;
+    struct scan c = scan_begin(v);
+
+    room_for(v, width, height);
+    for (unsigned y = 0; y < height; y++) {
+        uint64_t line = (uint64_t)(r[VBE_Y_OFFSET] + y) * vbe_line_bytes(v);
+        uint32_t *to = v->pixels + (size_t)y * width;
+
+        if (bpp == 4)
+            vbe_line_planar(&c, v->vram->bytes + line * 4, r[VBE_X_OFFSET], to, width);
+        else
+            vbe_line(v->vram->bytes + line + (uint64_t)r[VBE_X_OFFSET] * bytes, bpp, c.palette, to, width);
+    }
+    *out = (struct frame){ v->pixels, width, height, width };
+}
+
+void vga_frame(struct vga *v, struct frame *out)
+{
+    if (vbe_active(v))
+        draw_vbe(v, out);
+    else if (is_blank(&v->state))
+        draw_blank(v, out);
+    else
+        draw_vga(v, out);
+}
+
+/* ---- characters ---- */
+
+static char printable(uint8_t code)
+{
+    return code == 0 ? ' ' : code >= 0x20 && code < 0x7f ? (char)code : '?';
+}
+
+size_t vga_text(struct vga *v, char *out, size_t room)
+{
+    const struct vga_state *s = &v->state;
+    unsigned columns = s->crtc[1] + 1u, rows = vga_lines(v) / ((s->crtc[9] & 0x1fu) + 1);
+    uint32_t start = (uint32_t)s->crtc[0x0c] << 8 | s->crtc[0x0d];
+    size_t len = 0;
+
+    invariant(room > 0, "no room for the text of the screen");
+    out[0] = 0;
+    if (vbe_active(v) || s->gfx[6] & 1 || s->crtc[0] < 10)
+        return 0;
+    for (unsigned y = 0; y < rows; y++) {
+        for (unsigned x = 0; x <= columns && len + 1 < room; x++) {
+            uint32_t at = map_address(s, start + y * s->crtc[0x13] * 2 + x, 0);
+
+            out[len++] = x < columns ? printable(v->vram->bytes[at * 4]) : '\n';
+        }
+    }
+    out[len] = 0;
+    return len;
+}
