@@ -306,7 +306,7 @@ static int take_operand(struct decoding *d, struct insn *out, unsigned slot, con
         n = (out->opcode & 7) | d->rm;
         break;
     case IN_VVVV:
-        n = d->vvvv;
+        n = d->mode == DECODE_64 ? d->vvvv : d->vvvv & 7;
         break;
     case IN_IS4:
         out->imm = take_unsigned(d, 1);
@@ -345,6 +345,8 @@ static void take_modrm_memory(struct decoding *d, struct insn *out, const struct
     take_memory(d, out, bytes);
 }
 
+/* An unused vvvv must be 1111b, in all four bits even where only eight registers exist: a used one ignores bit 3 there
+ * (seen on an AMD EPYC in 32-bit mode: C4 E3 3B F0 /r RORX is #UD, C4 E2 30 F2 /r ANDN is not). */
 static bool take_operands(struct decoding *d, struct insn *out, const struct insn_row *row)
 {
     bool vvvv_used = false;
@@ -368,7 +370,8 @@ static bool take_operands(struct decoding *d, struct insn *out, const struct ins
 
 /* ---- the whole ---- */
 
-/* 90 is the one opcode that REX.B turns into another instruction: XCHG R8, rAX; else NOP or PAUSE ("NOP", "PAUSE"). */
+/* 90 is the one opcode that REX.B turns into another instruction: XCHG R8, rAX; else NOP or PAUSE ("NOP", "PAUSE"). REX.B
+ * wins over F3 (seen on an AMD EPYC: F3 41 90 exchanges). */
 static bool take_nop(const struct decoding *d, struct insn *out)
 {
     if (out->op != OP_XCHG || out->opcode != 0x90 || d->rm)

@@ -16,12 +16,10 @@ static void take_rxb(struct decoding *d, uint8_t byte)
     d->rm = byte & 0x20 ? 0 : 8;
 }
 
-/* vvvv and pp are in the same place in all three; bit 3 of vvvv is ignored outside 64-bit mode (2.3.5.6). */
+/* vvvv and pp are in the same place in all three. */
 static void take_vvvv_pp(struct decoding *d, uint8_t byte)
 {
     d->vvvv = (byte >> 3 & 15) ^ 15;
-    if (d->mode != DECODE_64)
-        d->vvvv &= 7;
     d->key.prefix = prefix_of[byte & 3];
 }
 

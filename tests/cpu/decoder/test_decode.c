@@ -211,7 +211,7 @@ static void prefixes_in_any_order(void **state)
         { "f2 f3 a4", "MOVS.1 /rep" },              { "f3 f2 a7", "CMPS.4 /repne" },    { "f3 48 ab", "STOS.8 r0 /rep" },
         { "f2 f3 0f bc c8", "TZCNT.4 r1 r0" },      { "f3 f2 0f bc c8", "BSF.4 r1 r0" },
         { "f3 66 0f bd c8", "LZCNT.2 r1 r0" },      { "66 0f 38 f0 00", "MOVBE.2 r0 ds:[r0+0]:2" },
-        { "90", "NOP.4" }, { "66 90", "NOP.2" }, { "f3 90", "PAUSE.4" }, { "41 90", "XCHG.4 r8 r0" }, { "49 90", "XCHG.8 r8 r0" },
+        { "90", "NOP.4" }, { "66 90", "NOP.2" }, { "f3 90", "PAUSE.4" }, { "f3 41 90", "XCHG.4 r8 r0 /rep" }, { "41 90", "XCHG.4 r8 r0" }, { "49 90", "XCHG.8 r8 r0" },
         { "91", "XCHG.4 r1 r0" },                   { "f3 0f 1e fa", "NOP.4 r2 /rep" }, { "64 64 65 8b 00", "MOV.4 r0 gs:[r0+0]:4" },
         { "f3 48 0f c7 f8", "RDPID.8 r0" },         { "48 0f c7 f8", "RDSEED.8 r0" },   { "f3 48 0f ae c0", "RDFSBASE.8 r0" },
         { "66 f3 0f 6f c1", "MOV_UNALIGNED.16 r0 1" },
@@ -282,6 +282,7 @@ static void vex_prefixes(void **state)
     static const struct sample legacy[] = {
         { "c4 e2 f8 f2 c1", "ANDN.4 r0 r0 r1 /vex16" },     { "c4 22", "LES.4 r4 ds:[r2+0]:6" },
         { "c4 c2 78 f3 c9", "BLSR.4 r0 r1 /vex16" },
+        { "c4 e2 30 f2 c3", "ANDN.4 r0 r1 r3 /vex16" },     { "c4 e3 3b f0 c3 04", "#UD 6" },
     };
 
     (void)state;
