@@ -12,6 +12,12 @@ bool mem_store_slow(struct cpu *cpu, const struct insn *i, gva_t lin, const void
 /* Would a store fault? Translates and sets A/D for every page of [lin, lin+bytes) as a store does, touches nothing else. */
 bool mem_probe_write(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes);
 
+/* The bank that explicit accesses use now. */
+static inline enum tlb_bank mem_bank(const struct cpu *cpu)
+{
+    return (enum tlb_bank)((cpu->tlb - cpu->banks[0]) / TLB_ENTRIES);
+}
+
 static ALWAYS_INLINE struct tlb_entry *tlb_slot(struct tlb_entry *bank, gva_t lin)
 {
     return &bank[(lin >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
@@ -48,7 +54,7 @@ static ALWAYS_INLINE bool mem_load(struct cpu *cpu, const struct insn *i, gva_t 
         return true;
     }
     *out = 0;
-    return mem_load_slow(cpu, i, lin, out, bytes, (enum tlb_bank)((cpu->tlb - cpu->banks[0]) / TLB_ENTRIES));
+    return mem_load_slow(cpu, i, lin, out, bytes, mem_bank(cpu));
 }
 
 static ALWAYS_INLINE bool mem_store(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, uint64_t v)
@@ -59,7 +65,7 @@ static ALWAYS_INLINE bool mem_store(struct cpu *cpu, const struct insn *i, gva_t
         store_bytes(host, bytes, v);
         return true;
     }
-    return mem_store_slow(cpu, i, lin, &v, bytes, (enum tlb_bank)((cpu->tlb - cpu->banks[0]) / TLB_ENTRIES));
+    return mem_store_slow(cpu, i, lin, &v, bytes, mem_bank(cpu));
 }
 
 /* Any size up to 64 bytes (vectors); larger areas (FXSAVE, XSAVE) go piece by piece. A page-crossing access checks both
@@ -72,7 +78,7 @@ static ALWAYS_INLINE bool mem_load_block(struct cpu *cpu, const struct insn *i, 
         memcpy(to, host, bytes);
         return true;
     }
-    return mem_load_slow(cpu, i, lin, to, bytes, (enum tlb_bank)((cpu->tlb - cpu->banks[0]) / TLB_ENTRIES));
+    return mem_load_slow(cpu, i, lin, to, bytes, mem_bank(cpu));
 }
 
 static ALWAYS_INLINE bool mem_store_block(struct cpu *cpu, const struct insn *i, gva_t lin, const void *from, unsigned bytes)
@@ -83,13 +89,65 @@ static ALWAYS_INLINE bool mem_store_block(struct cpu *cpu, const struct insn *i,
         memcpy(host, from, bytes);
         return true;
     }
-    return mem_store_slow(cpu, i, lin, from, bytes, (enum tlb_bank)((cpu->tlb - cpu->banks[0]) / TLB_ENTRIES));
+    return mem_store_slow(cpu, i, lin, from, bytes, mem_bank(cpu));
 }
 
 /* Implicit supervisor accesses (descriptor tables, TSS, interrupt stacks of an inner level): always CPL 0, SMAP ignores AC. */
 bool mem_load_system(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t *out);
 bool mem_store_system(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t v);
 bool mem_probe_system(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned access);   /* would it fault? */
+
+/* ---- the stack of the running code ---- */
+
+/* Stack pointers wrap at the stack's address size; writing a narrow one leaves the bits above. */
+static ALWAYS_INLINE unsigned stack_bytes(const struct cpu *cpu)
+{
+    return (cpu->mode & MODE_DECODE) == DECODE_64 ? 8 : cpu->mode & MODE_STACK32 ? 4 : 2;
+}
+
+static ALWAYS_INLINE uint64_t stack_pointer(const struct cpu *cpu, int64_t offset)
+{
+    return mask_size(cpu->s.gpr[RSP] + (uint64_t)offset, stack_bytes(cpu));
+}
+
+/* The upper half of ESP is not cleared by 16-bit stacks, that of RSP is by 32-bit ones. */
+static ALWAYS_INLINE void stack_set_pointer(struct cpu *cpu, uint64_t sp)
+{
+    reg_set(cpu, REG_AT(RSP), stack_bytes(cpu), sp);
+}
+
+/* Checks of SS or of canonical form (#SS), when the fast path does not apply. */
+bool stack_linear_slow(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, unsigned access, gva_t *lin);
+
+static ALWAYS_INLINE bool stack_load(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, uint64_t *out)
+{
+    gva_t lin = sp;
+
+    if (LIKELY((cpu->mode & MODE_FLAT) || (cpu->mode & MODE_DECODE) == DECODE_64)) {
+        const uint8_t *host = mem_host_read(cpu, lin, bytes);
+
+        if (LIKELY(host != NULL)) {
+            *out = load_bytes(host, bytes);
+            return true;
+        }
+    }
+    return stack_linear_slow(cpu, i, sp, bytes, ACCESS_READ, &lin) && mem_load(cpu, i, lin, bytes, out);
+}
+
+static ALWAYS_INLINE bool stack_store(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, uint64_t v)
+{
+    gva_t lin = sp;
+
+    if (LIKELY((cpu->mode & MODE_FLAT) || (cpu->mode & MODE_DECODE) == DECODE_64)) {
+        uint8_t *host = mem_host_write(cpu, lin, bytes);
+
+        if (LIKELY(host != NULL)) {
+            store_bytes(host, bytes, v);
+            return true;
+        }
+    }
+    return stack_linear_slow(cpu, i, sp, bytes, ACCESS_WRITE, &lin) && mem_store(cpu, i, lin, bytes, v);
+}
 
 /* ---- effective addresses ---- */
 
@@ -100,6 +158,13 @@ static ALWAYS_INLINE uint64_t ea_offset(const struct cpu *cpu, const struct insn
                   (uint64_t)i->disp;
 
     return i->asize == 8 ? at : i->asize == 4 ? (uint32_t)at : (uint16_t)at;
+}
+
+/* The same where exec_bind() knows it to be the linear address: 64-bit address size, no segment to add. */
+static ALWAYS_INLINE gva_t ea_flat64(const struct cpu *cpu, const struct insn *i)
+{
+    return load64((const uint8_t *)cpu->s.gpr + i->base) + (load64((const uint8_t *)cpu->s.gpr + i->index) << i->scale) +
+           (uint64_t)i->disp;
 }
 
 bool ea_segment(struct cpu *cpu, const struct insn *i, uint64_t offset, unsigned bytes, unsigned access, gva_t *lin);
@@ -166,16 +231,23 @@ static inline bool operand_store(struct cpu *cpu, const struct insn *i, unsigned
 struct rmw { gva_t lin; uint8_t *host; };
 bool rmw_load_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, uint64_t *out);
 
-static ALWAYS_INLINE bool rmw_load(struct cpu *cpu, const struct insn *i, unsigned bytes, struct rmw *at, uint64_t *out)
+static ALWAYS_INLINE bool rmw_load_at(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, struct rmw *at,
+                                      uint64_t *out)
 {
-    if (!ea_linear(cpu, i, bytes, ACCESS_READ | ACCESS_WRITE, &at->lin))
-        return false;
-    at->host = mem_host_write(cpu, at->lin, bytes);
+    at->lin = lin;
+    at->host = mem_host_write(cpu, lin, bytes);
     if (LIKELY(at->host != NULL)) {
         *out = load_bytes(at->host, bytes);
         return true;
     }
-    return rmw_load_slow(cpu, i, at->lin, bytes, out);
+    return rmw_load_slow(cpu, i, lin, bytes, out);
+}
+
+static ALWAYS_INLINE bool rmw_load(struct cpu *cpu, const struct insn *i, unsigned bytes, struct rmw *at, uint64_t *out)
+{
+    gva_t lin;
+
+    return ea_linear(cpu, i, bytes, ACCESS_READ | ACCESS_WRITE, &lin) && rmw_load_at(cpu, i, lin, bytes, at, out);
 }
 
 static ALWAYS_INLINE bool rmw_store(struct cpu *cpu, const struct insn *i, unsigned bytes, const struct rmw *at, uint64_t v)

@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: MIT
+ * Blocks live in an arena per processor and hang in lists of the memory page they came from, by the line they start on. A
+ * block that is forgotten keeps its memory until the whole arena is emptied between two instructions, so a running block
+ * may be forgotten at any time. One code map per RAM tells every processor's cache of writes to code. */
+#include "cpu/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "cpu/exec.h"
+#include "cpu/tlb.h"
+
+#define LINE_SHIFT      6
+#define ARENA_BYTES     ((size_t)64 << 20)      /* emptied when it has grown so far */
+#define LINES           64u
+#define BLOCK_SPAN      16u                     /* lines the longest block covers: 64 instructions of 15 bytes */
+#define WATCHED         16u
+#define INSN_BYTES      15u
+
+struct code_page {
+    const uint8_t *host;
+    struct code_page *next;             /* in its bucket */
+    struct block_link *start[LINES];    /* blocks by the line of their first byte */
+    struct block_link *tails;           /* blocks that start on another page and end here */
+};
+
+/* Who must hear of writes to code in one RAM. Lives as long as a cache watches it. */
+struct code_map {
+    struct ram *ram;
+    struct block_cache *caches[80];
+    unsigned count;
+};
+
+struct block_cache {
+    struct cpu *cpu;
+    struct arena arena;
+    struct code_page **buckets;
+    size_t nbuckets, npages;            /* nbuckets is a power of two */
+    struct code_map *watched[WATCHED];
+    unsigned nwatched;
+    bool flush_wanted;
+    uint64_t shortcut_pages[16];        /* a set bit: a shortcut may lead to a page with this hash */
+    struct block *build, *partial;      /* room for BLOCK_INSNS + 1 each */
+};
+
+/* ---- writes to code ---- */
+
+static struct code_page *page_find(const struct block_cache *c, const uint8_t *host)
+{
+    struct code_page *p = c->buckets[((uintptr_t)host >> PAGE_SHIFT) & (c->nbuckets - 1)];
+
+    while (p != NULL && p->host != host)
+        p = p->next;
+    return p;
+}
+
+static void unlink_from(struct block_link **list, const struct block_link *link)
+{
+    while (*list != link)
+        list = &(*list)->next;
+    *list = link->next;
+}
+
+static const uint8_t *page_of(const uint8_t *host)
+{
+    return (const uint8_t *)((uintptr_t)host & PAGE_MASK);
+}
+
+static unsigned line_of(const uint8_t *host)
+{
+    return (unsigned)((uintptr_t)host & ~PAGE_MASK) >> LINE_SHIFT;
+}
+
+static void forget(struct block_cache *c, struct block *b)
+{
+    struct cpu *cpu = c->cpu;
+    struct block_shortcut *s = &cpu->shortcuts[block_shortcut_slot(b->rip)];
+
+    unlink_from(&page_find(c, page_of(b->host))->start[line_of(b->host)], &b->link);
+    if (b->tail != NULL)
+        unlink_from(&page_find(c, b->tail)->tails, &b->tail_link);
+    if (s->block == b)
+        *s = (struct block_shortcut){ 0 };
+    if (cpu->block != NULL && cpu->block->origin == b)
+        cpu->attention |= ATTEND_CODE;
+    cpu->stats.code_invalidations++;
+}
+
+static void forget_lines(struct block_cache *c, struct code_page *p, uint64_t lines)
+{
+    unsigned last = bits_highest(lines), first = bits_lowest(lines) < BLOCK_SPAN ? 0 : bits_lowest(lines) - BLOCK_SPAN;
+    struct block_link *next;
+
+    for (unsigned line = first; line <= last; line++)
+        for (struct block_link *l = p->start[line]; l != NULL; l = next) {
+            next = l->next;
+            if (l->block->lines & lines)
+                forget(c, l->block);
+        }
+    for (struct block_link *l = p->tails; l != NULL; l = next) {
+        next = l->next;
+        if (l->block->tail_lines & lines)
+            forget(c, l->block);
+    }
+}
+
+/* The lines of a page that some block still covers. */
+static uint64_t lines_left(const struct block_cache *c, const uint8_t *host)
+{
+    const struct code_page *p = page_find(c, host);
+    uint64_t lines = 0;
+
+    if (p == NULL)
+        return 0;
+    for (unsigned line = 0; line < LINES; line++)
+        for (const struct block_link *l = p->start[line]; l != NULL; l = l->next)
+            lines |= l->block->lines;
+    for (const struct block_link *l = p->tails; l != NULL; l = l->next)
+        lines |= l->block->tail_lines;
+    return lines;
+}
+
+static void map_refresh_lines(struct code_map *map, uint64_t page)
+{
+    const uint8_t *host = map->ram->bytes + (page << PAGE_SHIFT);
+    uint64_t lines = 0;
+
+    for (unsigned n = 0; n < map->count; n++)
+        lines |= lines_left(map->caches[n], host);
+    map->ram->code[page] = lines;
+}
+
+static void code_written(void *arg, struct ram *ram, uint64_t page, uint64_t lines)
+{
+    struct code_map *map = arg;
+    const uint8_t *host = ram->bytes + (page << PAGE_SHIFT);
+
+    for (unsigned n = 0; n < map->count; n++) {
+        struct code_page *p = page_find(map->caches[n], host);
+
+        if (p != NULL)
+            forget_lines(map->caches[n], p, lines);
+    }
+    map_refresh_lines(map, page);
+}
+
+static void code_arrived(void *arg, struct ram *ram, uint64_t page)
+{
+    struct code_map *map = arg;
+
+    for (unsigned n = 0; n < map->count; n++)
+        tlb_poison_writes(map->caches[n]->cpu, ram->bytes + (page << PAGE_SHIFT));
+}
+
+void block_watch_ram(struct cpu *cpu, struct ram *ram)
+{
+    struct block_cache *c = cpu->blocks;
+    struct code_map *map = ram->code_arg;
+
+    for (unsigned n = 0; n < c->nwatched; n++)
+        if (c->watched[n]->ram == ram)
+            return;
+    if (map == NULL) {
+        map = calloc(1, sizeof *map);
+        invariant(map != NULL, "out of memory for the code map of %s", ram->name);
+        map->ram = ram;
+        ram->code_written = code_written;
+        ram->code_arrived = code_arrived;
+        ram->code_arg = map;
+    }
+    invariant(c->nwatched < WATCHED && map->count < COUNT_OF(map->caches), "too many memories or processors watch %s", ram->name);
+    map->caches[map->count++] = c;
+    c->watched[c->nwatched++] = map;
+}
+
+/* The last one out takes the map along. The RAM outlives its processors. */
+static void unwatch(struct block_cache *c, struct code_map *map)
+{
+    unsigned n = 0;
+
+    while (map->caches[n] != c)
+        n++;
+    memmove(&map->caches[n], &map->caches[n + 1], (--map->count - n) * sizeof map->caches[0]);
+    if (map->count > 0)
+        return;
+    map->ram->code_written = NULL;
+    map->ram->code_arrived = NULL;
+    map->ram->code_arg = NULL;
+    free(map);
+}
+
+/* ---- the cache as a whole ---- */
+
+static struct code_map *map_of(const struct block_cache *c, const uint8_t *host)
+{
+    for (unsigned n = 0; n < c->nwatched; n++) {
+        const struct ram *ram = c->watched[n]->ram;
+
+        if (host >= ram->bytes && host < ram->bytes + ram->len)
+            return c->watched[n];
+    }
+    return NULL;
+}
+
+static void page_clear(struct block_cache *c, struct code_page *p)
+{
+    struct code_map *map = map_of(c, p->host);
+
+    memset(p->start, 0, sizeof p->start);
+    p->tails = NULL;
+    map_refresh_lines(map, (uint64_t)(p->host - map->ram->bytes) >> PAGE_SHIFT);
+}
+
+static void pages_clear(struct block_cache *c)
+{
+    for (size_t at = 0; at < c->nbuckets; at++)
+        for (struct code_page *p = c->buckets[at]; p != NULL; p = p->next)
+            page_clear(c, p);
+    memset(c->buckets, 0, c->nbuckets * sizeof(struct code_page *));
+    c->npages = 0;
+    arena_reset(&c->arena);
+    c->flush_wanted = false;
+}
+
+struct block_cache *block_cache_create(struct cpu *cpu)
+{
+    struct block_cache *c = calloc(1, sizeof *c);
+    size_t room = sizeof(struct block) + (BLOCK_INSNS + 1) * sizeof(struct insn);
+
+    invariant(c != NULL, "out of memory for decoded code");
+    c->cpu = cpu;
+    c->nbuckets = 1024;
+    c->buckets = calloc(c->nbuckets, sizeof(struct code_page *));
+    c->build = calloc(1, room);
+    c->partial = calloc(1, room);
+    invariant(c->buckets != NULL && c->build != NULL && c->partial != NULL, "out of memory for decoded code");
+    cpu->blocks = c;
+    for (unsigned bank = 0; bank < BANK_COUNT; bank++)
+        for (unsigned n = 0; n < TLB_ENTRIES; n++)
+            cpu->banks[bank][n] = (struct tlb_entry){ TLB_INVALID, TLB_INVALID, TLB_INVALID, 0 };
+    if (cpu->tlb == NULL)
+        cpu->tlb = cpu->banks[BANK_SUPERVISOR];
+    tlb_map_changed(cpu);
+    space_listen(cpu->ports.memory, tlb_map_changed, cpu);
+    return c;
+}
+
+void block_cache_free(struct block_cache *c)
+{
+    if (c == NULL)
+        return;
+    pages_clear(c);
+    for (unsigned n = 0; n < c->nwatched; n++)
+        unwatch(c, c->watched[n]);
+    free(c->buckets);
+    free(c->build);
+    free(c->partial);
+    free(c);
+}
+
+/* The blocks themselves go when no instruction runs: see block_find(). */
+void block_cache_flush(struct cpu *cpu)
+{
+    cpu->blocks->flush_wanted = true;
+    cpu->attention |= ATTEND_CODE;
+    block_lookup_flush(cpu);
+}
+
+void block_lookup_flush(struct cpu *cpu)
+{
+    cpu->code_tag += BIT64(40);
+    if (cpu->code_tag >> 40 == 0)       /* sixteen million flushes: tags would come round again */
+        memset(cpu->shortcuts, 0, sizeof cpu->shortcuts);
+    memset(cpu->blocks->shortcut_pages, 0, sizeof cpu->blocks->shortcut_pages);
+}
+
+static unsigned page_hash(gva_t lin)
+{
+    return (unsigned)((lin >> 12) ^ (lin >> 22)) & 1023;
+}
+
+void block_page_flush(struct cpu *cpu, gva_t lin)
+{
+    unsigned h = page_hash(lin);
+
+    if (cpu->blocks->shortcut_pages[h / 64] & BIT64(h % 64))
+        block_lookup_flush(cpu);
+}
+
+void cpu_drop_caches(struct cpu *cpu)
+{
+    tlb_flush_all(cpu);
+    block_cache_flush(cpu);
+}
+
+/* ---- fetching ---- */
+
+/* The page of code at a linear address. host NULL: fetch through the address space at gpa. */
+struct fetch {
+    const uint8_t *host;
+    gpa_t gpa;
+};
+
+static bool fetch_page(struct cpu *cpu, gva_t lin, struct fetch *out)
+{
+    enum tlb_bank bank = tlb_fetch_bank(cpu);
+    const struct tlb_entry *e = &cpu->banks[bank][(lin >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+    struct tlb_place place;
+
+    if (e->execute == (lin & PAGE_MASK)) {
+        out->host = (const uint8_t *)(uintptr_t)(lin + e->addend);
+        return true;
+    }
+    if (!tlb_fill(cpu, lin, ACCESS_EXECUTE, bank, &place))
+        return false;
+    out->host = place.host;
+    out->gpa = place.gpa;
+    return true;
+}
+
+static void fetch_bytes(struct cpu *cpu, const struct fetch *from, uint8_t *to, unsigned len)
+{
+    if (from->host != NULL) {
+        memcpy(to, from->host, len);
+        return;
+    }
+    cpu_sync(cpu, NULL);
+    for (unsigned n = 0; n < len; n++)
+        to[n] = (uint8_t)space_read(cpu->ports.memory, from->gpa + n, 1);
+}
+
+static bool in_64bit(const struct cpu *cpu)
+{
+    return (cpu->mode & MODE_DECODE) == DECODE_64;
+}
+
+static gva_t code_linear(const struct cpu *cpu, uint64_t rip)
+{
+    return in_64bit(cpu) ? rip : (uint32_t)(cpu->code_base + rip);
+}
+
+/* ---- building ---- */
+
+/* What a block is being made from: the bytes from its first instruction to the end of the page or of the code segment. */
+struct source {
+    struct fetch at;
+    gva_t lin;
+    unsigned room;              /* bytes up to the end of the page */
+    unsigned limit;             /* bytes up to the end of the segment, at most room + 15 */
+};
+
+static void finish_insn(const struct cpu *cpu, struct insn *i, uint64_t block_rip)
+{
+    bool wide = in_64bit(cpu);
+
+    if (i->flags & INSN_RIPREL) {
+        i->disp += (int64_t)(block_rip + i->end);
+        i->flags &= (uint16_t)~INSN_RIPREL;
+    }
+    if (i->seg == SEG_FS || i->seg == SEG_GS || (!wide && (!(cpu->mode & MODE_FLAT) || i->seg == SEG_CS)))
+        i->flags |= INSN_SEGMENT;
+    if (i->needs != F_BASE && !cpu_has(cpu, (enum feature)i->needs))
+        i->fn = exec_undefined;
+    else
+        exec_bind(cpu, i, block_rip);
+}
+
+/* Stands where no instruction can be decoded; raises the fault when it is reached. */
+static void make_pseudo(struct insn *i, insn_fn *fn, unsigned len)
+{
+    *i = (struct insn){ .op = OP_UD2, .len = (uint8_t)len, .base = REG_ZERO, .index = REG_ZERO, .fn = fn };
+}
+
+static bool ends_block(const struct insn *i)
+{
+    return i->fn == exec_undefined || i->fn == exec_too_long || op_then[i->op] == ENDS;
+}
+
+enum built { ADDED, ADDED_LAST, STOPPED };      /* STOPPED: the instruction was not taken */
+
+/* Take what decode() made of the bytes. TRUNCATED instructions are the caller's. */
+static enum built take(const struct cpu *cpu, struct block *b, enum decoded how, unsigned len)
+{
+    struct insn *i = &b->insns[b->count];
+
+    if (how == INVALID)
+        make_pseudo(i, exec_undefined, i->len != 0 && i->len <= len ? i->len : len);
+    else if (how == TOO_LONG)
+        make_pseudo(i, exec_too_long, len);
+    b->bytes = (uint16_t)(b->bytes + i->len);
+    i->end = b->bytes;
+    b->count++;
+    if (how == DECODED)
+        finish_insn(cpu, i, b->rip);
+    return ends_block(i) || b->count == BLOCK_INSNS ? ADDED_LAST : ADDED;
+}
+
+static enum built add_insn(struct cpu *cpu, struct block *b, const struct source *src)
+{
+    unsigned left = (src->room < src->limit ? src->room : src->limit) - b->bytes, len = left < INSN_BYTES ? left : INSN_BYTES;
+    uint8_t copy[INSN_BYTES];
+    const uint8_t *bytes = src->at.host != NULL ? src->at.host + b->bytes : copy;
+    enum decoded how;
+
+    if (len == 0)
+        return STOPPED;
+    if (src->at.host == NULL)
+        fetch_bytes(cpu, &src->at, copy, len);
+    how = decode(&b->insns[b->count], bytes, len, (enum decode_mode)(cpu->mode & MODE_DECODE));
+    return how == TRUNCATED ? STOPPED : take(cpu, b, how, len);
+}
+
+/* The first instruction does not end on its page: fetch on, and raise what the fetch runs into. */
+static bool add_crossing(struct cpu *cpu, struct block *b, const struct source *src)
+{
+    uint8_t bytes[INSN_BYTES];
+    unsigned first = src->room < INSN_BYTES ? src->room : INSN_BYTES;
+    unsigned len = src->limit < INSN_BYTES ? src->limit : INSN_BYTES;
+    struct fetch second = { 0 };
+    gva_t lin = code_linear(cpu, b->rip + first);
+    enum decoded how;
+
+    if (src->limit <= src->room)
+        return fault_gp(cpu, 0);                /* cut off by the end of the segment */
+    if (in_64bit(cpu) && !cpu_canonical(cpu, lin))
+        return fault_gp(cpu, 0);
+    if (!fetch_page(cpu, lin, &second))
+        return false;
+    fetch_bytes(cpu, &src->at, bytes, first);
+    fetch_bytes(cpu, &second, bytes + first, len - first);
+    how = decode(&b->insns[0], bytes, len, (enum decode_mode)(cpu->mode & MODE_DECODE));
+    if (how == TRUNCATED)
+        return fault_gp(cpu, 0);
+    take(cpu, b, how, len);
+    b->tail = second.host;
+    if (src->at.host == NULL || second.host == NULL)
+        b->host = b->tail = NULL;
+    return true;
+}
+
+static void add_sentinel(struct block *b)
+{
+    struct insn *end = &b->insns[b->count];
+
+    *end = (struct insn){ .fn = exec_block_end, .op = OP_NOP, .end = b->bytes, .base = REG_ZERO, .index = REG_ZERO };
+}
+
+/* Decode into c->build; only blocks that will be kept may have more than one instruction, as nobody watches the memory of
+ * others. False: the very first fetch faults. */
+static bool build(struct cpu *cpu, const struct source *src, uint64_t rip, bool kept)
+{
+    struct block *b = cpu->blocks->build;
+
+    *b = (struct block){ .rip = rip, .mode = cpu->mode, .host = src->at.host };
+    while (add_insn(cpu, b, src) == ADDED && kept)
+        ;
+    if (b->count == 0 && !add_crossing(cpu, b, src))
+        return false;
+    add_sentinel(b);
+    b->origin = b;
+    cpu->stats.blocks_built++;
+    return true;
+}
+
+/* ---- keeping ---- */
+
+static void buckets_grow(struct block_cache *c)
+{
+    size_t old = c->nbuckets;
+    struct code_page **buckets = calloc(old * 4, sizeof(struct code_page *));
+
+    invariant(buckets != NULL, "out of memory for decoded code");
+    for (size_t at = 0; at < old; at++)
+        for (struct code_page *p = c->buckets[at], *next; p != NULL; p = next) {
+            struct code_page **bucket = &buckets[((uintptr_t)p->host >> PAGE_SHIFT) & (old * 4 - 1)];
+
+            next = p->next;
+            p->next = *bucket;
+            *bucket = p;
+        }
+    free(c->buckets);
+    c->buckets = buckets;
+    c->nbuckets = old * 4;
+}
+
+static struct code_page *page_get(struct block_cache *c, const uint8_t *host)
+{
+    struct code_page *p = page_find(c, host), **bucket;
+
+    if (p != NULL)
+        return p;
+    if (c->npages++ == c->nbuckets)
+        buckets_grow(c);
+    bucket = &c->buckets[((uintptr_t)host >> PAGE_SHIFT) & (c->nbuckets - 1)];
+    p = arena_alloc(&c->arena, sizeof *p);
+    p->host = host;
+    p->next = *bucket;
+    *bucket = p;
+    return p;
+}
+
+static uint64_t line_bits(const uint8_t *from, unsigned bytes)
+{
+    unsigned first = line_of(from), last = line_of(from + bytes - 1);
+
+    return bits_mask(last - first + 1) << first;
+}
+
+static void mark_code(struct block_cache *c, const uint8_t *host, unsigned bytes)
+{
+    struct ram *ram = map_of(c, host)->ram;
+
+    ram_mark_code(ram, (uint64_t)(host - ram->bytes), bytes);
+}
+
+static void link_into(struct block_link **list, struct block_link *link, struct block *b)
+{
+    link->block = b;
+    link->next = *list;
+    *list = link;
+}
+
+static struct block *keep(struct block_cache *c)
+{
+    const struct block *made = c->build;
+    size_t size = sizeof *made + (made->count + 1u) * sizeof(struct insn);
+    struct block *b = arena_alloc(&c->arena, size);
+    unsigned here = (unsigned)(PAGE_SIZE - ((uintptr_t)made->host & ~PAGE_MASK));
+
+    memcpy(b, made, size);
+    b->origin = b;
+    if (b->bytes < here)
+        here = b->bytes;
+    b->lines = line_bits(b->host, here);
+    link_into(&page_get(c, page_of(b->host))->start[line_of(b->host)], &b->link, b);
+    mark_code(c, b->host, here);
+    if (b->tail != NULL && b->bytes > here) {
+        b->tail_lines = line_bits(b->tail, b->bytes - here);
+        link_into(&page_get(c, b->tail)->tails, &b->tail_link, b);
+        mark_code(c, b->tail, b->bytes - here);
+    } else {
+        b->tail = NULL;
+    }
+    return b;
+}
+
+/* ---- finding ---- */
+
+static struct block *lookup(const struct cpu *cpu, const uint8_t *host, uint64_t rip)
+{
+    const struct code_page *p = page_find(cpu->blocks, page_of(host));
+
+    if (p == NULL)
+        return NULL;
+    for (struct block_link *l = p->start[line_of(host)]; l != NULL; l = l->next)
+        if (l->block->host == host && l->block->rip == rip && l->block->mode == cpu->mode)
+            return l->block;
+    return NULL;
+}
+
+/* A block over two pages holds as long as its second page is still the one it was made from. */
+static bool tail_holds(struct cpu *cpu, const struct block *b)
+{
+    struct fetch second;
+    gva_t lin = (code_linear(cpu, b->rip) | ~PAGE_MASK) + 1;
+
+    if (b->tail == NULL)
+        return true;
+    return fetch_page(cpu, in_64bit(cpu) ? lin : (uint32_t)lin, &second) && second.host == b->tail;
+}
+
+static void shortcut_to(struct cpu *cpu, struct block *b)
+{
+    unsigned h = page_hash(code_linear(cpu, b->rip));
+
+    cpu->shortcuts[block_shortcut_slot(b->rip)] = (struct block_shortcut){ b->rip, cpu->code_tag, b };
+    cpu->blocks->shortcut_pages[h / 64] |= BIT64(h % 64);
+    if (b->tail != NULL) {
+        h = page_hash(code_linear(cpu, b->rip) + PAGE_SIZE);
+        cpu->blocks->shortcut_pages[h / 64] |= BIT64(h % 64);
+    }
+}
+
+static bool fits_limit(const struct cpu *cpu, const struct block *b)
+{
+    return b->rip + b->bytes - 1 <= cpu->code_limit;
+}
+
+/* Decode what p.rip leads to. A block that would run past the end of the segment is made for this once only. */
+static struct block *make(struct cpu *cpu, struct source *src, bool keep_it)
+{
+    struct block_cache *c = cpu->blocks;
+    uint64_t left = cpu->code_limit - cpu->p.rip;
+
+    src->room = (unsigned)(PAGE_SIZE - (src->lin & ~PAGE_MASK));
+    src->limit = left >= src->room + INSN_BYTES ? src->room + INSN_BYTES : (unsigned)left + 1;
+    keep_it &= src->at.host != NULL;
+    if (!build(cpu, src, cpu->p.rip, keep_it))
+        return NULL;
+    return keep_it && c->build->host != NULL ? keep(c) : c->build;
+}
+
+struct block *block_find(struct cpu *cpu)
+{
+    struct block_cache *c = cpu->blocks;
+    uint64_t rip = cpu->p.rip;
+    struct source src = { .lin = code_linear(cpu, rip) };
+    struct block *b;
+
+    if (c->flush_wanted || c->arena.used_bytes > ARENA_BYTES) {
+        pages_clear(c);
+        block_lookup_flush(cpu);
+    }
+    if (in_64bit(cpu) ? !cpu_canonical(cpu, rip) : rip > cpu->code_limit) {
+        fault_gp(cpu, 0);
+        return NULL;
+    }
+    if (!fetch_page(cpu, src.lin, &src.at))
+        return NULL;
+    b = src.at.host != NULL ? lookup(cpu, src.at.host, rip) : NULL;
+    if (b != NULL && !fits_limit(cpu, b))
+        return make(cpu, &src, false);
+    if (b != NULL && !tail_holds(cpu, b)) {
+        forget(c, b);
+        b = NULL;
+    }
+    if (b == NULL)
+        b = make(cpu, &src, true);
+    if (b != NULL && b != c->build)
+        shortcut_to(cpu, b);
+    return b;
+}
+
+struct block *block_first(struct cpu *cpu, const struct block *b, unsigned count)
+{
+    struct block *copy = cpu->blocks->partial;
+
+    memcpy(copy, b, sizeof *b + count * sizeof(struct insn));
+    copy->count = (uint16_t)count;
+    copy->bytes = b->insns[count - 1].end;
+    add_sentinel(copy);
+    return copy;
+}

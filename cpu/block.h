@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT
+ * Decoded basic blocks: found by the memory they were decoded from, RIP and mode; forgotten when that memory is written. */
+#ifndef CPU_BLOCK_H
+#define CPU_BLOCK_H
+
+#include "cpu/internal.h"
+
+#define BLOCK_INSNS 64u
+
+struct block_link {             /* a block in a list of the page it lies on */
+    struct block *block;
+    struct block_link *next;
+};
+
+struct block {
+    uint64_t rip;
+    uint16_t count;             /* instructions, without the sentinel behind them */
+    uint16_t bytes;             /* of code, from the first instruction to the end of the last */
+    uint32_t mode;
+    const uint8_t *host;        /* its first byte; NULL: made for one run, not cached */
+    const uint8_t *tail;        /* the second page's first byte when its only instruction crosses a page, else NULL */
+    const struct block *origin; /* what this is a partial copy of, else itself */
+    uint64_t lines, tail_lines; /* 64-byte lines of either page that it was decoded from */
+    struct block_link link, tail_link;
+    struct insn insns[];        /* count + 1, the last is the sentinel */
+};
+
+/* The block at p.rip in the present mode, decoded if it is new; it is also entered into the shortcuts. NULL: the fetch of the
+ * first instruction faults, cpu->fault says how. Only between instructions. Code segment fields must be up to date. */
+struct block *block_find(struct cpu *cpu);
+
+/* A copy of the first `count` instructions, to stop exactly there; valid until the next call. */
+struct block *block_first(struct cpu *cpu, const struct block *b, unsigned count);
+
+static ALWAYS_INLINE unsigned block_shortcut_slot(uint64_t rip)
+{
+    return (unsigned)(rip ^ (rip >> 12)) & (BLOCK_SHORTCUTS - 1);
+}
+
+/* A page at linear address lin was unmapped: forget the shortcuts if any leads there. */
+void block_page_flush(struct cpu *cpu, gva_t lin);
+
+/* The processor has seen this memory: it must hear of writes to code in it and of code arriving on its pages. */
+void block_watch_ram(struct cpu *cpu, struct ram *ram);
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT
+ * Every access that the inline TLB hit of mem.h could not serve. An access is one or two spans, one per page; all of them
+ * are translated before any byte moves, so a fault leaves nothing half done. */
+#include "cpu/mem.h"
+
+#include "cpu/tlb.h"
+
+struct span {
+    struct tlb_place at;
+    unsigned bytes;
+};
+
+struct spans {
+    struct span part[2];
+    unsigned count;
+};
+
+static bool spans_translate(struct cpu *cpu, gva_t lin, uint64_t wrap, unsigned bytes, unsigned access, enum tlb_bank bank,
+                            struct spans *s)
+{
+    unsigned first = (unsigned)(PAGE_SIZE - (lin & ~PAGE_MASK));
+
+    s->count = bytes > first ? 2 : 1;
+    s->part[0].bytes = bytes > first ? first : bytes;
+    s->part[1].bytes = bytes - s->part[0].bytes;
+    if (!tlb_fill(cpu, lin & wrap, access, bank, &s->part[0].at))
+        return false;
+    return s->count == 1 || tlb_fill(cpu, (lin + first) & wrap, access, bank, &s->part[1].at);
+}
+
+static void device_read(struct cpu *cpu, gpa_t at, uint8_t *to, unsigned bytes)
+{
+    for (unsigned done = 0; done < bytes; done += 8) {
+        unsigned n = bytes - done < 8 ? bytes - done : 8;
+
+        store_bytes(to + done, n, space_read(cpu->ports.memory, at + done, n));
+    }
+}
+
+static void device_write(struct cpu *cpu, gpa_t at, const uint8_t *from, unsigned bytes)
+{
+    for (unsigned done = 0; done < bytes; done += 8) {
+        unsigned n = bytes - done < 8 ? bytes - done : 8;
+
+        space_write(cpu->ports.memory, at + done, n, load_bytes(from + done, n));
+    }
+}
+
+static void spans_load(struct cpu *cpu, const struct insn *i, const struct spans *s, uint8_t *to)
+{
+    for (unsigned n = 0; n < s->count; to += s->part[n++].bytes) {
+        const struct span *p = &s->part[n];
+
+        if (p->at.host != NULL) {
+            memcpy(to, p->at.host, p->bytes);
+        } else {
+            cpu_sync(cpu, i);
+            device_read(cpu, p->at.gpa, to, p->bytes);
+        }
+    }
+}
+
+static void spans_store(struct cpu *cpu, const struct insn *i, const struct spans *s, const uint8_t *from)
+{
+    for (unsigned n = 0; n < s->count; from += s->part[n++].bytes) {
+        const struct span *p = &s->part[n];
+
+        if (p->at.host != NULL) {
+            memcpy(p->at.host, from, p->bytes);
+            ram_wrote(p->at.ram, p->at.ram_offset, p->bytes);
+        } else {
+            cpu_sync(cpu, i);
+            device_write(cpu, p->at.gpa, from, p->bytes);
+        }
+    }
+}
+
+/* Data addresses have 32 bits outside 64-bit code. */
+static uint64_t data_wrap(const struct cpu *cpu)
+{
+    return (cpu->mode & MODE_DECODE) == DECODE_64 ? ~(uint64_t)0 : 0xffffffffu;
+}
+
+static bool canonical_range(const struct cpu *cpu, gva_t lin, unsigned bytes)
+{
+    return cpu_canonical(cpu, lin) && cpu_canonical(cpu, lin + bytes - 1);
+}
+
+/* SDM 3A "Alignment-Check Exception (#AC)"; checked after translation, as #PF has priority. */
+static bool misaligned(const struct cpu *cpu, gva_t lin, unsigned bytes)
+{
+    unsigned natural = bytes >= 8 ? 8 : bytes >= 4 ? 4 : bytes;
+
+    return cpu->p.cpl == 3 && (cpu->p.cr0 & CR0_AM) && (cpu->p.rflags & FLAG_AC) && (lin & (natural - 1)) != 0;
+}
+
+/* Everything an explicit data access must pass. i->seg names the segment for #SS; pushes and pops check their own. */
+static bool data_access(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, unsigned access, enum tlb_bank bank,
+                        struct spans *s)
+{
+    uint64_t wrap = data_wrap(cpu);
+
+    cpu->insn = i;
+    if (wrap == ~(uint64_t)0 && UNLIKELY(!canonical_range(cpu, lin, bytes)))
+        return fault_raise_error(cpu, i->seg == SEG_SS ? VEC_SS : VEC_GP, 0);
+    if (bank != BANK_SLOW)
+        return spans_translate(cpu, lin, wrap, bytes, access, bank, s);
+    if (!spans_translate(cpu, lin, wrap, bytes, access, tlb_data_bank(cpu), s))
+        return false;
+    if (misaligned(cpu, lin, bytes))
+        return fault_raise_error(cpu, VEC_AC, 0);
+    debug_data_access(cpu, lin & wrap, bytes, access);
+    return true;
+}
+
+bool mem_load_slow(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, unsigned bytes, enum tlb_bank bank)
+{
+    struct spans s;
+
+    if (!data_access(cpu, i, lin, bytes, ACCESS_READ, bank, &s))
+        return false;
+    spans_load(cpu, i, &s, to);
+    return true;
+}
+
+bool mem_store_slow(struct cpu *cpu, const struct insn *i, gva_t lin, const void *from, unsigned bytes, enum tlb_bank bank)
+{
+    struct spans s;
+
+    if (!data_access(cpu, i, lin, bytes, ACCESS_WRITE, bank, &s))
+        return false;
+    spans_store(cpu, i, &s, from);
+    return true;
+}
+
+/* The store half goes through mem_store(), which finds the same places. */
+bool rmw_load_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, uint64_t *out)
+{
+    struct spans s;
+
+    *out = 0;
+    if (!data_access(cpu, i, lin, bytes, ACCESS_READ | ACCESS_WRITE, mem_bank(cpu), &s))
+        return false;
+    spans_load(cpu, i, &s, (uint8_t *)out);
+    return true;
+}
+
+bool mem_probe_write(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes)
+{
+    struct spans s;
+    uint64_t wrap = data_wrap(cpu);
+
+    if (mem_host_write(cpu, lin, bytes) != NULL)
+        return true;
+    cpu->insn = i;
+    if (wrap == ~(uint64_t)0 && !canonical_range(cpu, lin, bytes))
+        return fault_raise_error(cpu, i->seg == SEG_SS ? VEC_SS : VEC_GP, 0);
+    if (!spans_translate(cpu, lin, wrap, bytes, ACCESS_WRITE, tlb_data_bank(cpu), &s))
+        return false;
+    return !misaligned(cpu, lin, bytes) || fault_raise_error(cpu, VEC_AC, 0);
+}
+
+/* ---- the stack ---- */
+
+bool stack_linear_slow(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, unsigned access, gva_t *lin)
+{
+    cpu->insn = i;
+    return seg_check(cpu, SEG_SS, sp, bytes, access, lin);
+}
+
+/* ---- implicit supervisor accesses ---- */
+
+static bool system_access(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned access, struct spans *s)
+{
+    bool wide = cpu->p.efer & EFER_LMA;
+
+    if (wide && !canonical_range(cpu, lin, bytes))
+        return fault_gp(cpu, 0);
+    return spans_translate(cpu, lin, wide ? ~(uint64_t)0 : 0xffffffffu, bytes, access, BANK_SUPERVISOR, s);
+}
+
+/* What the clock is told before a device is asked: a running instruction, or nothing. */
+static const struct insn *running_insn(const struct cpu *cpu)
+{
+    return cpu->block != NULL ? cpu->insn : NULL;
+}
+
+bool mem_load_system(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t *out)
+{
+    struct tlb_entry *e = tlb_slot(cpu->banks[BANK_SUPERVISOR], lin);
+    struct spans s;
+
+    *out = 0;
+    if (e->read == ((lin + bytes - 1) & PAGE_MASK)) {
+        *out = load_bytes((const uint8_t *)(uintptr_t)(lin + e->addend), bytes);
+        return true;
+    }
+    if (!system_access(cpu, lin, bytes, ACCESS_READ, &s))
+        return false;
+    spans_load(cpu, running_insn(cpu), &s, (uint8_t *)out);
+    return true;
+}
+
+bool mem_store_system(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t v)
+{
+    struct tlb_entry *e = tlb_slot(cpu->banks[BANK_SUPERVISOR], lin);
+    struct spans s;
+
+    if (e->write == ((lin + bytes - 1) & PAGE_MASK)) {
+        store_bytes((uint8_t *)(uintptr_t)(lin + e->addend), bytes, v);
+        return true;
+    }
+    if (!system_access(cpu, lin, bytes, ACCESS_WRITE, &s))
+        return false;
+    spans_store(cpu, running_insn(cpu), &s, (const uint8_t *)&v);
+    return true;
+}
+
+bool mem_probe_system(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned access)
+{
+    struct spans s;
+
+    return system_access(cpu, lin, bytes, access, &s);
+}
+
+/* ---- segmented addresses ---- */
+
+bool ea_segment(struct cpu *cpu, const struct insn *i, uint64_t offset, unsigned bytes, unsigned access, gva_t *lin)
+{
+    cpu->insn = i;
+    if ((cpu->mode & MODE_DECODE) == DECODE_64) {       /* FS and GS: base only */
+        *lin = cpu->p.seg_base[i->seg] + offset;
+        return true;
+    }
+    return seg_check(cpu, (enum seg)i->seg, offset, bytes, access, lin);
+}

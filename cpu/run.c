@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ * The run loop: budget, attention and block lookup, and the exact count of what was retired (docs/determinism.md). A block's
+ * instructions are taken from the budget when it is entered; leaving early gives back those that did not run. */
+#include "cpu/exec.h"
+
+#include <string.h>
+
+/* ---- counting ---- */
+
+/* Instructions of the running block that come after i; those from i on when i did not complete. */
+static unsigned not_run(const struct cpu *cpu, const struct insn *i, bool completed)
+{
+    return cpu->block->count - (unsigned)(i - cpu->block->insns) - (completed ? 1u : 0u);
+}
+
+static void count_up_to(struct cpu *cpu, uint64_t unused)
+{
+    uint64_t insns = cpu->turn_insns + (cpu->turn_budget - unused), *clock = &cpu->ports.clock->state.insns;
+
+    cpu->s.retired += insns - *clock;
+    cpu->stats.retired = cpu->s.retired;
+    *clock = insns;
+}
+
+void cpu_sync(struct cpu *cpu, const struct insn *i)
+{
+    if (i == NULL || cpu->block == NULL) {
+        count_up_to(cpu, cpu->budget);
+        return;
+    }
+    cpu->insn = i;
+    cpu->p.rip = rip_of(cpu, i);
+    count_up_to(cpu, cpu->budget + not_run(cpu, i, false));
+}
+
+void cpu_charge(struct cpu *cpu, uint64_t insns)
+{
+    if (cpu->budget >= insns) {
+        cpu->budget -= insns;
+    } else {
+        cpu->turn_budget += insns - cpu->budget;
+        cpu->budget = 0;
+    }
+    count_up_to(cpu, cpu->budget);
+}
+
+uint64_t exec_iterations(const struct cpu *cpu, const struct insn *i)
+{
+    return cpu->budget + not_run(cpu, i, false);
+}
+
+/* The budget may be overdrawn here for a moment: what the block still holds comes back when the handler leaves it. */
+bool exec_iterated(struct cpu *cpu, uint64_t done, bool completed)
+{
+    if (completed && done != 0)
+        done--;
+    cpu->budget -= done;
+    return (int64_t)cpu->budget >= 0;
+}
+
+/* ---- faults and seams of handlers ---- */
+
+bool fault_raise(struct cpu *cpu, unsigned vector)
+{
+    cpu->fault = (struct fault){ .vector = (uint8_t)vector };
+    return false;
+}
+
+bool fault_raise_error(struct cpu *cpu, unsigned vector, uint32_t error)
+{
+    cpu->fault = (struct fault){ .vector = (uint8_t)vector, .has_error = 1, .error = error };
+    return false;
+}
+
+unsigned exec_leave(struct cpu *cpu, const struct insn *i)
+{
+    return exec_stop(cpu, i, rip_next(cpu, i));
+}
+
+unsigned exec_undefined(struct cpu *cpu, const struct insn *i)
+{
+    RAISE_UD();
+}
+
+unsigned exec_too_long(struct cpu *cpu, const struct insn *i)
+{
+    RAISE_GP(0);
+}
+
+unsigned exec_block_end(struct cpu *cpu, const struct insn *i)
+{
+    return exec_jump(cpu, i - 1, rip_next(cpu, i));
+}
+
+/* ---- the loop ---- */
+
+/* What block lookup depends on besides RIP. */
+static void code_segment_refresh(struct cpu *cpu)
+{
+    bool wide = (cpu->mode & MODE_DECODE) == DECODE_64;
+
+    cpu->code_base = wide ? 0 : (uint32_t)cpu->p.seg_base[SEG_CS];
+    cpu->code_limit = wide ? ~(uint64_t)0 : cpu->p.seg_limit[SEG_CS];
+    cpu->code_tag = (cpu->code_tag & ~bits_mask(40)) | cpu->code_base << 8 | (cpu->mode & 0xff);
+}
+
+static void deliver_fault(struct cpu *cpu)
+{
+    if (cpu->fault.vector == FAULT_RETRY)
+        return;
+    if (cpu->fault.vector == FAULT_SKIP) {
+        cpu->p.rip = rip_next(cpu, cpu->insn);
+        cpu_charge(cpu, 1);
+        return;
+    }
+    event_deliver_fault(cpu);
+}
+
+/* Run from the first instruction of b until something leaves; the budget then holds what really was not used. */
+static unsigned run_block(struct cpu *cpu, struct block *b)
+{
+    unsigned result = exec_enter(cpu, b, cpu->p.rip);
+    const struct insn *i = cpu->insn;
+
+    cpu->budget += not_run(cpu, i, result == EXEC_STOP);
+    if (result != EXEC_STOP)
+        cpu->p.rip = rip_of(cpu, i);
+    cpu->block = NULL;
+    return result;
+}
+
+/* The fetch of the next instruction faulted: nothing stands for it in any block. */
+static unsigned fetch_fault(struct cpu *cpu)
+{
+    static const struct insn nothing = { .op = OP_NOP, .base = REG_ZERO, .index = REG_ZERO };
+
+    cpu->insn = &nothing;
+    return EXEC_FAULT;
+}
+
+/* One instruction, or one iteration of a repeated one: the rest of the budget is put aside. */
+static unsigned run_one(struct cpu *cpu)
+{
+    struct block *b = block_find(cpu);
+    uint64_t aside = cpu->budget - 1;
+    unsigned result;
+
+    if (b == NULL)
+        return fetch_fault(cpu);
+    cpu->budget -= aside;
+    cpu->turn_budget -= aside;
+    result = run_block(cpu, block_first(cpu, b, 1));
+    cpu->budget += aside;
+    cpu->turn_budget += aside;
+    return result;
+}
+
+static void step(struct cpu *cpu)
+{
+    unsigned begun, result;
+
+    if (debug_insn_breakpoint(cpu)) {
+        fetch_fault(cpu);
+        deliver_fault(cpu);
+        return;
+    }
+    begun = debug_step_begin(cpu);
+    result = run_one(cpu);
+    debug_step_end(cpu, begun, result);
+    if (result == EXEC_FAULT)
+        deliver_fault(cpu);
+}
+
+static void run_blocks(struct cpu *cpu)
+{
+    const struct block_shortcut *s = &cpu->shortcuts[block_shortcut_slot(cpu->p.rip)];
+    struct block *b = s->block;
+    unsigned result;
+
+    if (s->rip != cpu->p.rip || s->tag != cpu->code_tag || cpu->p.rip + b->bytes - 1 > cpu->code_limit)
+        b = block_find(cpu);
+    if (b == NULL)
+        result = fetch_fault(cpu);
+    else
+        result = run_block(cpu, b->count <= cpu->budget ? b : block_first(cpu, b, (unsigned)cpu->budget));
+    if (result == EXEC_FAULT)
+        deliver_fault(cpu);
+}
+
+static bool attend(struct cpu *cpu)
+{
+    cpu->attention &= ~(unsigned)ATTEND_CODE;
+    if (cpu->attention & ATTEND_MODE) {
+        cpu->attention &= ~(unsigned)ATTEND_MODE;
+        cpu_mode_changed(cpu);
+    }
+    if (cpu->attention == 0)
+        return true;
+    cpu_sync(cpu, NULL);
+    return event_attend(cpu);
+}
+
+/* One round; false: *why the turn is over. */
+static bool round_of(struct cpu *cpu, enum cpu_stop *why)
+{
+    if (cpu->attention & (ATTEND_DEADLINE | ATTEND_YIELD)) {
+        *why = cpu->attention & ATTEND_DEADLINE ? CPU_STOP_DEADLINE : CPU_STOP_YIELD;
+        cpu->attention &= ~(unsigned)(ATTEND_DEADLINE | ATTEND_YIELD);
+        return false;
+    }
+    *why = CPU_STOP_BUDGET;
+    if (cpu->budget == 0)
+        return false;
+    if (cpu->attention != 0 && attend(cpu))
+        return true;
+    if (cpu->p.activity != CPU_RUNNING) {
+        *why = cpu->p.activity == CPU_SHUTDOWN ? CPU_STOP_SHUTDOWN : CPU_STOP_IDLE;
+        return false;
+    }
+    code_segment_refresh(cpu);
+    if (UNLIKELY(debug_active(cpu)))
+        step(cpu);
+    else
+        run_blocks(cpu);
+    return true;
+}
+
+enum cpu_stop cpu_run(struct cpu *cpu, uint64_t budget)
+{
+    enum cpu_stop why;
+
+    cpu->turn_insns = cpu->ports.clock->state.insns;
+    cpu->budget = cpu->turn_budget = budget;
+    while (round_of(cpu, &why))
+        ;
+    cpu_sync(cpu, NULL);
+    return why;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+#include "cpu/tlb.h"
+
+#include <string.h>
+
+#include "cpu/block.h"
+
+#define WORDS (TLB_ENTRIES / 64)
+
+static unsigned slot_of(gva_t lin)
+{
+    return (unsigned)(lin >> PAGE_SHIFT) & (TLB_ENTRIES - 1);
+}
+
+static void entry_clear(struct tlb_entry *e)
+{
+    e->read = e->write = e->execute = TLB_INVALID;
+}
+
+/* The page an entry stands for: whichever tag is valid, all valid ones agree. */
+static uint64_t entry_page(const struct tlb_entry *e)
+{
+    return !(e->read & 1) ? e->read : !(e->execute & 1) ? e->execute : e->write;
+}
+
+static void drop(struct cpu *cpu, unsigned bank, unsigned word, uint64_t which)
+{
+    struct tlb_marks *m = &cpu->tlb_marks[bank];
+
+    m->used[word] &= ~which;
+    for (; which != 0; which &= which - 1)
+        entry_clear(&cpu->banks[bank][word * 64 + bits_lowest(which)]);
+}
+
+void tlb_flush_all(struct cpu *cpu)
+{
+    for (unsigned bank = 0; bank < BANK_SLOW; bank++)
+        for (unsigned word = 0; word < WORDS; word++)
+            drop(cpu, bank, word, cpu->tlb_marks[bank].used[word]);
+    cpu->stats.tlb_flushes++;
+    block_lookup_flush(cpu);
+}
+
+void tlb_flush_nonglobal(struct cpu *cpu)
+{
+    for (unsigned bank = 0; bank < BANK_SLOW; bank++) {
+        struct tlb_marks *m = &cpu->tlb_marks[bank];
+
+        for (unsigned word = 0; word < WORDS; word++)
+            drop(cpu, bank, word, m->used[word] & ~m->global[word]);
+    }
+    cpu->stats.tlb_flushes++;
+    block_lookup_flush(cpu);
+}
+
+/* SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches": INVLPG takes the whole page however large, global or
+ * not. Large pages live here in pieces, and all pieces in the same GiB go. */
+void tlb_flush_page(struct cpu *cpu, gva_t gva)
+{
+    unsigned slot = slot_of(gva);
+    bool large = false;
+
+    for (unsigned bank = 0; bank < BANK_SLOW; bank++) {
+        struct tlb_marks *m = &cpu->tlb_marks[bank];
+
+        drop(cpu, bank, slot / 64, m->used[slot / 64] & BIT64(slot % 64));
+        for (unsigned word = 0; word < WORDS; word++)
+            for (uint64_t left = m->used[word] & m->large[word]; left != 0; left &= left - 1) {
+                unsigned at = bits_lowest(left);
+
+                if (((entry_page(&cpu->banks[bank][word * 64 + at]) ^ gva) >> 30) == 0) {
+                    drop(cpu, bank, word, BIT64(at));
+                    large = true;
+                }
+            }
+    }
+    if (large)
+        block_lookup_flush(cpu);
+    else
+        block_page_flush(cpu, gva);
+}
+
+void cpu_flush_tlb(struct cpu *cpu, const struct tlb_scope *scope)
+{
+    if (!scope->all && scope->pages != 0 && scope->pages <= 32) {
+        for (uint64_t n = 0; n < scope->pages; n++)
+            tlb_flush_page(cpu, scope->gva + n * PAGE_SIZE);
+    } else if (!scope->all && scope->keep_global) {
+        tlb_flush_nonglobal(cpu);
+    } else {
+        tlb_flush_all(cpu);
+    }
+}
+
+void tlb_map_changed(void *arg)
+{
+    struct cpu *cpu = arg;
+
+    for (unsigned n = 0; n < PHYS_PAGES; n++)
+        cpu->phys[n].page = ~(gpa_t)0;
+    tlb_flush_all(cpu);
+    cpu->attention |= ATTEND_CODE;      /* the code being run may lie elsewhere now */
+}
+
+void tlb_poison_writes(struct cpu *cpu, const uint8_t *host_page)
+{
+    for (unsigned bank = 0; bank < BANK_SLOW; bank++)
+        for (unsigned word = 0; word < WORDS; word++)
+            for (uint64_t left = cpu->tlb_marks[bank].used[word]; left != 0; left &= left - 1) {
+                struct tlb_entry *e = &cpu->banks[bank][word * 64 + bits_lowest(left)];
+
+                if (e->write != TLB_INVALID && e->write + e->addend == (uintptr_t)host_page)
+                    e->write = TLB_INVALID;
+            }
+}
+
+const struct space_page *tlb_phys_page(struct cpu *cpu, gpa_t page)
+{
+    struct phys_page *p = &cpu->phys[(page >> PAGE_SHIFT) & (PHYS_PAGES - 1)];
+
+    if (p->page != page) {
+        p->at = space_page(cpu->ports.memory, page);
+        p->page = page;
+        if (p->at.ram != NULL)
+            block_watch_ram(cpu, p->at.ram);
+    }
+    return &p->at;
+}
+
+static void enter(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, const struct translation *t,
+                  const struct space_page *at)
+{
+    unsigned slot = slot_of(lin);
+    uint64_t page = lin & PAGE_MASK, bit = BIT64(slot % 64), addend = (uintptr_t)at->host - page;
+    struct tlb_entry *e = &cpu->banks[bank][slot];
+    struct tlb_marks *m = &cpu->tlb_marks[bank];
+    unsigned rights = t->rights & at->rights;
+
+    if (!(m->used[slot / 64] & bit) || entry_page(e) != page || e->addend != addend)
+        entry_clear(e);
+    e->addend = addend;
+    if (rights & ACCESS_READ)
+        e->read = page;
+    /* Writing pages are told to the RAM once, here; so a read may not grant writing to a page that RAM believes clean. */
+    if ((rights & ACCESS_WRITE) && at->ram->code[at->ram_page] == 0 && ((access & ACCESS_WRITE) || at->ram->dirty[at->ram_page])) {
+        at->ram->dirty[at->ram_page] = at->ram->touched[at->ram_page] = 1;
+        e->write = page;
+    }
+    if ((t->rights & ACCESS_EXECUTE) && (access & ACCESS_EXECUTE))
+        e->execute = page;
+    m->used[slot / 64] |= bit;
+    m->global[slot / 64] = (m->global[slot / 64] & ~bit) | (t->global ? bit : 0);
+    m->large[slot / 64] = (m->large[slot / 64] & ~bit) | (t->page_shift > PAGE_SHIFT ? bit : 0);
+    cpu->stats.tlb_fills++;
+}
+
+bool tlb_fill(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out)
+{
+    struct translation t;
+    const struct space_page *at;
+
+    if (!mmu_translate(cpu, lin, access, bank, &t))
+        return false;
+    at = tlb_phys_page(cpu, t.gpa & PAGE_MASK);
+    *out = (struct tlb_place){ .gpa = t.gpa };
+    if (at->host == NULL || !(at->rights & ACCESS_READ))
+        return true;
+    enter(cpu, lin, access, bank, &t, at);
+    if ((access & ACCESS_WRITE) && !(at->rights & ACCESS_WRITE))
+        return true;
+    out->host = at->host + (lin & ~PAGE_MASK);
+    out->ram = at->ram;
+    out->ram_offset = (at->ram_page << PAGE_SHIFT) + (lin & ~PAGE_MASK);
+    return true;
+}

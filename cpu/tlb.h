@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * Filling the software TLB. Lookups are inline in mem.h, walks are mmu.c's. */
+#ifndef CPU_TLB_H
+#define CPU_TLB_H
+
+#include "cpu/internal.h"
+
+/* Where an access goes after translation. host is NULL when it must go through the address space: devices, ROM being
+ * written, pages that are only partly memory. */
+struct tlb_place {
+    gpa_t gpa;
+    uint8_t *host;
+    struct ram *ram;
+    uint64_t ram_offset;
+};
+
+/* Translate one byte's address for access, enter it into `bank` (never BANK_SLOW), false: fault recorded. */
+bool tlb_fill(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out);
+
+/* The bank that explicit data accesses belong to, also when all of them take the slow path. */
+static inline enum tlb_bank tlb_data_bank(const struct cpu *cpu)
+{
+    if (cpu->p.cpl == 3)
+        return BANK_USER;
+    return (cpu->p.cr4 & CR4_SMAP) && (cpu->p.rflags & FLAG_AC) ? BANK_SUPERVISOR_AC : BANK_SUPERVISOR;
+}
+
+static inline enum tlb_bank tlb_fetch_bank(const struct cpu *cpu)
+{
+    return cpu->p.cpl == 3 ? BANK_USER : BANK_SUPERVISOR;
+}
+
+/* What lies at a guest-physical page, remembered until the map changes. */
+const struct space_page *tlb_phys_page(struct cpu *cpu, gpa_t page);
+
+/* No write to this page may take the fast path any more. */
+void tlb_poison_writes(struct cpu *cpu, const uint8_t *host_page);
+
+/* The map of the address space changed. */
+void tlb_map_changed(void *cpu);
+
+#endif
