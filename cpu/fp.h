@@ -25,6 +25,7 @@ struct fp_env {
     uint8_t rounding;       /* enum fp_round */
     uint8_t masked;         /* FP_*: masked exceptions; matters to what overflow and underflow give */
     uint8_t flags;          /* FP_*: raised since the caller cleared it */
+    uint8_t sticky;         /* FP_*: already raised for good; with FP_PE here and masked, host arithmetic may serve (fp_packed.c) */
     uint8_t precision;      /* significand bits of extended results: 24, 53, 64 (FCW.PC) */
     bool    x87;            /* NaN choice: larger significand; else the first operand */
     bool    daz, ftz;       /* MXCSR */
