@@ -256,7 +256,7 @@ static ALWAYS_INLINE bool shift_frame(struct cpu *cpu, const struct insn *i, vec
     }                                                                                           \
     SHIFT_EXEC(NAME)
 
-SHIFT(PSLLW, u16, 15, 0, x << n)
+SHIFT(PSLLW, u16, 15, 0, (uint32_t)x << n)
 SHIFT(PSLLD, u32, 31, 0, x << n)
 SHIFT(PSLLQ, u64, 63, 0, x << n)
 SHIFT(PSRLW, u16, 15, 0, x >> n)

@@ -123,8 +123,13 @@ static bool strings_load(struct cpu *cpu, const struct insn *i, bool explicit_le
         return false;       /* no alignment is asked */
     s->imm = (uint8_t)i->imm;
     s->count = s->imm & WORDS ? 8 : 16;
-    s->len1 = explicit_lengths ? explicit_length(cpu, i, REG_AT(RAX), s->count) : implicit_length(&s->first, s->imm, s->count);
-    s->len2 = explicit_lengths ? explicit_length(cpu, i, REG_AT(RDX), s->count) : implicit_length(&s->second, s->imm, s->count);
+    if (explicit_lengths) {
+        s->len1 = explicit_length(cpu, i, REG_AT(RAX), s->count);
+        s->len2 = explicit_length(cpu, i, REG_AT(RDX), s->count);
+    } else {
+        s->len1 = implicit_length(&s->first, s->imm, s->count);
+        s->len2 = implicit_length(&s->second, s->imm, s->count);
+    }
     return true;
 }
 

@@ -34,7 +34,7 @@ static ALWAYS_INLINE void vec_get(struct cpu *cpu, unsigned n, union vec *to, un
     memcpy(to, xmm_at(cpu, n), bytes);
 }
 
-/* A VEX destination is zero above what is written; legacy SSE leaves the rest (SDM 1 "Handling of the Upper Bits of YMM"). */
+/* A VEX destination is zero above what is written; legacy SSE leaves the rest (SDM 1 "Handling of the Upper Bits"). */
 static ALWAYS_INLINE void vec_put(struct cpu *cpu, const struct insn *i, unsigned n, const union vec *from, unsigned bytes)
 {
     memcpy(xmm_at(cpu, n), from, bytes);
@@ -132,7 +132,8 @@ static ALWAYS_INLINE bool mmx_load(struct cpu *cpu, const struct insn *i, unsign
 /* d = a op b, `bytes` of each: 8 or 16. */
 typedef void vec_lanes(union vec *d, const union vec *a, const union vec *b, unsigned bytes);
 /* The same with an immediate; `lane` says which 128 bits these are. */
-typedef void vec_lanes_imm(union vec *d, const union vec *a, const union vec *b, unsigned bytes, unsigned imm, unsigned lane);
+typedef void vec_lanes_imm(union vec *d, const union vec *a, const union vec *b, unsigned bytes, unsigned imm,
+                           unsigned lane);
 
 /* The rarer halves of the frames, once and out of line. Slot 0 and 1 for MMX; VEX has its sources in slots 1 and 2, or in
  * slot 1 alone when `unary`. */
@@ -140,8 +141,8 @@ bool mmx_sources(struct cpu *cpu, const struct insn *i, union vec *a, union vec 
 bool vex_sources(struct cpu *cpu, const struct insn *i, union vec *a, union vec *b, bool unary);
 void vex_result(struct cpu *cpu, const struct insn *i, const union vec *d);
 
-static ALWAYS_INLINE void vec_call(vec_lanes *fn, vec_lanes_imm *fn_imm, const struct insn *i, union vec *d, const union vec *a,
-                                   const union vec *b, unsigned bytes, unsigned lane)
+static ALWAYS_INLINE void vec_call(vec_lanes *fn, vec_lanes_imm *fn_imm, const struct insn *i, union vec *d,
+                                   const union vec *a, const union vec *b, unsigned bytes, unsigned lane)
 {
     if (fn)
         fn(d, a, b, bytes);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -117,7 +118,7 @@ static void cpu_execute(struct vec_state *s, const struct insn *i)
     state_to_cpu(s);
     s->signal = 0;
     if (handlers[i->op](cpu, block) == EXEC_FAULT)
-        s->signal = cpu->fault.vector == VEC_UD ? 4 : 11;
+        s->signal = cpu->fault.vector == VEC_UD ? SIGILL : SIGSEGV;
     state_from_cpu(s);
 }
 
@@ -311,7 +312,7 @@ static void report(const struct insn_row *row, const struct encoder *e, const st
 /* What the manuals leave undefined: SSE4a fields that do not lie inside 64 bits. */
 static bool undefined(const struct insn *i, const struct vec_state *s)
 {
-    const uint8_t *ctl = s->ymm[i->o[1]];
+    const uint8_t *ctl = s->ymm[i->o[1] & 15];
     unsigned length, index;
 
     switch (i->op) {
@@ -390,9 +391,137 @@ static void every_row_agrees_with_the_host(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* ---- what must be refused ---- */
+
+enum { SAMPLE_MMX, SAMPLE_SSE, SAMPLE_VEX, SAMPLE_FREE, SAMPLES };
+
+/* One instruction of each kind: PADDB mm0, mm1; PADDB xmm0, xmm1; VPADDB xmm0, xmm0, xmm1; CRC32 EAX, ECX. */
+static const struct encoder samples[SAMPLES] = {
+    [SAMPLE_MMX]  = { { 0x0f, 0xfc, 0xc1 }, 3 },
+    [SAMPLE_SSE]  = { { 0x66, 0x0f, 0xfc, 0xc1 }, 4 },
+    [SAMPLE_VEX]  = { { 0xc5, 0xf9, 0xfc, 0xc1 }, 4 },
+    [SAMPLE_FREE] = { { 0xf2, 0x0f, 0x38, 0xf1, 0xc1 }, 5 },
+};
+
+/* The exception of running it, or -1. */
+static int refusal(const struct encoder *e)
+{
+    struct insn block[2] = { { .len = 0 }, { .fn = end_of_block } };
+
+    assert_int_equal(decode(&block[0], e->bytes, e->len, DECODE_64), DECODED);
+    return handlers[block[0].op](cpu, block) == EXEC_FAULT ? cpu->fault.vector : -1;
+}
+
+/* SDM 3A "Emulation of the x87 FPU and SSE", SDM 2A tables of exception conditions: each control bit against each kind. */
+static void control_bits_refuse_what_they_should(void **state)
+{
+    static const struct {
+        uint64_t cr0_set, cr4_clear, xcr0;
+        uint16_t fsw;
+        int expect[SAMPLES];      /* MMX, SSE, VEX, neither */
+    } rows[] = {
+        { 0,                 0,            7, 0,      { -1, -1, -1, -1 } },
+        { CR0_EM,            0,            7, 0,      { VEC_UD, VEC_UD, -1, -1 } },
+        { CR0_TS,            0,            7, 0,      { VEC_NM, VEC_NM, VEC_NM, -1 } },
+        { CR0_EM | CR0_TS,   0,            7, 0,      { VEC_UD, VEC_UD, VEC_NM, -1 } },
+        { 0,                 CR4_OSFXSR,   7, 0,      { -1, VEC_UD, -1, -1 } },
+        { CR0_TS,            CR4_OSFXSR,   7, 0,      { VEC_NM, VEC_UD, VEC_NM, -1 } },
+        { 0,                 CR4_OSXSAVE,  7, 0,      { -1, -1, VEC_UD, -1 } },
+        { CR0_TS,            0,            3, 0,      { VEC_NM, VEC_NM, VEC_UD, -1 } },
+        { 0,                 0,            1, 0,      { -1, -1, VEC_UD, -1 } },
+        { 0,                 0,            7, FSW_ES, { VEC_MF, -1, -1, -1 } },
+    };
+
+    (void)state;
+    for (unsigned r = 0; r < COUNT_OF(rows); r++) {
+        for (unsigned k = 0; k < SAMPLES; k++) {
+            cpu_prepare(0x1000);
+            cpu->p.cr0 |= rows[r].cr0_set;
+            cpu->p.cr4 &= ~rows[r].cr4_clear;
+            cpu->s.xcr0 = rows[r].xcr0;
+            cpu->s.fsw = rows[r].fsw;
+            if (refusal(&samples[k]) != rows[r].expect[k])
+                fail_msg("row %u kind %u: %d, not %d", r, k, refusal(&samples[k]), rows[r].expect[k]);
+        }
+    }
+}
+
+/* SDM 1 "Handling of the Upper Bits": legacy SSE leaves everything above bit 127, VEX clears it. */
+static void upper_bits_stay_or_go_by_encoding(void **state)
+{
+    (void)state;
+    for (unsigned k = SAMPLE_SSE; k <= SAMPLE_VEX; k++) {
+        cpu_prepare(0x1000);
+        memset(cpu->s.zmm, 0x5a, sizeof cpu->s.zmm);
+        assert_int_equal(refusal(&samples[k]), -1);
+        for (unsigned n = 2; n < 8; n++)
+            assert_int_equal(cpu->s.zmm[n], k == SAMPLE_VEX ? 0 : 0x5a5a5a5a5a5a5a5aull);
+        assert_int_equal(cpu->s.zmm[8], 0x5a5a5a5a5a5a5a5aull);
+    }
+}
+
+/* SDM 2B "MASKMOVDQU": all bytes masked off, so nothing is written and here nothing is looked at: RDI points nowhere. */
+static void empty_mask_touches_no_memory(void **state)
+{
+    static const struct encoder maskmovdqu = { { 0x66, 0x0f, 0xf7, 0xc1 }, 4 }, maskmovq = { { 0x0f, 0xf7, 0xc1 }, 3 };
+
+    (void)state;
+    cpu_prepare(0x1000);
+    cpu->s.gpr[RDI] = 0x8000000000000000ull;
+    assert_int_equal(refusal(&maskmovdqu), -1);
+    assert_int_equal(refusal(&maskmovq), -1);
+    memset(&cpu->s.zmm[8], 0x80, 16);
+    assert_int_equal(refusal(&maskmovdqu), VEC_GP);
+}
+
+/* A misaligned 16-byte source is #GP(0) and nothing has changed; MOVDQU does not mind. */
+static void misaligned_source_changes_nothing(void **state)
+{
+    static const struct encoder paddb = { { 0x66, 0x0f, 0xfc, 0x06 }, 4 }, movdqu = { { 0xf3, 0x0f, 0x6f, 0x06 }, 4 };
+
+    (void)state;
+    cpu_prepare(0x1000);
+    cpu->s.gpr[RSI] = 0x1008;
+    memset(cpu->s.zmm, 0x11, 16);
+    assert_int_equal(refusal(&paddb), VEC_GP);
+    assert_int_equal(cpu->fault.error, 0);
+    assert_int_equal(cpu->s.zmm[0], 0x1111111111111111ull);
+    assert_int_equal(refusal(&movdqu), -1);
+}
+
+/* FIPS 197 appendix B, round 1, for hosts that cannot be asked. */
+static void aes_round_of_fips_197(void **state)
+{
+    static const uint8_t input[16] = {
+        0x19, 0x3d, 0xe3, 0xbe, 0xa0, 0xf4, 0xe2, 0x2b,
+        0x9a, 0xc6, 0x8d, 0x2a, 0xe9, 0xf8, 0x48, 0x08
+    };
+    static const uint8_t key[16] = {
+        0xa0, 0xfa, 0xfe, 0x17, 0x88, 0x54, 0x2c, 0xb1,
+        0x23, 0xa3, 0x39, 0x39, 0x2a, 0x6c, 0x76, 0x05
+    };
+    static const uint8_t output[16] = {
+        0xa4, 0x9c, 0x7f, 0xf2, 0x68, 0x9f, 0x35, 0x2b,
+        0x6b, 0x5b, 0xea, 0x43, 0x02, 0x6a, 0x50, 0x49
+    };
+    static const struct encoder aesenc = { { 0x66, 0x0f, 0x38, 0xdc, 0xc1 }, 5 };
+
+    (void)state;
+    cpu_prepare(0x1000);
+    memcpy(&cpu->s.zmm[0], input, 16);
+    memcpy(&cpu->s.zmm[8], key, 16);
+    assert_int_equal(refusal(&aesenc), -1);
+    assert_memory_equal(&cpu->s.zmm[0], output, 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(aes_round_of_fips_197),
+        cmocka_unit_test(control_bits_refuse_what_they_should),
+        cmocka_unit_test(empty_mask_touches_no_memory),
+        cmocka_unit_test(misaligned_source_changes_nothing),
+        cmocka_unit_test(upper_bits_stay_or_go_by_encoding),
         cmocka_unit_test(every_row_agrees_with_the_host),
     };
 
