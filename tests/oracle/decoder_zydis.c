@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * decode() against Zydis: is it an instruction, how long, and for integer and system operations what it is: mnemonic, memory
- * operand, immediate, registers. Usage: decoder_zydis [decoder_triage.txt] */
+ * decode() against Zydis: is it an instruction, how long, memory operand, immediates, registers; and of integer and system
+ * operations the mnemonic and width too. Usage: decoder_zydis [decoder_triage.txt] */
 #include <Zydis/Zydis.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static bool same_mnemonic(unsigned op, const char *theirs)
             found = strstr(more[n].others, theirs);
             return found != NULL;
         }
-    return op == OP_NOP || !strncmp(mnemonics[op], theirs, strlen(mnemonics[op]));
+    return !strncmp(mnemonics[op], theirs, strlen(mnemonics[op]));
 }
 
 /* ---- memory ---- */
@@ -132,14 +132,6 @@ static const char *less(ZydisISASet set)
     return texts[set];
 }
 
-static bool has_memory(const struct insn *i)
-{
-    for (unsigned n = 0; n < 4; n++)
-        if (FORM_KIND(i->form, n) == KIND_MEM)
-            return true;
-    return false;
-}
-
 static const char *judge(const struct trial *t)
 {
     ZydisDecodedInstruction z;
@@ -152,15 +144,11 @@ static const char *judge(const struct trial *t)
         return NULL;
     if (z.length != t->insn.len)
         return "len";
-    if (t->insn.op <= OP_VMMCALL) {
-        if (!same_mnemonic(t->insn.op, ZydisMnemonicGetString(z.mnemonic)))
-            return "mnemonic";
-        return t->insn.op == OP_NOP ? NULL : judge_operands(&t->insn, &z, operands);
-    }
-    for (unsigned n = 0; n < z.operand_count_visible; n++)
-        if (operands[n].type == ZYDIS_OPERAND_TYPE_MEMORY && has_memory(&t->insn) && !same_memory(&t->insn, &operands[n]))
-            return "memory";
-    return NULL;
+    if (t->insn.op == OP_NOP)
+        return NULL;
+    if (t->insn.op <= OP_VMMCALL && !same_mnemonic(t->insn.op, ZydisMnemonicGetString(z.mnemonic)))
+        return "mnemonic";
+    return judge_operands(&t->insn, &z, operands);
 }
 
 int main(int argc, char **argv)

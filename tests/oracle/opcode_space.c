@@ -229,6 +229,48 @@ static void run_vex(char oracle, space_judge *judge, struct trial *t)
     t->vex = 0;
 }
 
+/* MOV Gv, Ev with every ModRM, SIB and REX, with and without 67. */
+static void run_addresses(char oracle, space_judge *judge, struct trial *t)
+{
+    t->map = SPACE_1;
+    t->opcode = 0x8b;
+    for (unsigned n = 0; n < (t->mode == DECODE_64 ? 34u : 2u) << 16; n++) {
+        unsigned rex = n >> 17, at = 0;
+
+        t->modrm = (uint8_t)(n >> 8);
+        t->prefixes = 0;
+        if (n >> 16 & 1)
+            t->prefix[t->prefixes++] = 0x67;
+        if (rex)
+            t->prefix[t->prefixes++] = (uint8_t)(0x3f + rex);
+        for (; at < t->prefixes; at++)
+            t->bytes[at] = t->prefix[at];
+        finish_bytes(t, at);
+        t->bytes[at + 2] = (uint8_t)n;
+        try_one(oracle, judge, t);
+    }
+}
+
+/* VEX ANDN and RORX, of which one uses vvvv, with every R, X, B and vvvv. Where R or X make it LES, it is compared as such. */
+static void run_vex_registers(char oracle, space_judge *judge, struct trial *t)
+{
+    t->prefixes = 0;
+    for (unsigned n = 0; n < 1 << 17; n++) {
+        bool rorx = n >> 16 & 1;
+
+        t->map = rorx ? SPACE_VEX_0F3A : SPACE_VEX_0F38;
+        t->opcode = rorx ? 0xf0 : 0xf2;
+        t->modrm = (uint8_t)n;
+        t->vex = (uint8_t)((n >> 8 & 31) << 3 | (rorx ? 3 : 0));
+        t->bytes[0] = 0xc4;
+        t->bytes[1] = (uint8_t)((n >> 13 & 7) << 5 | (rorx ? 3 : 2));
+        t->bytes[2] = t->vex & 0xfb;
+        finish_bytes(t, 3);
+        try_one(oracle, judge, t);
+    }
+    t->vex = 0;
+}
+
 static bool read_rules(const char *path)
 {
     FILE *file = fopen(path, "r");
@@ -284,6 +326,8 @@ unsigned space_run(char oracle, const char *rules_path, space_judge *judge)
         t.mode = (enum decode_mode)mode;
         run_legacy(oracle, judge, &t);
         run_vex(oracle, judge, &t);
+        run_addresses(oracle, judge, &t);
+        run_vex_registers(oracle, judge, &t);
     }
     for (unsigned n = 0; n < ngroups; n++)
         print_group(&groups[n]);
