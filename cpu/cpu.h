@@ -93,6 +93,7 @@ const char *cpu_reg_name(enum cpu_reg reg);
 uint64_t   *cpu_xmm(struct cpu *cpu, unsigned n);       /* 8 quadwords of ZMMn */
 
 unsigned cpu_index(const struct cpu *cpu);
+unsigned cpu_physical_bits(const struct cpu *cpu);      /* MAXPHYADDR */
 bool     cpu_has(const struct cpu *cpu, enum feature f);
 uint64_t cpu_tsc(struct cpu *cpu);                      /* as RDTSC at this instruction */
 uint64_t cpu_tsc_hz(const struct cpu *cpu);

@@ -222,7 +222,6 @@ void cpu_mode_changed(struct cpu *cpu);                     /* after CR0 CR4 EFE
 uint32_t cpu_rflags(const struct cpu *cpu);                 /* with lazy flags materialised */
 void cpu_set_rflags(struct cpu *cpu, uint32_t value);       /* all bits as given (caller masked); raises attention as needed */
 
-unsigned cpu_physical_bits(const struct cpu *cpu);           /* MAXPHYADDR, CPUID 80000008h */
 static ALWAYS_INLINE bool cpu_canonical(const struct cpu *cpu, gva_t lin)
 {
     unsigned shift = cpu->p.cr4 & CR4_LA57 ? 7 : 16;

@@ -87,8 +87,6 @@ struct hv *hv_create(struct device_tree *tree, const struct hv_config *cfg, stru
     invariant(!failed(&err), "%s", err.text);
     invariant(cfg->nvps >= 1 && cfg->nvps <= HV_MAX_VPS, "%u processors, at most %u", cfg->nvps, HV_MAX_VPS);
     hv->cfg = *cfg;
-    if (hv->cfg.phys_bits == 0)
-        hv->cfg.phys_bits = 52;
     hv->privileges = grantable(cfg);
     if (cfg->privileges != 0)
         hv->privileges &= cfg->privileges;
@@ -105,6 +103,8 @@ void hv_add_vp(struct hv *hv, struct cpu *cpu, const struct apic_ops *apic, void
 {
     invariant(hv->nvps < hv->cfg.nvps && cpu_index(cpu) == hv->nvps, "processor %u added as VP %u of %u", cpu_index(cpu),
               hv->nvps, hv->cfg.nvps);
+    if (hv->cfg.phys_bits == 0)
+        hv->cfg.phys_bits = cpu_physical_bits(cpu);
     hv->vps[hv->nvps] = vp_create(hv, cpu, apic, apic_self);
     hv->nvps++;
 }

@@ -21,7 +21,7 @@ struct hv;
 
 struct hv_config {
     uint32_t nvps;
-    uint32_t phys_bits;         /* guest-physical address width; 0 means 52 */
+    uint32_t phys_bits;         /* guest-physical address width; 0: as the first processor says */
     uint64_t tsc_hz, apic_hz;
     uint64_t privileges;        /* partition privilege mask; 0 means everything that works. Other bits are dropped. */
     bool     amd;               /* the hypercall page holds VMMCALL instead of VMCALL */
@@ -42,8 +42,7 @@ void hv_add_vp(struct hv *hv, struct cpu *cpu, const struct apic_ops *apic, void
 
 extern const struct cpu_host hv_cpu_host;       /* its self is the VP made by hv_add_vp */
 
-/* The memory behind overlay pages. Guests may run code from it, so it needs the same code_written wiring as other RAM; its
- * contents are saved with the devices, not as RAM. */
+/* The memory behind overlay pages. Its contents are saved with the devices, not as RAM. */
 struct ram *hv_overlay_ram(struct hv *hv);
 
 uint64_t hv_reference_time(const struct hv *hv);        /* in 100 ns, as the guest's TIME_REF_COUNT */

@@ -9,6 +9,7 @@
 uint64_t cpu_reg(const struct cpu *cpu, enum cpu_reg reg) { return cpu->reg[reg]; }
 uint64_t *cpu_xmm(struct cpu *cpu, unsigned n) { return cpu->zmm[n]; }
 unsigned cpu_index(const struct cpu *cpu) { return cpu->index; }
+unsigned cpu_physical_bits(const struct cpu *cpu) { (void)cpu; return FIXTURE_BITS; }
 unsigned cpu_cpl(const struct cpu *cpu) { return cpu->cpl; }
 bool cpu_code64(const struct cpu *cpu) { return cpu->code64; }
 const struct cpu_stats *cpu_stats(const struct cpu *cpu) { return &cpu->stats; }
@@ -106,7 +107,7 @@ struct fixture *fixture_create(const struct hv_config *changes)
 {
     struct fixture *f = calloc(1, sizeof *f);
     struct hv_config cfg = {
-        .nvps = FIXTURE_VPS, .phys_bits = FIXTURE_BITS, .tsc_hz = FIXTURE_TSC_HZ, .apic_hz = FIXTURE_APIC_HZ,
+        .nvps = FIXTURE_VPS, .tsc_hz = FIXTURE_TSC_HZ, .apic_hz = FIXTURE_APIC_HZ,
         .crash = crashed, .crash_self = f, .reset = reset_asked, .reset_self = f,
     };
     struct err err;
