@@ -319,7 +319,7 @@ static const struct reg ports[] = {
     { 0x73, 1, "data2",  read_bank2,   write_bank2,  0 },
 };
 
-void rtc_set_start(struct rtc146818 *rtc, uint64_t ns_since_1970)
+void rtc_set_wall_clock(struct rtc146818 *rtc, uint64_t ns_since_1970)
 {
     rtc->start_ns = ns_since_1970;
 }
