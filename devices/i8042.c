@@ -6,6 +6,7 @@
 #include "base/attrs.h"
 #include "base/bits.h"
 #include "base/log.h"
+#include "devices/ps2.h"
 
 enum { STATUS_OUTPUT_FULL = 0x01, STATUS_SYSTEM = 0x04, STATUS_COMMAND = 0x08, STATUS_UNLOCKED = 0x10, STATUS_AUX = 0x20 };
 enum { CONFIG_KEYBOARD_IRQ = 0x01, CONFIG_MOUSE_IRQ = 0x02, CONFIG_SYSTEM = 0x04, CONFIG_NO_KEYBOARD = 0x10,
@@ -307,27 +308,38 @@ static const struct device_class i8042_class = {
     .reset = power_on, .loaded = loaded,
 };
 
-struct i8042 *i8042_create(struct device_tree *tree, struct space *io, struct clock *clock, struct ps2 *keyboard,
-                           struct ps2 *mouse, struct irq keyboard_irq, struct irq mouse_irq)
+struct i8042 *i8042_create(struct device_tree *tree, struct space *io, struct clock *clock, struct irq keyboard_irq,
+                           struct irq mouse_irq, void (*reset)(void *self), void *reset_self)
 {
     struct i8042 *c = (struct i8042 *)device_create(tree, &i8042_class, "i8042");
 
     c->clock = clock;
-    c->keyboard = keyboard;
-    c->mouse = mouse;
     c->keyboard_irq = keyboard_irq;
     c->mouse_irq = mouse_irq;
-    ps2_connect(keyboard, device_ready, c);
-    ps2_connect(mouse, device_ready, c);
+    c->reset = reset;
+    c->reset_self = reset_self;
+    c->keyboard = ps2_keyboard_create(tree);
+    c->mouse = ps2_mouse_create(tree);
+    ps2_connect(c->keyboard, device_ready, c);
+    ps2_connect(c->mouse, device_ready, c);
     timer_init(clock, &c->timer, "i8042", arrive, c);
     space_add_device(io, 0, &c->dev, ports, COUNT_OF(ports), LAYER_DEVICE);
     return c;
 }
 
-void i8042_connect_reset(struct i8042 *c, void (*reset)(void *self), void *self)
+void i8042_key(struct i8042 *c, uint16_t scancode, bool pressed)
 {
-    c->reset = reset;
-    c->reset_self = self;
+    ps2_key(c->keyboard, scancode, pressed);
+}
+
+void i8042_mouse(struct i8042 *c, int dx, int dy, int dz, unsigned buttons)
+{
+    ps2_mouse(c->mouse, dx, dy, dz, buttons);
+}
+
+unsigned i8042_leds(const struct i8042 *c)
+{
+    return ps2_leds(c->keyboard);
 }
 
 bool i8042_a20(const struct i8042 *c)

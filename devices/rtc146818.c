@@ -38,7 +38,6 @@ struct rtc146818 {
     uint64_t start_ns;          /* what the clock shows at power-on; 0: the host's time */
     struct timer timer;
     struct irq irq;
-    uint64_t start_ns;          /* fixed wall clock of runs that must repeat; 0: the host's */
 };
 
 /* ---- registers as numbers ---- */
@@ -493,7 +492,3 @@ void rtc_set_processors(struct rtc146818 *rtc, unsigned count)
     rtc_set_cmos(rtc, CMOS_PROCESSORS, (uint8_t)(count - 1));
 }
 
-void rtc_set_wall_clock(struct rtc146818 *rtc, uint64_t ns)
-{
-    rtc->start_ns = ns;
-}

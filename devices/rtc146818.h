@@ -14,7 +14,6 @@ struct rtc146818;
 /* `irq` is IRQ 8. The wall clock is asked once, at the first reset, unless rtc_set_wall_clock() said what it shows. */
 struct rtc146818 *rtc_create(struct device_tree *tree, struct space *io, struct clock *clock, struct nondet *nd, struct irq irq);
 void rtc_set_wall_clock(struct rtc146818 *rtc, uint64_t ns_since_1970);      /* before the first reset; 0: ask the host */
-void rtc_set_wall_clock(struct rtc146818 *rtc, uint64_t ns);    /* before the first reset: start at ns since 1970, ask nobody */
 bool rtc_nmi_masked(const struct rtc146818 *rtc);               /* bit 7 of port 70h */
 
 /* CMOS bytes 0Eh-7Fh for the board, in the places where PC firmware looks; before the first reset. */

@@ -10,7 +10,7 @@
 #include "base/bits.h"
 #include "devices/ticks.h"
 
-enum { FIFO_SIZE = 16, WAITING_SIZE = 4096, CRYSTAL_HZ = 1843200 };
+enum { FIFO_SIZE = 16, CRYSTAL_HZ = 1843200 };
 enum { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR, REG_COUNT };
 enum { IER_RECEIVED = 1, IER_THRE = 2, IER_LINE = 4, IER_MODEM = 8 };
 enum { IIR_MODEM = 0, IIR_NONE = 1, IIR_THRE = 2, IIR_RECEIVED = 4, IIR_LINE = 6, IIR_TIMEOUT = 12, IIR_FIFOS = 0xc0 };
@@ -23,8 +23,6 @@ enum { MSR_TERI = 4, MSR_DELTAS = 0x0f, MSR_LINES = 0xf0 };
 #define UART_STATE(ONE, MANY)                                                        \
     ONE (u64, timeout_ns,     "when unread characters raise the timeout interrupt")  \
     ONE (u16, divisor,        "DLM:DLL")                                             \
-    ONE (u16, waiting_head,   "first of the bytes that wait outside the receiver")   \
-    ONE (u16, waiting_count,  "how many wait")                                       \
     ONE (u8,  ier,            "interrupt enable")                                    \
     ONE (u8,  fcr,            "FIFO control: enable, DMA mode, trigger")             \
     ONE (u8,  lcr,            "line control")                                        \
@@ -39,8 +37,7 @@ enum { MSR_TERI = 4, MSR_DELTAS = 0x0f, MSR_LINES = 0xf0 };
     ONE (u8,  rx_count,       "characters in it")                                    \
     MANY(u8,  rx,        16,  "receiver FIFO")                                       \
     MANY(u8,  rx_errors, 16,  "LSR error bits of each")                              \
-    MANY(u8,  waiting, 4096,  "bytes from outside, a ring")                          \
-    MANY(u8,  reserved, 6,    "")
+    MANY(u8,  reserved, 2,    "")
 STATE_STRUCT(uart_state, UART_STATE);
 STATE_SCHEMA(uart_state, UART_STATE);
 
@@ -145,31 +142,18 @@ static void push(struct uart16550 *u, uint8_t byte, uint8_t errors)
     restart_timeout(u);
 }
 
-static void feed(struct uart16550 *u)
-{
-    struct uart_state *s = &u->state;
-
-    while (s->waiting_count > 0 && s->rx_count < capacity(s) && !loops_back(s)) {
-        push(u, s->waiting[s->waiting_head], 0);
-        s->waiting_head = (uint16_t)((s->waiting_head + 1) % WAITING_SIZE);
-        s->waiting_count--;
-    }
-    update_irq(u);
-}
-
 size_t uart_room(const struct uart16550 *u)
 {
-    return WAITING_SIZE - u->state.waiting_count;
+    return loops_back(&u->state) ? 0 : capacity(&u->state) - u->state.rx_count;
 }
 
 size_t uart_receive(struct uart16550 *u, const void *bytes, size_t len)
 {
-    struct uart_state *s = &u->state;
     size_t n = len < uart_room(u) ? len : uart_room(u);
 
     for (size_t k = 0; k < n; k++)
-        s->waiting[(s->waiting_head + s->waiting_count++) % WAITING_SIZE] = ((const uint8_t *)bytes)[k];
-    feed(u);
+        push(u, ((const uint8_t *)bytes)[k], 0);
+    update_irq(u);
     return n;
 }
 
@@ -219,7 +203,7 @@ static uint8_t receive(struct uart16550 *u)
     if (s->rx_count-- > 1)
         s->rx_head = (s->rx_head + 1) % FIFO_SIZE;
     restart_timeout(u);
-    feed(u);
+    update_irq(u);
     return byte;
 }
 
@@ -239,7 +223,7 @@ static void write_fcr(struct uart16550 *u, uint8_t v)
     s->fcr = v & FCR_ENABLE ? v & FCR_KEPT : 0;
     if (switched || (v & FCR_ENABLE && v & FCR_CLEAR_RX))
         clear_receiver(u);
-    feed(u);
+    update_irq(u);
 }
 
 static void write_ier(struct uart16550 *u, uint8_t v)
@@ -288,7 +272,6 @@ static void write_reg(struct device *dev, uint32_t at, unsigned bytes, uint64_t 
     case REG_MCR:
         s->mcr = v & MCR_WRITABLE;
         update_modem(u);
-        feed(u);
         break;
     case REG_SCR:     s->scr = v; break;
     default:          break;            /* LSR and MSR: for factory testing only */
@@ -370,9 +353,7 @@ static void loaded(struct device *dev)
     struct uart_state *s = &u->state;
 
     s->rx_head %= FIFO_SIZE;            /* indexes of a hostile file */
-    s->rx_count = s->rx_count > FIFO_SIZE ? FIFO_SIZE : s->rx_count;
-    s->waiting_head %= WAITING_SIZE;
-    s->waiting_count = s->waiting_count > WAITING_SIZE ? WAITING_SIZE : s->waiting_count;
+    s->rx_count = s->rx_count > capacity(s) ? (uint8_t)capacity(s) : s->rx_count;
     timer_set(u->clock, &u->timer, s->timeout_ns);
 }
 
