@@ -241,6 +241,81 @@ EXEC(VMASKMOV_LOAD64)  { RUN(masked_load(cpu, i, 8)); }
 EXEC(VMASKMOV_STORE32) { RUN(masked_store(cpu, i, 4)); }
 EXEC(VMASKMOV_STORE64) { RUN(masked_store(cpu, i, 8)); }
 
+/* ---- gathers ---- */
+
+/* SDM 2C "VPGATHERDD/VPGATHERQD". Elements come in order; after a fault those that came are in the destination with their
+ * masks cleared, so that the instruction goes on where it stopped. */
+struct gather {
+    unsigned index_bytes, bytes;    /* of one index, of one element */
+    unsigned count;
+    union wide index, mask, d;
+};
+
+static bool gather_element(struct cpu *cpu, const struct insn *i, struct gather *g, unsigned k)
+{
+    const uint64_t at = load_bytes(g->index.u8 + k * g->index_bytes, g->index_bytes);
+    uint64_t offset = load64((const uint8_t *)cpu->s.gpr + i->base) + (uint64_t)i->disp +
+                      ((uint64_t)bits_sign(at, 8 * g->index_bytes) << i->scale);
+    gva_t lin = mask_size(offset, i->asize);
+
+    if ((i->flags & INSN_SEGMENT) && !ea_segment(cpu, i, lin, g->bytes, ACCESS_READ, &lin))
+        return false;
+    return mem_load_block(cpu, i, lin, g->d.u8 + k * g->bytes, g->bytes);
+}
+
+/* Masks become all ones or all zeros before the first load. */
+static void gather_masks(struct gather *g)
+{
+    for (unsigned k = 0; k < g->count; k++) {
+        uint8_t *m = g->mask.u8 + k * g->bytes;
+
+        memset(m, m[g->bytes - 1] & 0x80 ? 0xff : 0, g->bytes);
+    }
+}
+
+static bool gather_all(struct cpu *cpu, const struct insn *i, struct gather *g)
+{
+    for (unsigned k = 0; k < g->count; k++) {
+        uint8_t *m = g->mask.u8 + k * g->bytes;
+
+        if (*m && !gather_element(cpu, i, g, k))
+            return false;
+        memset(m, 0, g->bytes);
+    }
+    return true;
+}
+
+static bool gather(struct cpu *cpu, const struct insn *i, unsigned index_bytes, unsigned bytes)
+{
+    struct gather g = { .index_bytes = index_bytes, .bytes = bytes };
+    const unsigned larger = index_bytes > bytes ? index_bytes : bytes;
+    unsigned used;
+
+    if (!avx_check(cpu))
+        return false;
+    if (i->o[0] == i->index || i->o[0] == i->o[2] || i->index == i->o[2])
+        return fault_ud(cpu);
+    g.count = i->width / larger;
+    used = g.count * bytes;
+    vec_get(cpu, i->index, g.index.lane, i->width);
+    vec_get(cpu, i->o[0], g.d.lane, i->width);
+    vec_get(cpu, i->o[2], g.mask.lane, i->width);
+    gather_masks(&g);
+    if (!gather_all(cpu, i, &g)) {
+        memcpy(xmm_at(cpu, i->o[0]), g.d.lane, used);
+        memcpy(xmm_at(cpu, i->o[2]), g.mask.lane, used);
+        return false;
+    }
+    vec_put(cpu, i, i->o[0], g.d.lane, used);
+    memset(xmm_at(cpu, i->o[2]), 0, 64);
+    return true;
+}
+
+EXEC(VPGATHERDD) { RUN(gather(cpu, i, 4, 4)); }
+EXEC(VPGATHERDQ) { RUN(gather(cpu, i, 4, 8)); }
+EXEC(VPGATHERQD) { RUN(gather(cpu, i, 8, 4)); }
+EXEC(VPGATHERQQ) { RUN(gather(cpu, i, 8, 8)); }
+
 /* ---- shifts by a count per element ---- */
 
 LANES(VPSLLVD, u32, y < 32 ? x << (y & 31) : 0)

@@ -131,7 +131,9 @@ static uint8_t operand_size(const struct decoding *d, unsigned attrs)
 
 static uint8_t bytes_of(const struct decoding *d, const struct insn *out, unsigned size)
 {
-    static const uint8_t fixed[] = { [S0] = 0, [S1] = 1, [S2] = 2, [S4] = 4, [S8] = 8, [S10] = 10, [S16] = 16, [S32] = 32, [S64] = 64 };
+    static const uint8_t fixed[] = {
+        [S0] = 0, [S1] = 1, [S2] = 2, [S4] = 4, [S8] = 8, [S10] = 10, [S16] = 16, [S32] = 32, [S64] = 64
+    };
     bool mode64 = d->mode == DECODE_64;
     uint8_t vl = out->vl ? out->vl : 16;
 
@@ -176,8 +178,8 @@ static bool take_sib(struct decoding *d, struct insn *out)
     uint8_t sib = (uint8_t)take_unsigned(d, 1);
     unsigned index = (sib >> 3 & 7) | d->index;
 
-    if (index != RSP) {
-        out->index = REG_AT(index);
+    if (index != RSP || d->vsib) {
+        out->index = d->vsib ? (uint8_t)index : REG_AT(index);
         out->scale = sib >> 6;
     }
     if ((sib & 7) == RBP && out->modrm < 0x40)
@@ -227,9 +229,10 @@ static void take_memory(struct decoding *d, struct insn *out, uint8_t bytes)
 
 /* ---- operands ---- */
 
-/* Registers that do not exist are #UD: CR1, CR5-7, CR9-15 ("MOV - Move to/from Control Registers"), DR8-15, segments 6 and 7,
- * and CS as a destination. LOCK with CR0 is CR8 on AMD (APM 3 "MOV CRn"). */
-static bool put_register(const struct decoding *d, struct insn *out, unsigned slot, const struct operand *operand, unsigned n)
+/* Registers that do not exist are #UD: CR1, CR5-7, CR9-15 ("MOV - Move to/from Control Registers"), DR8-15, segments 6
+ * and 7, and CS as a destination. LOCK with CR0 is CR8 on AMD (APM 3 "MOV CRn"). */
+static bool put_register(const struct decoding *d, struct insn *out, unsigned slot, const struct operand *operand,
+                         unsigned n)
 {
     switch (operand->file) {
     case GPR:
@@ -302,6 +305,8 @@ static int take_operand(struct decoding *d, struct insn *out, unsigned slot, con
         break;
     case IN_MEM:
         return KIND_MEM;
+    case IN_VSIB:               /* SDM 2A "Vector SIB (VSIB) Memory Addressing" */
+        return (out->modrm & 7) == RSP && out->asize != 2 ? KIND_MEM : -1;
     case IN_OPCODE:
         n = (out->opcode & 7) | d->rm;
         break;
@@ -339,7 +344,8 @@ static void take_modrm_memory(struct decoding *d, struct insn *out, const struct
 
         if (operand->place == IN_RMANY)
             return;
-        if (operand->place == IN_RM || operand->place == IN_MEM)
+        d->vsib |= operand->place == IN_VSIB;
+        if (operand->place == IN_RM || operand->place == IN_MEM || operand->place == IN_VSIB)
             bytes = bytes_of(d, out, operand->mem);
     }
     take_memory(d, out, bytes);
@@ -432,7 +438,7 @@ static bool take_insn(struct decoding *d, struct insn *out)
 
 enum decoded decode(struct insn *out, const uint8_t *bytes, size_t len, enum decode_mode mode)
 {
-    uint8_t padded[INSN_MAX_BYTES + 25] = { 0 };    /* the longest tail after fifteen bytes: opcode, ModRM, SIB, two times eight */
+    uint8_t padded[INSN_MAX_BYTES + 25] = { 0 };    /* after fifteen bytes at most opcode, ModRM, SIB, two times eight more */
     size_t have = len < INSN_MAX_BYTES ? len : INSN_MAX_BYTES;
     struct decoding d = { .bytes = padded, .mode = mode, .seg = SEG_COUNT };
     enum decoded result;

@@ -12,7 +12,7 @@
 #define INSN_MAX_BYTES  15
 
 struct decoding {
-    const uint8_t *bytes;       /* padded with zeros, so that reading on is harmless; decode() compares `at` with the length */
+    const uint8_t *bytes;       /* padded with zeros, so that reading on is harmless; decode() compares at and length */
     unsigned at;                /* bytes read */
     enum decode_mode mode;
     struct row_key key;
@@ -22,6 +22,7 @@ struct decoding {
     uint8_t seg;                /* override, SEG_COUNT: none */
     uint8_t rex;                /* whole byte, 0: none */
     uint8_t reg, rm, index;     /* to be added to the ModRM and SIB fields: 8, or 16 and 24 with EVEX */
+    uint8_t vsib;               /* the memory operand's index is a vector register */
     uint8_t vvvv;               /* VEX register, 0 when unused */
     uint8_t bytes_osize;        /* effective operand size */
 };

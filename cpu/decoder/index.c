@@ -46,7 +46,7 @@ static uint8_t row_mods(const struct insn_row *row)
     if (kind == REG || kind == NR(0) || kind == X(0, 0))
         mods = MODS_REG;
     for (unsigned n = 0; n < 4; n++) {
-        if (operands[row->o[n]].place == IN_MEM)
+        if (operands[row->o[n]].place == IN_MEM || operands[row->o[n]].place == IN_VSIB)
             mods &= MODS_MEM;
         if (operands[row->o[n]].place == IN_RMREG)
             mods &= MODS_REG;
@@ -103,7 +103,8 @@ const struct insn_row *index_find(const struct row_key *key)
     for (unsigned at = range[0]; at < range[1]; at++) {
         const struct insn_row *row = &rows[slots[at].row];
 
-        if (!(row->attrs & wrong) && (row->prefix == ANY || row->prefix == key->prefix) && modrm_matches(&slots[at], key->modrm))
+        if (!(row->attrs & wrong) && (row->prefix == ANY || row->prefix == key->prefix) &&
+            modrm_matches(&slots[at], key->modrm))
             return row;
     }
     return NULL;

@@ -44,7 +44,7 @@ static void operands_fit_the_modrm_column(void **state)
             unsigned place = PLACE(operands[rows[n].o[k]].place);
             bool in_modrm = place == IN_REG || place == IN_RM || place == IN_RMREG || place == IN_RMANY || place == IN_MEM;
 
-            memory += place == IN_RM || place == IN_MEM || place == IN_MOFFS;
+            memory += place == IN_RM || place == IN_MEM || place == IN_VSIB || place == IN_MOFFS;
             if ((in_modrm && kind == NONE) || (place == IN_OPCODE && kind != NONE) || memory > 1 ||
                 (place == IN_MEM && (kind == REG || kind == NR(0) || kind == X(0, 0))) ||
                 (place == IN_RMREG && (kind == MEM || kind == NM(0))))
@@ -54,7 +54,9 @@ static void operands_fit_the_modrm_column(void **state)
     }
 }
 
-static const struct { uint8_t prefix, pp; } prefixes[] = { [ANY] = { 0, 0 }, [NP] = { 0, 0 }, [P66] = { 0x66, 1 }, [PF3] = { 0xf3, 2 }, [PF2] = { 0xf2, 3 } };
+static const struct { uint8_t prefix, pp; } prefixes[] = {
+    [ANY] = { 0, 0 }, [NP] = { 0, 0 }, [P66] = { 0x66, 1 }, [PF3] = { 0xf3, 2 }, [PF2] = { 0xf2, 3 }
+};
 
 /* VEX in three bytes, vvvv 1111b or xmm1 where the row uses it. */
 static size_t put_vex(uint8_t *to, const struct insn_row *row)
