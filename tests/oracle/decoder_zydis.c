@@ -48,11 +48,14 @@ static int our_number(unsigned at) { return at == REG_ZERO ? -1 : (int)at / 8; }
 
 static bool same_memory(const struct insn *i, const ZydisDecodedOperand *o)
 {
-    static const ZydisRegister segs[] = { ZYDIS_REGISTER_ES, ZYDIS_REGISTER_CS, ZYDIS_REGISTER_SS, ZYDIS_REGISTER_DS, ZYDIS_REGISTER_FS, ZYDIS_REGISTER_GS };
+    static const ZydisRegister segs[] = {
+        ZYDIS_REGISTER_ES, ZYDIS_REGISTER_CS, ZYDIS_REGISTER_SS, ZYDIS_REGISTER_DS, ZYDIS_REGISTER_FS, ZYDIS_REGISTER_GS
+    };
     int base = i->flags & INSN_RIPREL ? -2 : our_number(i->base);
     bool moffs = i->op == OP_MOV && i->opcode >= 0xa0 && i->opcode <= 0xa3;
+    int index = o->mem.type == ZYDIS_MEMOP_TYPE_VSIB ? i->index : our_number(i->index);
 
-    if (general_number(o->mem.base) != base || general_number(o->mem.index) != our_number(i->index))
+    if (general_number(o->mem.base) != base || general_number(o->mem.index) != index)
         return false;
     if (o->mem.segment != segs[i->seg] && i->op != OP_LEA)
         return false;
@@ -70,7 +73,8 @@ static int their_register(ZydisRegister reg, bool *general)
     ZydisRegisterClass class = ZydisRegisterGetClass(reg);
     int id = ZydisRegisterGetId(reg);
 
-    *general = class == ZYDIS_REGCLASS_GPR8 || class == ZYDIS_REGCLASS_GPR16 || class == ZYDIS_REGCLASS_GPR32 || class == ZYDIS_REGCLASS_GPR64;
+    *general = class == ZYDIS_REGCLASS_GPR8 || class == ZYDIS_REGCLASS_GPR16 || class == ZYDIS_REGCLASS_GPR32 ||
+               class == ZYDIS_REGCLASS_GPR64;
     if (class == ZYDIS_REGCLASS_GPR8) {
         if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH)
             return REG_AT(reg - ZYDIS_REGISTER_AH) + 1;
@@ -115,8 +119,8 @@ static const char *judge_operands(const struct insn *i, const ZydisDecodedInstru
                 return "immediate";
             second = true;
         }
-        if (slot == 0 && (kind == KIND_REG || (kind == KIND_MEM && i->mem_bytes)) && o[0].size != 8 * i->width && i->op <= OP_CLWB &&
-            !(i->op == OP_MOVSXD))
+        if (slot == 0 && (kind == KIND_REG || (kind == KIND_MEM && i->mem_bytes)) && o[0].size != 8 * i->width &&
+            i->op <= OP_CLWB)
             return "width";
     }
     return NULL;

@@ -18,7 +18,7 @@ static void check_fields(const struct insn *i)
 {
     require(i->op < OP_COUNT && i->fn == NULL && i->len >= 1 && i->len <= 15);
     require(i->asize == 2 || i->asize == 4 || i->asize == 8);
-    require(i->base % 8 == 0 && i->index % 8 == 0 && i->base <= REG_ZERO && i->index <= REG_ZERO);
+    require(i->base % 8 == 0 && i->base <= REG_ZERO && i->index <= REG_ZERO);
     require(i->scale <= 3 && i->seg <= SEG_GS && i->width != 0);
 }
 

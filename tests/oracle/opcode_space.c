@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The space of opcodes, the triage rules, and the report; see the header. A rule is one line of blank-separated columns:
  *   oracles  modes  prefixes  map  opcodes  modrm  kind  | why
- * oracles are letters; modes *, 16, 32, 64 or joined by "/"; prefixes * or hex bytes joined by "+", each present, or "!" absent;
- * map 1, 0f, 38, 3a, v0f, v38, v3a or joined by "/"; opcodes * or hex ranges joined by ","; modrm *, reg, mem, /n, /n:reg, /n:mem
- * joined by ","; kind as the judge says it or its part before ":", joined by "/", or *. */
+ * oracles are letters; modes *, 16, 32, 64 or joined by "/"; prefixes * or hex bytes joined by "+", each present, or "!"
+ * absent; map 1, 0f, 38, 3a, v0f, v38, v3a or joined by "/"; opcodes * or hex ranges joined by ","; modrm *, reg, mem, /n,
+ * /n:reg, /n:mem or hex joined by ","; kind as the judge says it or its part before ":", joined by "/", or *. */
 #include "tests/oracle/opcode_space.h"
 
 #include <stdio.h>
@@ -99,9 +99,9 @@ static bool modrm_matches(const char *list, uint8_t modrm)
 
 static bool rule_matches(const struct rule *r, char oracle, const struct trial *t, const char *kind)
 {
-    return strchr(r->oracles, oracle) && in_list(r->modes, '/', mode_names[t->mode]) && in_list(r->maps, '/', map_names[t->map]) &&
-           opcode_matches(r->opcodes, t->opcode) && in_list(r->kind, '/', kind) && prefixes_match(r->prefixes, t) &&
-           modrm_matches(r->modrm, t->modrm);
+    return strchr(r->oracles, oracle) && in_list(r->modes, '/', mode_names[t->mode]) &&
+           in_list(r->maps, '/', map_names[t->map]) && opcode_matches(r->opcodes, t->opcode) &&
+           in_list(r->kind, '/', kind) && prefixes_match(r->prefixes, t) && modrm_matches(r->modrm, t->modrm);
 }
 
 static bool same_group(const struct group *g, const struct trial *t, const char *kind)
@@ -115,7 +115,7 @@ static void add_difference(const struct trial *t, const char *kind)
     struct group *g = NULL;
 
     unexplained++;
-    for (unsigned n = ngroups; n > 0 && n + 8 > ngroups && !g; n--)     /* one opcode has few kinds, so look only at the latest */
+    for (unsigned n = ngroups; n > 0 && n + 8 > ngroups && !g; n--)     /* one opcode has few kinds: look at the latest */
         if (same_group(&groups[n - 1], t, kind))
             g = &groups[n - 1];
     if (!g) {
@@ -187,8 +187,10 @@ static void run_legacy(char oracle, space_judge *judge, struct trial *t)
 {
     static const uint8_t escapes[][2] = { { 0 }, { 0x0f }, { 0x0f, 0x38 }, { 0x0f, 0x3a } };
     static const uint8_t sets[][4] = {
-        { 0 }, { 0x66 }, { 0xf2 }, { 0xf3 }, { 0xf0 }, { 0x67 }, { 0x64 }, { 0x2e }, { 0x66, 0xf2 }, { 0xf3, 0x66 }, { 0xf2, 0xf3 },
-        { 0xf3, 0xf2 }, { 0xf0, 0x66 }, { 0xf0, 0xf3 }, { 0xf2, 0xf0 }, { 0x48 }, { 0x41 }, { 0x44 }, { 0x40 }, { 0x66, 0x48 },
+        { 0 }, { 0x66 }, { 0xf2 }, { 0xf3 }, { 0xf0 }, { 0x67 }, { 0x64 }, { 0x2e }, { 0x66, 0xf2 }, { 0xf3, 0x66 },
+        { 0xf2, 0xf3 },
+        { 0xf3, 0xf2 }, { 0xf0, 0x66 }, { 0xf0, 0xf3 }, { 0xf2, 0xf0 }, { 0x48 }, { 0x41 }, { 0x44 }, { 0x40 },
+        { 0x66, 0x48 },
         { 0x48, 0x66 }, { 0xf3, 0x48 }, { 0xf2, 0x4f }, { 0x67, 0x4f }, { 0xf0, 0x4d },
     };
 
@@ -251,7 +253,7 @@ static void run_addresses(char oracle, space_judge *judge, struct trial *t)
     }
 }
 
-/* VEX ANDN and RORX, of which one uses vvvv, with every R, X, B and vvvv. Where R or X make it LES, it is compared as such. */
+/* VEX ANDN, which uses vvvv, and RORX, with every R, X, B and vvvv. Where R or X make it LES, it is compared as such. */
 static void run_vex_registers(char oracle, space_judge *judge, struct trial *t)
 {
     t->prefixes = 0;
@@ -284,8 +286,8 @@ static bool read_rules(const char *path)
         if (line[0] == '#' || line[0] == '\n')
             continue;
         if (nrules == sizeof rules / sizeof rules[0] ||
-            sscanf(line, "%7s %15s %31s %31s %127s %63s %127s", r->oracles, r->modes, r->prefixes, r->maps, r->opcodes, r->modrm,
-                   r->kind) != 7) {
+            sscanf(line, "%7s %15s %31s %31s %127s %63s %127s", r->oracles, r->modes, r->prefixes, r->maps, r->opcodes,
+                   r->modrm, r->kind) != 7) {
             fprintf(stderr, "%s:%u: bad rule\n", path, n);
             fclose(file);
             return false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Every prefix set x opcode x ModRM byte, in every mode, for comparing decode() with another decoder. Differences are matched
- * with the rules of decoder_triage.txt, which say who is right; what no rule explains is printed, grouped, and fails. */
+ * Every prefix set x opcode x ModRM byte, in every mode, for comparing decode() with another decoder. Differences are
+ * matched with the rules of decoder_triage.txt, which say who is right; what no rule explains is printed, and fails. */
 #ifndef TESTS_ORACLE_OPCODE_SPACE_H
 #define TESTS_ORACLE_OPCODE_SPACE_H
 
@@ -23,7 +23,7 @@ struct trial {
     struct insn insn;
 };
 
-/* Compares one trial: NULL when both agree, else a short constant word for the kind of difference ("more": only we accept it,
+/* Compares one trial: NULL when both agree, else a constant word for the kind of difference ("more": only we accept it,
  * "less": only the oracle does, "len": lengths differ; an oracle may have further words). */
 typedef const char *space_judge(const struct trial *t);
 

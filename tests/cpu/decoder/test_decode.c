@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * decode() by hand-made cases: bytes on the left, what they must become on the right, printed from struct insn:
  *   OP.width operands /flags
- * with registers r0..r15 (general), h0..h3 (AH..BH), of other files the plain number (0 and 8 look like r0, r1), and memory as
- * seg:[base+index*scale+disp]:bytes.
+ * with registers r0..r15 (general), h0..h3 (AH..BH), of other files the plain number (0 and 8 look like r0, r1), and memory
+ * as seg:[base+index*scale+disp]:bytes.
  * Wrong bytes print as "#UD n", "#GP" or "more". */
 #include <stdarg.h>
 #include <stddef.h>
@@ -191,10 +191,12 @@ static void old_instructions(void **state)
         { "40", "INC.4 r0" },               { "66 4f", "DEC.2 r7" },            { "62 00", "BOUND.4 r0 ds:[r0+0]:8" },
         { "c4 00", "LES.4 r0 ds:[r0+0]:6" }, { "66 c5 00", "LDS.2 r0 ds:[r0+0]:4" }, { "63 c8", "ARPL.2 r0 r1" },
         { "82 c0 01", "ADD.1 r0 1" },       { "d5 0a", "AAD.4 10" },            { "ce", "INTO.4" },
-        { "0f 20 c0", "MOV_FROM_CR.4 r0 r0" }, { "f0 0f 20 c0", "MOV_FROM_CR.4 r0 r1 /lock" }, { "0f 01 10", "LGDT.4 ds:[r0+0]:6" },
+        { "0f 20 c0", "MOV_FROM_CR.4 r0 r0" }, { "f0 0f 20 c0", "MOV_FROM_CR.4 r0 r1 /lock" },
+        { "0f 01 10", "LGDT.4 ds:[r0+0]:6" },
     };
     static const struct sample gone[] = {
-        { "06", "#UD 1" }, { "27", "#UD 1" }, { "60", "#UD 1" }, { "82 c0 01", "#UD 2" }, { "9a", "#UD 1" }, { "ea", "#UD 1" },
+        { "06", "#UD 1" }, { "27", "#UD 1" }, { "60", "#UD 1" }, { "82 c0 01", "#UD 2" }, { "9a", "#UD 1" },
+        { "ea", "#UD 1" },
         { "ce", "#UD 1" }, { "d4 0a", "#UD 1" }, { "d6", "#UD 1" },
     };
 
@@ -211,9 +213,12 @@ static void prefixes_in_any_order(void **state)
         { "f2 f3 a4", "MOVS.1 /rep" },              { "f3 f2 a7", "CMPS.4 /repne" },    { "f3 48 ab", "STOS.8 r0 /rep" },
         { "f2 f3 0f bc c8", "TZCNT.4 r1 r0" },      { "f3 f2 0f bc c8", "BSF.4 r1 r0" },
         { "f3 66 0f bd c8", "LZCNT.2 r1 r0" },      { "66 0f 38 f0 00", "MOVBE.2 r0 ds:[r0+0]:2" },
-        { "90", "NOP.4" }, { "66 90", "NOP.2" }, { "f3 90", "PAUSE.4" }, { "f3 41 90", "XCHG.4 r8 r0 /rep" }, { "41 90", "XCHG.4 r8 r0" }, { "49 90", "XCHG.8 r8 r0" },
-        { "91", "XCHG.4 r1 r0" },                   { "f3 0f 1e fa", "NOP.4 r2 /rep" }, { "64 64 65 8b 00", "MOV.4 r0 gs:[r0+0]:4" },
-        { "f3 48 0f c7 f8", "RDPID.8 r0" },         { "48 0f c7 f8", "RDSEED.8 r0" },   { "f3 48 0f ae c0", "RDFSBASE.8 r0" },
+        { "90", "NOP.4" }, { "66 90", "NOP.2" }, { "f3 90", "PAUSE.4" }, { "f3 41 90", "XCHG.4 r8 r0 /rep" },
+        { "41 90", "XCHG.4 r8 r0" }, { "49 90", "XCHG.8 r8 r0" },
+        { "91", "XCHG.4 r1 r0" },                   { "f3 0f 1e fa", "NOP.4 r2 /rep" },
+        { "64 64 65 8b 00", "MOV.4 r0 gs:[r0+0]:4" },
+        { "f3 48 0f c7 f8", "RDPID.8 r0" },         { "48 0f c7 f8", "RDSEED.8 r0" },
+        { "f3 48 0f ae c0", "RDFSBASE.8 r0" },
         { "66 f3 0f 6f c1", "MOV_UNALIGNED.16 r0 1" },
     };
 
@@ -227,7 +232,8 @@ static void lock_where_it_may_stand(void **state)
     static const struct sample samples[] = {
         { "f0 01 00", "ADD.4 ds:[r0+0]:4 r0 /lock" },       { "f0 01 c0", "#UD 3" },            { "f0 03 00", "#UD 3" },
         { "f0 38 00", "#UD 3" },                            { "f0 83 38 00", "#UD 4" },         { "f0 84 00", "#UD 3" },
-        { "f0 87 00", "XCHG.4 ds:[r0+0]:4 r0 /lock" },      { "f0 0f a3 00", "#UD 4" },         { "f0 f7 00 00 00 00 00", "#UD 7" },
+        { "f0 87 00", "XCHG.4 ds:[r0+0]:4 r0 /lock" },      { "f0 0f a3 00", "#UD 4" },
+        { "f0 f7 00 00 00 00 00", "#UD 7" },
         { "f0 0f c7 08", "CMPXCHG8B.8 ds:[r0+0]:8 /lock" }, { "f0 48 0f c7 08", "CMPXCHG16B.16 ds:[r0+0]:16 /lock" },
         { "f0 89 00", "#UD 3" },                            { "f0 90", "#UD 2" },               { "f0 f3 90", "#UD 3" },
         { "f0 0f c1 08", "XADD.4 ds:[r0+0]:4 r1 /lock" },   { "f0 ff c0", "#UD 3" },            { "f0 a4", "#UD 2" },
@@ -241,8 +247,10 @@ static void lock_where_it_may_stand(void **state)
 static void undefined_opcodes(void **state)
 {
     static const struct sample samples[] = {
-        { "8f c8", "#UD 2" }, { "fe d0", "#UD 2" }, { "ff f8", "#UD 2" }, { "8d c0", "#UD 2" }, { "8e c8", "#UD 2" }, { "8e f0", "#UD 2" },
-        { "0f 20 c8", "#UD 3" }, { "44 0f 21 c0", "#UD 4" }, { "0f 01 c0", "#UD 3" }, { "0f 04", "#UD 2" }, { "c7 08", "#UD 2" },
+        { "8f c8", "#UD 2" }, { "fe d0", "#UD 2" }, { "ff f8", "#UD 2" }, { "8d c0", "#UD 2" }, { "8e c8", "#UD 2" },
+        { "8e f0", "#UD 2" },
+        { "0f 20 c8", "#UD 3" }, { "44 0f 21 c0", "#UD 4" }, { "0f 01 c0", "#UD 3" }, { "0f 04", "#UD 2" },
+        { "c7 08", "#UD 2" },
         { "ff e8", "#UD 2" }, { "0f c7 30", "#UD 3" },
         { "0f 0b", "UD2.4" }, { "0f b9 c1", "UD1.4 r0 r1" }, { "0f ff 00", "UD0.4 r0 ds:[r0+0]:4" },
     };
@@ -256,7 +264,8 @@ static void length_limits(void **state)
 {
     static const struct sample samples[] = {
         { "", "more" }, { "48", "more" }, { "0f", "more" }, { "0f 38", "more" }, { "8b", "more" }, { "8b 04", "more" },
-        { "8b 84 00 00 00 00", "more" }, { "81 00 00 00 00", "more" }, { "c5", "more" }, { "c4 e2", "more" }, { "c8 00 00", "more" },
+        { "8b 84 00 00 00 00", "more" }, { "81 00 00 00 00", "more" }, { "c5", "more" }, { "c4 e2", "more" },
+        { "c8 00 00", "more" },
         { "66 66 66 66 66 66 66 66 66 66 66 66 66 66 90", "NOP.2" },
         { "66 66 66 66 66 66 66 66 66 66 66 66 66 66 66", "#GP" },
         { "66 66 66 66 66 66 66 66 66 66 66 66 66 66 66 90", "#GP" },
@@ -276,7 +285,8 @@ static void vex_prefixes(void **state)
         { "c4 e2 78 f2 c1", "ANDN.4 r0 r0 r1 /vex16" },     { "c4 62 f0 f2 c1", "ANDN.8 r8 r1 r1 /vex16" },
         { "c4 c2 78 f3 c9", "BLSR.4 r0 r9 /vex16" },        { "c4 e3 7b f0 c1 05", "RORX.4 r0 r1 5 /vex16" },
         { "c4 e3 73 f0 c1 05", "#UD 6" },                   { "c4 e2 7c f2 c1", "#UD 5" },
-        { "66 c4 e2 78 f2 c1", "#UD 2" },                   { "f0 c4 e2 78 f2 c1", "#UD 2" },   { "48 c4 e2 78 f2 c1", "#UD 2" },
+        { "66 c4 e2 78 f2 c1", "#UD 2" },                   { "f0 c4 e2 78 f2 c1", "#UD 2" },
+        { "48 c4 e2 78 f2 c1", "#UD 2" },
         { "c4 e0 78 f2 c1", "#UD 2" },                      { "64 c4 e2 78 f2 00", "ANDN.4 r0 r0 fs:[r0+0]:4 /vex16" },
     };
     static const struct sample legacy[] = {
