@@ -90,7 +90,7 @@ static void done_soon(struct ide_drive *d)
 
 /* ---- data to the host ---- */
 
-/* Offer `n` bytes of the buffer from state.at on, at most what the host takes per DRQ block; an odd limit counts as one less. */
+/* Offer the buffer from state.at on, at most what the host takes per DRQ block; an odd limit counts as one less. */
 static void offer_block(struct ide_drive *d)
 {
     struct ide_drive_state *s = &d->state;

@@ -312,7 +312,7 @@ static void pm_create(struct chipset *c, struct device_tree *t)
     pci_define(f, PMBA, 4, 0x00000001, 0x0000ffc0);
     for (unsigned at = 0x44; at < 0x58; at += 4)
         pci_define(f, at, 4, 0, 0xffffffff);            /* CNTA, CNTB, GPICTL, DEVRESD, DEVACTA */
-    /* "DEVACTB" bit 25: SMI on APM control writes. Set from the start where no SMI can come: firmware then leaves SMM alone. */
+    /* "DEVACTB" bit 25: SMI on APM control writes. Set from the start where no SMI can come: firmware leaves SMM be. */
     pci_define(f, DEVACTB, 4, c->cfg.smm ? 0 : 0x02000000, 0xffffffff);
     for (unsigned at = 0x5c; at < 0x80; at += 4)
         pci_define(f, at, 4, 0, 0xffffffff);            /* DEVRESA-DEVRESJ */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The bridges of the generation 1 board: the 82441FX host bridge (shadow RAM, SMRAM), the PIIX3 ISA bridge (PIRQ routing) and
- * the PIIX4 power management function (where the ACPI ports lie). The IDE function is in ide.h. */
+ * The bridges of the generation 1 board: the 82441FX host bridge (shadow RAM, SMRAM), the PIIX3 ISA bridge (PIRQ routing)
+ * and the PIIX4 power management function (where the ACPI ports lie). The IDE function is in ide.h. */
 #ifndef DEVICES_CHIPSET_H
 #define DEVICES_CHIPSET_H
 

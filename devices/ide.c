@@ -59,10 +59,7 @@ static void set_step(struct ide_drive *d, enum ide_step step, uint64_t due_ns)
 {
     d->state.step = step;
     d->state.due_ns = due_ns;
-    if (due_ns == TIMER_OFF)
-        timer_cancel(d->channel->ide->clock, &d->timer);
-    else
-        timer_set(d->channel->ide->clock, &d->timer, due_ns);
+    timer_set(d->channel->ide->clock, &d->timer, due_ns);
 }
 
 void drive_after(struct ide_drive *d, enum ide_step step, uint64_t ns)
@@ -394,7 +391,8 @@ static struct err drive_load(struct device *dev, struct reader *in)
 {
     const struct ide_drive_state *s = &((struct ide_drive *)dev)->state;
 
-    if (s->at > s->len || s->len > IDE_BUFFER || s->filled > IDE_BUFFER || s->block > IDE_MULTIPLE_MAX || s->multiple > IDE_MULTIPLE_MAX)
+    if (s->at > s->len || s->len > IDE_BUFFER || s->filled > IDE_BUFFER ||
+        s->block > IDE_MULTIPLE_MAX || s->multiple > IDE_MULTIPLE_MAX)
         return err_make(ERR_FORMAT, "the snapshot has an impossible state of drive %s", dev->name);
     return block_load(((struct ide_drive *)dev)->block, in);
 }

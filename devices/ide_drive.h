@@ -167,7 +167,8 @@ struct ide_dma {
     bool last, ended;
 };
 struct ide_dma dma_begin(struct ide_channel *ch);
-uint32_t       dma_move(struct ide_dma *dma, uint8_t *bytes, uint32_t len, bool to_memory);    /* less than len: table ended */
+/* Less than len: the table ended. */
+uint32_t       dma_move(struct ide_dma *dma, uint8_t *bytes, uint32_t len, bool to_memory);
 void           dma_end(struct ide_dma *dma);
 
 #endif

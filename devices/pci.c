@@ -212,7 +212,7 @@ static void data_write(struct device *dev, uint32_t at, unsigned bytes, uint64_t
 }
 
 static const struct reg pci_ports[] = {
-    { 0xcf8, 4, "config address", address_read, address_write, 4 },
+    { 0xcf8, 4, "config address", address_read, address_write, 1 },     /* byte accesses beside it are other chips' */
     { 0xcfc, 4, "config data",    data_read,    data_write,    4 },
 };
 

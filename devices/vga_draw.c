@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Pictures of what the VGA shows. VGA modes are drawn line by line as the CRT controller scans them, so start address, line
- * compare, panning and the addressing modes fall out; VBE modes are copied from linear memory. Nothing here changes state. */
+ * Pictures of what the VGA shows. VGA modes are drawn line by line as the CRT controller scans them, so start address,
+ * line compare, panning and the addressing modes fall out; VBE modes are copied from linear memory. Nothing here changes
+ * state. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,8 +139,10 @@ static void draw_planar(const struct scan *c, const uint8_t *p, uint8_t *out)
 {
     for (unsigned dot = 0; dot < 8; dot++) {
         unsigned shift = 7 - dot;
+        unsigned low = (p[0] >> shift & 1u) | (p[1] >> shift & 1u) << 1;
+        unsigned high = (p[2] >> shift & 1u) | (p[3] >> shift & 1u) << 1;
 
-        out[dot] = c->colors[(p[0] >> shift & 1) | (p[1] >> shift & 1) << 1 | (p[2] >> shift & 1) << 2 | (p[3] >> shift & 1) << 3];
+        out[dot] = c->colors[low | high << 2];
     }
 }
 

@@ -7,7 +7,8 @@
 #include "devices/vga_state.h"
 
 enum { SEQ_MAP_MASK = 2, SEQ_MODE = 4, SEQ_SEQUENTIAL = 0x04, SEQ_CHAIN4 = 0x08 };
-enum { GFX_SET_RESET, GFX_ENABLE_SET_RESET, GFX_COMPARE, GFX_ROTATE, GFX_READ_MAP, GFX_MODE, GFX_MISC, GFX_DONT_CARE, GFX_BIT_MASK };
+enum { GFX_SET_RESET, GFX_ENABLE_SET_RESET, GFX_COMPARE, GFX_ROTATE, GFX_READ_MAP, GFX_MODE, GFX_MISC, GFX_DONT_CARE,
+       GFX_BIT_MASK };
 
 /* A 4-bit plane mask as byte lanes. */
 static uint32_t lanes(unsigned planes)
