@@ -35,6 +35,7 @@ static void reset(struct device *dev)
     struct hv *hv = (struct hv *)dev;
 
     memset(&hv->state, 0, sizeof hv->state);
+    hv->nports = 0;
     reftime_restart(hv);
     fill_hypercall_page(hv);
     reftime_page_changed(hv);

@@ -25,6 +25,8 @@ enum hv_privilege {
     ONE (u64, hypercall,     "HV_X64_MSR_HYPERCALL")                                            \
     ONE (u64, reference_tsc, "HV_X64_MSR_REFERENCE_TSC")                                        \
     MANY(u64, crash_p, 5,    "HV_X64_MSR_CRASH_P0 to P4")                                       \
+    ONE (u64, reenlightenment, "HV_X64_MSR_REENLIGHTENMENT_CONTROL")                            \
+    ONE (u64, tsc_emulation, "HV_X64_MSR_TSC_EMULATION_CONTROL")                                \
     ONE (u64, tsc_shift,     "clock's TSC minus the TSC that reference time is computed from")  \
     ONE (u64, ref_shift,     "added to the scaled TSC: the page's TscOffset")                   \
     ONE (u64, next_ref,      "least value HV_X64_MSR_TIME_REF_COUNT may read as next")          \

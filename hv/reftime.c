@@ -141,3 +141,56 @@ bool msr_read_frequency(struct vp *vp, unsigned index, uint64_t *value)
     *value = index == 0 ? vp->hv->cfg.tsc_hz : vp->hv->cfg.apic_hz;
     return true;
 }
+
+/* ---- reenlightenment, TLFS 16.6. The TSC's rate is part of a machine and moves with it, so no notification is ever due and no
+ * access is ever emulated: the registers keep what the guest asked for. ---- */
+
+bool msr_read_reenlightenment_control(struct vp *vp, unsigned index, uint64_t *value)
+{
+    (void)index;
+    *value = vp->hv->state.reenlightenment;
+    return true;
+}
+
+bool msr_write_reenlightenment_control(struct vp *vp, unsigned index, uint64_t value)
+{
+    (void)index;
+    if (value & HV_REENLIGHTENMENT_RSVDZ)
+        return false;
+    if ((value & HV_REENLIGHTENMENT_ENABLED) && HV_REENLIGHTENMENT_VECTOR(value) < 16)
+        return false;           /* must be a fixed interrupt's */
+    vp->hv->state.reenlightenment = value;
+    return true;
+}
+
+bool msr_read_tsc_emulation_control(struct vp *vp, unsigned index, uint64_t *value)
+{
+    (void)index;
+    *value = vp->hv->state.tsc_emulation;
+    return true;
+}
+
+bool msr_write_tsc_emulation_control(struct vp *vp, unsigned index, uint64_t value)
+{
+    (void)index;
+    if (value & ~HV_TSC_EMULATION_ENABLED)
+        return false;
+    vp->hv->state.tsc_emulation = value;
+    return true;
+}
+
+bool msr_read_tsc_emulation_status(struct vp *vp, unsigned index, uint64_t *value)
+{
+    (void)vp;
+    (void)index;
+    *value = 0;                 /* InProgress is never set */
+    return true;
+}
+
+bool msr_write_tsc_emulation_status(struct vp *vp, unsigned index, uint64_t value)
+{
+    (void)vp;
+    (void)index;
+    (void)value;                /* writing zero ends an emulation, of which there is none */
+    return true;
+}

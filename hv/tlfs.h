@@ -267,6 +267,13 @@ struct hv_reference_tsc_page {
 };
 _Static_assert(sizeof(struct hv_reference_tsc_page) == 4096, "HV_REFERENCE_TSC_PAGE");
 
+/* ---- migration to another TSC rate, 16.6 ---- */
+
+#define HV_REENLIGHTENMENT_VECTOR(v)    ((unsigned)((v) & 0xFF))
+#define HV_REENLIGHTENMENT_ENABLED      BIT64(16)
+#define HV_REENLIGHTENMENT_RSVDZ        (0xFFull << 8 | 0x7FFFull << 17)
+#define HV_TSC_EMULATION_ENABLED        BIT64(0)
+
 /* ---- scheduling, chapter 14 ---- */
 
 struct hv_input_notify_long_spin_wait {

@@ -51,7 +51,7 @@ static void tlfs_2_4_4_privilege_mask_is_shown(void **state)
     struct fixture *f = *state;
     struct cpuid_regs r = cpuid(f, 0x40000003);
 
-    assert_int_equal(r.eax, 0xAFF);             /* all but statistics, idle, debug, reenlightenment */
+    assert_int_equal(r.eax, 0x2AFF);            /* all but statistics, idle, debug */
     assert_int_equal(r.ebx, 1u << 4 | 1u << 5 | 1u << 20);
     assert_int_equal(r.ecx, 0);
 }
@@ -147,7 +147,7 @@ static void tlfs_8_10_an_unknown_number_is_gp(void **state)
 
     assert_false(readable(f, 0x400000A0));
     assert_false(readable(f, 0x400000F0));      /* idle is not offered */
-    assert_false(wrmsr(f, 0, 0x40000106, 0));   /* nor reenlightenment */
+    assert_false(wrmsr(f, 0, 0x40000109, 0));
 }
 
 static void read_only_and_write_only_registers(void **state)
@@ -287,6 +287,20 @@ static void frequencies(void **state)
     assert_int_equal(must_rdmsr(f, 0, APIC_FREQUENCY), FIXTURE_APIC_HZ);
 }
 
+static void tlfs_16_6_reenlightenment_registers(void **state)
+{
+    struct fixture *f = *state;
+
+    must_wrmsr(f, 0, 0x40000106, 2ull << 32 | 1 << 16 | 0xEE);
+    assert_true(must_rdmsr(f, 1, 0x40000106) == (2ull << 32 | 1 << 16 | 0xEE));
+    assert_false(wrmsr(f, 0, 0x40000106, 1 << 16 | 15));
+    assert_false(wrmsr(f, 0, 0x40000106, 1 << 8));
+    must_wrmsr(f, 0, 0x40000107, 1);
+    assert_false(wrmsr(f, 0, 0x40000107, 2));
+    assert_int_equal(must_rdmsr(f, 0, 0x40000107), 1);
+    assert_int_equal(must_rdmsr(f, 0, 0x40000108), 0);
+}
+
 static void tlfs_7_9_1_run_time_counts_this_processors_instructions(void **state)
 {
     struct fixture *f = *state;
@@ -355,6 +369,7 @@ int main(void)
         TEST(tlfs_12_7_3_reference_tsc_page_agrees_with_the_counter),
         TEST(tlfs_12_7_3_page_follows_a_written_tsc_without_a_jump),
         TEST(frequencies),
+        TEST(tlfs_16_6_reenlightenment_registers),
         TEST(tlfs_7_9_1_run_time_counts_this_processors_instructions),
         TEST(saved_state_loads_again),
     };
