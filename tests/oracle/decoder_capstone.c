@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * decode() against Capstone: is it an instruction, and how long. Usage: decoder_capstone [decoder_triage.txt] */
+ * decode() against Capstone: is it an instruction, and how long. */
 #include <capstone/capstone.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static const char *judge(const struct trial *t)
     return valid && scratch->size != t->insn.len ? "len" : NULL;
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     static const cs_mode modes[3] = { CS_MODE_16, CS_MODE_32, CS_MODE_64 };
 
@@ -39,5 +39,5 @@ int main(int argc, char **argv)
         if (cs_open(CS_ARCH_X86, modes[n], &handles[n]) != CS_ERR_OK)
             return EXIT_FAILURE;
     scratch = cs_malloc(handles[0]);
-    return space_run('C', argc > 1 ? argv[1] : "tests/oracle/decoder_triage.txt", judge) ? EXIT_FAILURE : EXIT_SUCCESS;
+    return space_run('C', judge) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * decode() against Zydis: is it an instruction, how long, memory operand, immediates, registers; and of integer and system
- * operations the mnemonic and width too. Usage: decoder_zydis [decoder_triage.txt] */
+ * operations the mnemonic and width too. */
 #include <Zydis/Zydis.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,7 +155,7 @@ static const char *judge(const struct trial *t)
     return judge_operands(&t->insn, &z, operands);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
     ZydisDecoderInit(&decoders[DECODE_16], ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
     ZydisDecoderInit(&decoders[DECODE_32], ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
@@ -165,5 +165,5 @@ int main(int argc, char **argv)
         ZydisDecoderEnableMode(&decoders[n], ZYDIS_DECODER_MODE_CET, ZYAN_FALSE);
         ZydisDecoderEnableMode(&decoders[n], ZYDIS_DECODER_MODE_CLDEMOTE, ZYAN_FALSE);
     }
-    return space_run('Z', argc > 1 ? argv[1] : "tests/oracle/decoder_triage.txt", judge) ? EXIT_FAILURE : EXIT_SUCCESS;
+    return space_run('Z', judge) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

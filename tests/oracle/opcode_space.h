@@ -27,7 +27,8 @@ struct trial {
  * "less": only the oracle does, "len": lengths differ; an oracle may have further words). */
 typedef const char *space_judge(const struct trial *t);
 
-/* Runs through the space, with rules for `oracle` (one letter) from the file. Returns the number of unexplained groups. */
-unsigned space_run(char oracle, const char *rules_path, space_judge *judge);
+/* Runs through the space, with the rules for `oracle` (one letter) of decoder_triage.txt, looked for under the environment's
+ * top_srcdir as make check sets it. Returns the number of unexplained groups. */
+unsigned space_run(char oracle, space_judge *judge);
 
 #endif
