@@ -438,7 +438,7 @@ static bool take_insn(struct decoding *d, struct insn *out)
 
 enum decoded decode(struct insn *out, const uint8_t *bytes, size_t len, enum decode_mode mode)
 {
-    uint8_t padded[INSN_MAX_BYTES + 25] = { 0 };    /* after fifteen bytes at most opcode, ModRM, SIB, two times eight more */
+    uint8_t padded[INSN_MAX_BYTES + 25] = { 0 };    /* after fifteen bytes at most opcode, ModRM, SIB, two times eight */
     size_t have = len < INSN_MAX_BYTES ? len : INSN_MAX_BYTES;
     struct decoding d = { .bytes = padded, .mode = mode, .seg = SEG_COUNT };
     enum decoded result;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * From map, opcode, prefix and ModRM to the row of insns.def. Tables are built before main() from the rows and never change. */
+ * From map, opcode, prefix and ModRM to the row of insns.def. Tables are built from the rows before main() and stay. */
 #ifndef CPU_DECODER_INDEX_H
 #define CPU_DECODER_INDEX_H
 
