@@ -229,7 +229,7 @@ static const struct device_class dma_class = {
     .reset = dma_reset,
 };
 
-struct dma8237 *dma_create(struct device_tree *t, struct space *memory, struct space *io)
+struct dma8237 *dma8237_create(struct device_tree *t, struct space *memory, struct space *io)
 {
     struct dma8237 *dma = (struct dma8237 *)device_create(t, &dma_class, "dma8237");
 

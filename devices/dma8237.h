@@ -13,7 +13,7 @@
 struct dma8237;
 
 /* Ports 00h-0Fh, 80h-8Fh and C0h-DFh. */
-struct dma8237 *dma_create(struct device_tree *t, struct space *memory, struct space *io);
+struct dma8237 *dma8237_create(struct device_tree *t, struct space *memory, struct space *io);
 
 struct dma_result {
     uint32_t moved;             /* bytes, less than asked for at terminal count or while the channel is masked */

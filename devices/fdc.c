@@ -849,42 +849,38 @@ struct fdc *fdc_create(struct device_tree *t, struct space *io, struct clock *cl
     return f;
 }
 
-static struct err insert(struct fdc *f, unsigned drive, struct block *disk, const char *name)
+static struct err insert(struct fdc *f, unsigned drive, struct block *disk)
 {
     const struct format *format = disk != NULL ? format_of(disk->size) : NULL;
 
-    if (disk != NULL && format == NULL) {
-        struct err e = err_make(ERR_FORMAT, "'%s' is no floppy image: those have 360, 720, 1200, 1440, 1680 or 2880 KiB, "
-                                "this has %llu bytes", name, (unsigned long long)disk->size);
-
-        block_close(disk);
-        return e;
-    }
+    if (disk != NULL && format == NULL)
+        return err_make(ERR_FORMAT, "a floppy image has 360, 720, 1200, 1440, 1680 or 2880 KiB, not %llu bytes",
+                        (unsigned long long)disk->size);
     f->disks[drive] = disk;
     f->formats[drive] = format;
     return OK;
 }
 
-struct err fdc_attach(struct fdc *f, unsigned drive, struct block *disk, const char *name)
+struct err fdc_attach(struct fdc *f, unsigned drive, struct block *disk)
 {
     invariant(drive < 2 && f->types[drive] == 0, "no place for floppy drive %u", drive);
-    TRY(insert(f, drive, disk, name));
+    TRY(insert(f, drive, disk));
     f->types[drive] = f->formats[drive] != NULL ? f->formats[drive]->drive : 4;
     return OK;
 }
 
-struct err fdc_change_disk(struct fdc *f, unsigned drive, struct block *disk, const char *name)
+struct err fdc_change_disk(struct fdc *f, unsigned drive, struct block *disk)
 {
     struct block *old = f->disks[drive];
 
     invariant(drive < 2 && f->types[drive] != 0, "there is no floppy drive %u", drive);
-    TRY(insert(f, drive, disk, name));
+    TRY(insert(f, drive, disk));
     f->state.changed[drive] = 1;
     block_close(old);
     return OK;
 }
 
-uint8_t fdc_cmos_type(const struct fdc *f, unsigned drive)
+uint8_t fdc_drive_type(const struct fdc *f, unsigned drive)
 {
     return drive < 2 ? f->types[drive] : 0;
 }

@@ -18,14 +18,14 @@ struct fdc;
 /* Ports 3F2h-3F5h and 3F7h; `irq` is ISA line 6. */
 struct fdc *fdc_create(struct device_tree *t, struct space *io, struct clock *clock, struct dma8237 *dma, struct irq irq);
 
-/* Before the first reset: a drive fit for the disk; with NULL an empty 1.44 MB drive. An image whose size is no floppy
- * format is an error that says `name`. The disk is taken over in any case. */
-struct err fdc_attach(struct fdc *f, unsigned drive, struct block *disk, const char *name) MUST_USE;
+/* Before the first reset: a drive fit for the disk, which it takes over; with NULL an empty 1.44 MB drive. An image whose
+ * size is no floppy format is an error, and then stays the caller's. */
+struct err fdc_attach(struct fdc *f, unsigned drive, struct block *disk) MUST_USE;
 
-/* While running, in the machine loop: another disk (NULL: none). The old one is closed; after an error it stays in. */
-struct err fdc_change_disk(struct fdc *f, unsigned drive, struct block *disk, const char *name) MUST_USE;
+/* While running, in the machine loop: another disk (NULL: none). The old one is closed. */
+struct err fdc_change_disk(struct fdc *f, unsigned drive, struct block *disk) MUST_USE;
 
 /* Drive type as CMOS byte 10h has it: 0 none, 1 360K, 2 1.2M, 3 720K, 4 1.44M, 5 2.88M. */
-uint8_t fdc_cmos_type(const struct fdc *f, unsigned drive);
+uint8_t fdc_drive_type(const struct fdc *f, unsigned drive);
 
 #endif
