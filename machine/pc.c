@@ -23,14 +23,15 @@
 #include "devices/pci.h"
 #include "devices/pic8259.h"
 #include "devices/pit8254.h"
-#include "devices/ps2.h"
 #include "devices/rtc146818.h"
 #include "devices/stream.h"
 #include "devices/testdev.h"
 #include "devices/uart16550.h"
 #include "devices/vga.h"
 #include "hv/hv.h"
+#include "machine/hyperv_testdev.h"
 #include "machine/board.h"
+#include "machine/hyperv_testdev.h"
 #include "machine/serial.h"
 
 struct board {
@@ -67,6 +68,17 @@ static void isa_irq(void *self, unsigned line, bool level)
 
     pic_set_irq(b->pic, line, level);
     ioapic_set_irq(b->ioapic, line == 0 ? 2 : line, level);
+}
+
+/* pc-testdev drives the pins of the I/O APIC by number; the first sixteen are ISA lines. */
+static void test_line(void *self, unsigned line, bool level)
+{
+    struct board *b = self;
+
+    if (line < 16)
+        isa_irq(b, line, level);
+    else
+        ioapic_set_irq(b->ioapic, line, level);
 }
 
 static struct irq isa(struct board *b, unsigned line)
@@ -138,12 +150,16 @@ static struct err attach_floppy(struct board *b, const struct drive_config *d, b
 {
     int place = d->index >= 0 ? d->index : taken[0] ? 1 : 0;
     struct block *block;
+    struct err e;
 
     if (place > 1 || taken[place])
         return err_make(ERR_USAGE, "-drive file=%s,if=floppy: floppy place %d is taken or does not exist", d->file, place);
     taken[place] = true;
     TRY(block_open(&block, d->file, d->readonly, d->snapshot));
-    return fdc_attach(b->fdc, (unsigned)place, block, d->file);
+    e = fdc_attach(b->fdc, (unsigned)place, block);
+    if (failed(&e))
+        block_close(block);
+    return e;
 }
 
 static struct err attach_drives(struct machine *m, struct board *b)
@@ -158,8 +174,8 @@ static struct err attach_drives(struct machine *m, struct board *b)
         else
             TRY(attach_ide(b, d, ide_taken));
     }
-    rtc_set_floppies(b->rtc, floppy_taken[0] ? (enum rtc_floppy)fdc_cmos_type(b->fdc, 0) : RTC_FLOPPY_NONE,
-                     floppy_taken[1] ? (enum rtc_floppy)fdc_cmos_type(b->fdc, 1) : RTC_FLOPPY_NONE);
+    rtc_set_floppies(b->rtc, floppy_taken[0] ? (enum rtc_floppy)fdc_drive_type(b->fdc, 0) : RTC_FLOPPY_NONE,
+                     floppy_taken[1] ? (enum rtc_floppy)fdc_drive_type(b->fdc, 1) : RTC_FLOPPY_NONE);
     return OK;
 }
 
@@ -436,7 +452,13 @@ static struct err create_test_devices(struct machine *m, struct board *b)
     if (m->cfg.debug_exit)
         debug_exit_create(&m->tree, m->io, m->cfg.debug_exit_port, m->cfg.debug_exit_bytes, on_exit_port, m);
     if (m->cfg.testdev)
-        testdev_create(&m->tree, m->io, m->memory, (struct irq){ isa_irq, b, 0 });
+        testdev_create(&m->tree, m->io, m->memory, (struct irq){ test_line, b, 0 });
+    if (m->cfg.hyperv_testdev && b->hv == NULL)
+        return err_make(ERR_USAGE, "-device hyperv-testdev needs -hv on");
+    if (m->cfg.hyperv_testdev)
+        hyperv_testdev_create(&m->tree, m->io, b->hv);
+    if (m->cfg.hyperv_testdev && b->hv != NULL)
+        hyperv_testdev_create(&m->tree, m->io, b->hv);
     return OK;
 }
 
@@ -448,7 +470,7 @@ static struct err create_chips(struct machine *m, struct board *b)
     if (m->cfg.hv)
         create_hypervisor(m, b);
     create_chipset(m, b);
-    b->dma = dma_create(&m->tree, m->memory, m->io);
+    b->dma = dma8237_create(&m->tree, m->memory, m->io);
     b->fdc = fdc_create(&m->tree, m->io, &m->clock, b->dma, isa(b, 6));
     TRY(attach_drives(m, b));
     TRY(create_vga(m, b));
