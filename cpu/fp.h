@@ -94,6 +94,14 @@ void          fp_extract(struct fp_env *e, struct fp_num a, struct fp_num *expon
 /* FPREM (nearest false) and FPREM1: false: incomplete, call again with the result. quotient: its low three bits. */
 bool          fp_rem(struct fp_env *e, struct fp_num a, struct fp_num b, bool nearest, struct fp_num *out, unsigned *quotient);
 
+/* Functions of the x87 (fp_trig.c, fp_log.c). fp_sincos and fp_tan: false when |a| >= 2^63 (FSW.C2). */
+bool          fp_sincos(struct fp_env *e, struct fp_num a, struct fp_num *sin, struct fp_num *cos);
+bool          fp_tan(struct fp_env *e, struct fp_num a, struct fp_num *tan);
+struct fp_num fp_atan2(struct fp_env *e, struct fp_num y, struct fp_num x);
+struct fp_num fp_2xm1(struct fp_env *e, struct fp_num a);
+struct fp_num fp_yl2x(struct fp_env *e, struct fp_num y, struct fp_num x);
+struct fp_num fp_yl2xp1(struct fp_env *e, struct fp_num y, struct fp_num x);
+
 /* Whole operations on packed values. */
 #define FP_BINARY(op)                                                                        \
     uint32_t    fp32_##op(struct fp_env *e, uint32_t a, uint32_t b);                         \
