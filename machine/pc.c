@@ -29,7 +29,6 @@
 #include "devices/uart16550.h"
 #include "devices/vga.h"
 #include "hv/hv.h"
-#include "machine/hyperv_testdev.h"
 #include "machine/board.h"
 #include "machine/hyperv_testdev.h"
 #include "machine/serial.h"
@@ -109,6 +108,11 @@ static void on_deadline_moved(void *self)
     struct machine *m = self;
 
     cpu_attention(m->vps[m->loop.current], ATTEND_DEADLINE);
+}
+
+static void on_tsc_changed(void *lapic)
+{
+    lapic_tsc_changed(lapic);
 }
 
 /* A guest crash by the Hv#1 crash MSRs belongs on the user's terminal. */
@@ -456,8 +460,6 @@ static struct err create_test_devices(struct machine *m, struct board *b)
     if (m->cfg.hyperv_testdev && b->hv == NULL)
         return err_make(ERR_USAGE, "-device hyperv-testdev needs -hv on");
     if (m->cfg.hyperv_testdev)
-        hyperv_testdev_create(&m->tree, m->io, b->hv);
-    if (m->cfg.hyperv_testdev && b->hv != NULL)
         hyperv_testdev_create(&m->tree, m->io, b->hv);
     return OK;
 }
