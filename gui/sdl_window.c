@@ -79,22 +79,22 @@ static void on_event(struct window *win, const SDL_Event *e)
 
 static void resize(struct window *win, const struct frame *f)
 {
-    if (win->texture != NULL && win->w == f->w && win->h == f->h)
+    if (win->texture != NULL && win->w == f->width && win->h == f->height)
         return;
     if (win->texture != NULL)
         SDL_DestroyTexture(win->texture);
-    win->texture = SDL_CreateTexture(win->renderer, SDL_PIXELFORMAT_RGB888, SDL_TEXTUREACCESS_STREAMING, (int)f->w, (int)f->h);
-    win->w = f->w;
-    win->h = f->h;
-    SDL_SetWindowSize(win->window, (int)f->w, (int)f->h);
-    SDL_RenderSetLogicalSize(win->renderer, (int)f->w, (int)f->h);
+    win->texture = SDL_CreateTexture(win->renderer, SDL_PIXELFORMAT_RGB888, SDL_TEXTUREACCESS_STREAMING, (int)f->width, (int)f->height);
+    win->w = f->width;
+    win->h = f->height;
+    SDL_SetWindowSize(win->window, (int)f->width, (int)f->height);
+    SDL_RenderSetLogicalSize(win->renderer, (int)f->width, (int)f->height);
 }
 
 static void draw(struct window *win)
 {
     struct frame f;
 
-    if (!machine_frame(win->machine, &f) || f.w == 0 || f.h == 0)
+    if (!machine_frame(win->machine, &f) || f.width == 0 || f.height == 0)
         return;
     resize(win, &f);
     if (win->texture == NULL)
