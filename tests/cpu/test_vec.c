@@ -13,13 +13,10 @@
 
 #include "cpu/decoder/index.h"
 #include "cpu/decoder/operands.h"
+#include "cpu/exec.h"
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
 #include "tests/oracle/vec_host.h"
-
-#define OP(name, mnemonic, reads, writes, then, jit) insn_fn exec_##name;
-#include "cpu/decoder/ops_vec.def"
-#undef OP
 
 static insn_fn *const handlers[OP_COUNT] = {
 #define OP(name, mnemonic, reads, writes, then, jit) [OP_##name] = exec_##name,
@@ -109,6 +106,14 @@ static void state_from_cpu(struct vec_state *s)
     memcpy(s->mem, guest_page(), sizeof s->mem);
 }
 
+/* As exec_bind() would choose, or the operation's general handler. */
+static insn_fn *handler(const struct insn *i)
+{
+    insn_fn *bound = random_below(2) ? exec_bind_vec(cpu, i) : NULL;
+
+    return bound ? bound : handlers[i->op];
+}
+
 /* SIGILL and SIGSEGV stand for #UD and #GP. */
 static void cpu_execute(struct vec_state *s, const struct insn *i)
 {
@@ -117,7 +122,7 @@ static void cpu_execute(struct vec_state *s, const struct insn *i)
     cpu->fault.vector = 0;
     state_to_cpu(s);
     s->signal = 0;
-    if (handlers[i->op](cpu, block) == EXEC_FAULT)
+    if (handler(i)(cpu, block) == EXEC_FAULT)
         s->signal = cpu->fault.vector == VEC_UD ? SIGILL : SIGSEGV;
     state_from_cpu(s);
 }
