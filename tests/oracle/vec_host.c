@@ -154,7 +154,7 @@ static void area_load(const struct vec_state *s)
     const unsigned top = s->fsw >> 11 & 7;
 
     memset(x, 0, sizeof area->xsave);
-    memcpy(x, &(uint16_t){ 0x37f }, 2);
+    memcpy(x, &s->fcw, 2);
     memcpy(x + 2, &s->fsw, 2);
     x[4] = s->ftag;
     memcpy(x + 24, &s->mxcsr, 4);
@@ -177,6 +177,7 @@ static void area_store(struct vec_state *s)
     const uint8_t *x = area->xsave;
     unsigned top;
 
+    memcpy(&s->fcw, x, 2);
     memcpy(&s->fsw, x + 2, 2);
     top = s->fsw >> 11 & 7;
     s->ftag = x[4];

@@ -17,7 +17,7 @@ struct vec_state {
     uint8_t  ymm[16][32];
     uint64_t mant[8];           /* x87 registers by physical number */
     uint16_t se[8];
-    uint16_t fsw;
+    uint16_t fcw, fsw;
     uint8_t  ftag;              /* abridged, by physical number */
     uint32_t mxcsr;
     int      signal;            /* 0, or what the host raised: SIGSEGV, SIGILL... */
