@@ -120,7 +120,6 @@ static bool went_straight(const struct cpu *cpu)
 
 void debug_step_end(struct cpu *cpu, unsigned step, unsigned result)
 {
-    cpu->p.rep_resume = result == EXEC_AGAIN;
     if (result == EXEC_FAULT || result == EXEC_AGAIN)
         cpu->p.rflags |= step & STEP_RF ? FLAG_RF : 0;
     if (result == EXEC_FAULT || !(step & STEP_TF))

@@ -22,8 +22,8 @@ void desc_unpack(uint64_t raw, struct descriptor *out)
     out->params = high & 0x1f;
 }
 
-/* Where `bytes` of the descriptor lie, or false with the fault. */
-static bool table_at(struct cpu *cpu, uint16_t selector, unsigned vector, unsigned bytes, gva_t *at)
+/* Where `bytes` of the descriptor lie; false: not in its table. */
+static bool table_find(const struct cpu *cpu, uint16_t selector, unsigned bytes, gva_t *at)
 {
     uint32_t offset = selector & 0xfff8u;
     uint64_t base = cpu->p.gdtr_base;
@@ -31,16 +31,24 @@ static bool table_at(struct cpu *cpu, uint16_t selector, unsigned vector, unsign
 
     if (selector & 4) {
         if (cpu->p.seg_attr[SEG_LDTR] & SEG_UNUSABLE)
-            return fault_raise_error(cpu, vector, selector_error(selector));
+            return false;
         base = cpu->p.seg_base[SEG_LDTR];
         limit = cpu->p.seg_limit[SEG_LDTR];
     }
-    if ((uint64_t)offset + bytes - 1 > limit)
-        return fault_raise_error(cpu, vector, selector_error(selector));
-    *at = base + offset;
-    if (!cpu_in_long_mode(cpu))
-        *at = (uint32_t)*at;
-    return true;
+    *at = cpu_in_long_mode(cpu) ? base + offset : (uint32_t)(base + offset);
+    return (uint64_t)offset + bytes - 1 <= limit;
+}
+
+static bool table_at(struct cpu *cpu, uint16_t selector, unsigned vector, unsigned bytes, gva_t *at)
+{
+    return table_find(cpu, selector, bytes, at) || fault_raise_error(cpu, vector, selector_error(selector));
+}
+
+bool desc_exists(const struct cpu *cpu, uint16_t selector)
+{
+    gva_t at;
+
+    return !selector_null(selector) && table_find(cpu, selector, 8, &at);
 }
 
 bool desc_read(struct cpu *cpu, uint16_t selector, unsigned vector, struct descriptor *out)

@@ -52,6 +52,8 @@ static inline bool cpu_in_v86(const struct cpu *cpu)        { return cpu->p.rfla
 bool desc_read(struct cpu *cpu, uint16_t selector, unsigned vector, struct descriptor *out);
 /* The same for sixteen-byte system descriptors and call gates of IA-32e mode; fills base, offset from both halves. */
 bool desc_read_long(struct cpu *cpu, uint16_t selector, unsigned vector, struct descriptor *out);
+/* Is there a descriptor at all? For instructions that ask without faulting (LAR, LSL, VERR, VERW). */
+bool desc_exists(const struct cpu *cpu, uint16_t selector);
 void desc_unpack(uint64_t raw, struct descriptor *out);
 bool desc_set_accessed(struct cpu *cpu, struct descriptor *d);
 bool desc_set_busy(struct cpu *cpu, struct descriptor *d, bool busy);       /* TSS descriptors */
