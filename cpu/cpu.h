@@ -77,6 +77,10 @@ bool     cpu_idle(const struct cpu *cpu);       /* halted or waiting with nothin
 void     cpu_reset(struct cpu *cpu, bool init); /* init: INIT keeps x87/SSE, TSC, MTRRs (SDM 3A "INIT") */
 void     cpu_start(struct cpu *cpu, uint8_t vector);                        /* SIPI */
 
+/* TLFS 7.10.3 starts a processor in any state instead of by SIPI: set its registers while it waits, then let it run. */
+bool     cpu_waits_for_start(const struct cpu *cpu);
+void     cpu_begin(struct cpu *cpu);
+
 /* Raise an exception from inside a host callback, then return RAISED. error is ignored for vectors without one. */
 void     cpu_raise(struct cpu *cpu, unsigned vector, uint32_t error);
 

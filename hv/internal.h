@@ -169,4 +169,6 @@ struct msr_row {
 extern const struct msr_row msr_rows[];         /* by number */
 extern const unsigned msr_nrows;
 
+const struct msr_row *msr_find(const struct vp *vp, uint32_t msr);      /* NULL: none, or without the privilege for it */
+
 #endif

@@ -18,7 +18,7 @@ const struct msr_row msr_rows[] = {
 };
 const unsigned msr_nrows = COUNT_OF(msr_rows);
 
-static const struct msr_row *find(const struct vp *vp, uint32_t msr)
+const struct msr_row *msr_find(const struct vp *vp, uint32_t msr)
 {
     unsigned low = 0, high = msr_nrows;
 
@@ -44,7 +44,7 @@ static enum intercept gp(struct cpu *cpu)
 enum intercept hv_rdmsr(void *self, struct cpu *cpu, uint32_t msr, uint64_t *value)
 {
     struct vp *vp = self;
-    const struct msr_row *row = find(vp, msr);
+    const struct msr_row *row = msr_find(vp, msr);
 
     if (row == NULL)
         return PASS;
@@ -56,7 +56,7 @@ enum intercept hv_rdmsr(void *self, struct cpu *cpu, uint32_t msr, uint64_t *val
 enum intercept hv_wrmsr(void *self, struct cpu *cpu, uint32_t msr, uint64_t value)
 {
     struct vp *vp = self;
-    const struct msr_row *row = find(vp, msr);
+    const struct msr_row *row = msr_find(vp, msr);
 
     if (row == NULL)
         return PASS;

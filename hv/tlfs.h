@@ -128,6 +128,58 @@ _Static_assert(sizeof(struct hv_vp_assist_page) == 4096, "HV_VP_ASSIST_PAGE");
 _Static_assert(__builtin_offsetof(struct hv_vp_assist_page, enlighten_vm_entry) == 40, "HV_VP_ASSIST_PAGE.EnlightenVmEntry");
 _Static_assert(__builtin_offsetof(struct hv_vp_assist_page, virtualization_fault_information) == 64, "fault information");
 
+/* ---- registers, 7.9 and 7.10 ---- */
+
+struct hv_register_value { uint64_t low, high; };
+
+/* Attributes as in a descriptor's second dword, bits 23:8 */
+struct hv_x64_segment_register {
+    uint64_t base;
+    uint32_t limit;
+    uint16_t selector;
+    uint16_t attributes;
+};
+_Static_assert(sizeof(struct hv_x64_segment_register) == 16, "HV_X64_SEGMENT_REGISTER");
+#define HV_SEGMENT_PRESENT  BIT(7)
+#define HV_SEGMENT_RSVDZ    0x0F00u
+
+struct hv_x64_table_register {
+    uint16_t pad[3];
+    uint16_t limit;
+    uint64_t base;
+};
+_Static_assert(sizeof(struct hv_x64_table_register) == 16, "HV_X64_TABLE_REGISTER");
+
+struct hv_initial_vp_context {
+    uint64_t rip, rsp, rflags;
+    struct hv_x64_segment_register cs, ds, es, fs, gs, ss, tr, ldtr;
+    struct hv_x64_table_register idtr, gdtr;
+    uint64_t efer, cr0, cr3, cr4, msr_cr_pat;
+};
+_Static_assert(sizeof(struct hv_initial_vp_context) == 224, "HV_INITIAL_VP_CONTEXT");
+
+/* The header of calls that name a VP */
+struct hv_input_vp {
+    uint64_t partition_id;
+    uint32_t vp_index;
+    uint8_t  target_vtl;
+    uint8_t  reserved[3];
+};
+_Static_assert(sizeof(struct hv_input_vp) == 16, "header of HvGetVpRegisters");
+
+struct hv_input_set_vp_register {
+    uint32_t name;
+    uint32_t padding[3];
+    struct hv_register_value value;
+};
+_Static_assert(sizeof(struct hv_input_set_vp_register) == 32, "element of HvSetVpRegisters");
+
+struct hv_input_start_virtual_processor {
+    struct hv_input_vp target;
+    struct hv_initial_vp_context context;
+};
+_Static_assert(sizeof(struct hv_input_start_virtual_processor) == 240, "HvStartVirtualProcessor input");
+
 /* ---- TLB flushes, 9.3, 9.4 ---- */
 
 #define HV_FLUSH_ALL_PROCESSORS             BIT64(0)

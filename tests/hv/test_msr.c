@@ -52,7 +52,7 @@ static void tlfs_2_4_4_privilege_mask_is_shown(void **state)
     struct cpuid_regs r = cpuid(f, 0x40000003);
 
     assert_int_equal(r.eax, 0x2AFF);            /* all but statistics, idle, debug */
-    assert_int_equal(r.ebx, 1u << 4 | 1u << 5 | 1u << 20);
+    assert_int_equal(r.ebx, 1u << 4 | 1u << 5 | 1u << 17 | 1u << 20 | 1u << 21);
     assert_int_equal(r.ecx, 0);
 }
 

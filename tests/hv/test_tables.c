@@ -258,6 +258,35 @@ static bool is_cpuid_row(char *const *column)
     return false;
 }
 
+static const struct { uint32_t number; const char *name; } reg_rows[] = {
+#define ROW(number, name, arg) { number, #name },
+#define REG_CPU     ROW
+#define REG_SEGMENT ROW
+#define REG_TABLE   ROW
+#define REG_MSR     ROW
+#define REG_XMM     ROW
+#define REG_YMM     ROW
+#define REG_LEAF    ROW
+#include "hv/regs.def"
+};
+
+static void tlfs_7_8_2_register_rows_match_the_table(void **state)
+{
+    unsigned at = 0;
+    struct table t;
+
+    (void)state;
+    table_open(&t, "registers");
+    while (table_row(&t) && at < COUNT_OF(reg_rows)) {
+        if (reg_rows[at].number != strtoul(t.column[0], NULL, 16))
+            continue;
+        assert_string_equal(reg_rows[at].name, t.column[1]);
+        at++;
+    }
+    assert_int_equal(at, COUNT_OF(reg_rows));           /* all found, in the table's order */
+    table_close(&t);
+}
+
 /* Leaf 3 EAX and EBX are the privilege mask: one row each instead of one per bit. */
 static void tlfs_2_4_cpuid_rows_match_the_table(void **state)
 {
@@ -291,6 +320,7 @@ int main(void)
         cmocka_unit_test(tlfs_4_2_2_privilege_rows_match_the_table),
         cmocka_unit_test(tlfs_B_status_codes_match_the_table),
         cmocka_unit_test(tlfs_2_4_cpuid_rows_match_the_table),
+        cmocka_unit_test(tlfs_7_8_2_register_rows_match_the_table),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ * What only the hypervisor asks of a processor: to start it without a start-up IPI. */
+#include "cpu/internal.h"
+
+bool cpu_waits_for_start(const struct cpu *cpu)
+{
+    return cpu->p.activity == CPU_WAIT_SIPI;
+}
+
+void cpu_begin(struct cpu *cpu)
+{
+    cpu->p.activity = CPU_RUNNING;
+    cpu->p.sipi_pending = 0;
+    cpu->attention |= ATTEND_MODE | ATTEND_INTR;
+    cpu_mode_changed(cpu);
+}
