@@ -288,12 +288,6 @@ void block_page_flush(struct cpu *cpu, gva_t lin)
         block_lookup_flush(cpu);
 }
 
-void cpu_drop_caches(struct cpu *cpu)
-{
-    tlb_flush_all(cpu);
-    block_cache_flush(cpu);
-}
-
 /* ---- fetching ---- */
 
 /* The page of code at a linear address. host NULL: fetch through the address space at gpa. */

@@ -124,9 +124,7 @@ static bool push_display(struct cpu *cpu, const struct insn *i, unsigned level, 
 /* The new top of the stack must be writable, though nothing is written there (SDM 2A "ENTER"). */
 static bool top_writable(struct cpu *cpu, const struct insn *i, uint64_t sp)
 {
-    gva_t lin = sp;
-
-    return stack_linear_slow(cpu, i, sp, 1, ACCESS_WRITE, &lin) && mem_probe_write(cpu, i, lin, 1);
+    return stack_linear_slow(cpu, i, sp, 1, ACCESS_WRITE) && mem_probe_write(cpu, i, cpu->slow_lin, 1);
 }
 
 EXEC(ENTER)

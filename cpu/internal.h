@@ -108,6 +108,8 @@ struct cpu {
     uint64_t turn_insns;            /* clock->state.insns when the turn's budget was `turn_budget` */
     uint64_t turn_budget;
     struct fault fault;
+    uint64_t slow_value[8];         /* what slow paths return and take: a handler whose locals' addresses go elsewhere could */
+    gva_t slow_lin;                 /* not hand on to the next by a tail call */
 
     struct cpu_ports ports;
     struct cpu_config config;

@@ -134,14 +134,14 @@ bool mem_store_slow(struct cpu *cpu, const struct insn *i, gva_t lin, const void
 }
 
 /* The store half goes through mem_store(), which finds the same places. */
-bool rmw_load_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, uint64_t *out)
+bool rmw_load_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes)
 {
     struct spans s;
 
-    *out = 0;
+    cpu->slow_value[0] = 0;
     if (!data_access(cpu, i, lin, bytes, ACCESS_READ | ACCESS_WRITE, mem_bank(cpu), &s))
         return false;
-    spans_load(cpu, i, &s, (uint8_t *)out);
+    spans_load(cpu, i, &s, (uint8_t *)cpu->slow_value);
     return true;
 }
 
@@ -162,10 +162,10 @@ bool mem_probe_write(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned 
 
 /* ---- the stack ---- */
 
-bool stack_linear_slow(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, unsigned access, gva_t *lin)
+bool stack_linear_slow(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, unsigned access)
 {
     cpu->insn = i;
-    return seg_check(cpu, SEG_SS, sp, bytes, access, lin);
+    return seg_check(cpu, SEG_SS, sp, bytes, access, &cpu->slow_lin);
 }
 
 /* ---- implicit supervisor accesses ---- */

@@ -53,8 +53,10 @@ static ALWAYS_INLINE bool mem_load(struct cpu *cpu, const struct insn *i, gva_t 
         *out = load_bytes(host, bytes);
         return true;
     }
-    *out = 0;
-    return mem_load_slow(cpu, i, lin, out, bytes, mem_bank(cpu));
+    if (!mem_load_slow(cpu, i, lin, cpu->slow_value, bytes, mem_bank(cpu)))
+        return false;
+    *out = mask_size(cpu->slow_value[0], bytes);
+    return true;
 }
 
 static ALWAYS_INLINE bool mem_store(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, uint64_t v)
@@ -65,7 +67,8 @@ static ALWAYS_INLINE bool mem_store(struct cpu *cpu, const struct insn *i, gva_t
         store_bytes(host, bytes, v);
         return true;
     }
-    return mem_store_slow(cpu, i, lin, &v, bytes, mem_bank(cpu));
+    cpu->slow_value[0] = v;
+    return mem_store_slow(cpu, i, lin, cpu->slow_value, bytes, mem_bank(cpu));
 }
 
 /* Any size up to 64 bytes (vectors); larger areas (FXSAVE, XSAVE) go piece by piece. A page-crossing access checks both
@@ -78,7 +81,10 @@ static ALWAYS_INLINE bool mem_load_block(struct cpu *cpu, const struct insn *i, 
         memcpy(to, host, bytes);
         return true;
     }
-    return mem_load_slow(cpu, i, lin, to, bytes, mem_bank(cpu));
+    if (!mem_load_slow(cpu, i, lin, cpu->slow_value, bytes, mem_bank(cpu)))
+        return false;
+    memcpy(to, cpu->slow_value, bytes);
+    return true;
 }
 
 static ALWAYS_INLINE bool mem_store_block(struct cpu *cpu, const struct insn *i, gva_t lin, const void *from, unsigned bytes)
@@ -89,7 +95,8 @@ static ALWAYS_INLINE bool mem_store_block(struct cpu *cpu, const struct insn *i,
         memcpy(host, from, bytes);
         return true;
     }
-    return mem_store_slow(cpu, i, lin, from, bytes, mem_bank(cpu));
+    memcpy(cpu->slow_value, from, bytes);
+    return mem_store_slow(cpu, i, lin, cpu->slow_value, bytes, mem_bank(cpu));
 }
 
 /* Implicit supervisor accesses (descriptor tables, TSS, interrupt stacks of an inner level): always CPL 0, SMAP ignores AC. */
@@ -116,37 +123,33 @@ static ALWAYS_INLINE void stack_set_pointer(struct cpu *cpu, uint64_t sp)
     reg_set(cpu, REG_AT(RSP), stack_bytes(cpu), sp);
 }
 
-/* Checks of SS or of canonical form (#SS), when the fast path does not apply. */
-bool stack_linear_slow(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, unsigned access, gva_t *lin);
+/* Checks of SS or of canonical form (#SS), when the fast path does not apply; the linear address goes to cpu->slow_lin. */
+bool stack_linear_slow(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, unsigned access);
 
 static ALWAYS_INLINE bool stack_load(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, uint64_t *out)
 {
-    gva_t lin = sp;
-
     if (LIKELY((cpu->mode & MODE_FLAT) || (cpu->mode & MODE_DECODE) == DECODE_64)) {
-        const uint8_t *host = mem_host_read(cpu, lin, bytes);
+        const uint8_t *host = mem_host_read(cpu, sp, bytes);
 
         if (LIKELY(host != NULL)) {
             *out = load_bytes(host, bytes);
             return true;
         }
     }
-    return stack_linear_slow(cpu, i, sp, bytes, ACCESS_READ, &lin) && mem_load(cpu, i, lin, bytes, out);
+    return stack_linear_slow(cpu, i, sp, bytes, ACCESS_READ) && mem_load(cpu, i, cpu->slow_lin, bytes, out);
 }
 
 static ALWAYS_INLINE bool stack_store(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, uint64_t v)
 {
-    gva_t lin = sp;
-
     if (LIKELY((cpu->mode & MODE_FLAT) || (cpu->mode & MODE_DECODE) == DECODE_64)) {
-        uint8_t *host = mem_host_write(cpu, lin, bytes);
+        uint8_t *host = mem_host_write(cpu, sp, bytes);
 
         if (LIKELY(host != NULL)) {
             store_bytes(host, bytes, v);
             return true;
         }
     }
-    return stack_linear_slow(cpu, i, sp, bytes, ACCESS_WRITE, &lin) && mem_store(cpu, i, lin, bytes, v);
+    return stack_linear_slow(cpu, i, sp, bytes, ACCESS_WRITE) && mem_store(cpu, i, cpu->slow_lin, bytes, v);
 }
 
 /* ---- effective addresses ---- */
@@ -174,8 +177,12 @@ static ALWAYS_INLINE bool ea_linear(struct cpu *cpu, const struct insn *i, unsig
 {
     uint64_t offset = ea_offset(cpu, i);
 
-    if (UNLIKELY(i->flags & INSN_SEGMENT))
-        return ea_segment(cpu, i, offset, bytes, access, lin);
+    if (UNLIKELY(i->flags & INSN_SEGMENT)) {
+        if (!ea_segment(cpu, i, offset, bytes, access, &cpu->slow_lin))
+            return false;
+        *lin = cpu->slow_lin;
+        return true;
+    }
     *lin = offset;      /* flat, or 64-bit with ES CS SS DS; canonical check is the TLB miss's */
     return true;
 }
@@ -198,7 +205,7 @@ static ALWAYS_INLINE bool ea_store(struct cpu *cpu, const struct insn *i, unsign
 /* ---- operands by slot, for handlers that are not worth one variant per form ---- */
 
 /* General-register or memory or immediate operand n, zero-extended from i->width. */
-static inline bool operand_load(struct cpu *cpu, const struct insn *i, unsigned n, unsigned bytes, uint64_t *out)
+static ALWAYS_INLINE bool operand_load(struct cpu *cpu, const struct insn *i, unsigned n, unsigned bytes, uint64_t *out)
 {
     switch (FORM_KIND(i->form, n)) {
     case KIND_REG: *out = reg_get(cpu, i->o[n], bytes); return true;
@@ -213,7 +220,7 @@ static inline bool operand_load(struct cpu *cpu, const struct insn *i, unsigned 
     }
 }
 
-static inline bool operand_store(struct cpu *cpu, const struct insn *i, unsigned n, unsigned bytes, uint64_t v)
+static ALWAYS_INLINE bool operand_store(struct cpu *cpu, const struct insn *i, unsigned n, unsigned bytes, uint64_t v)
 {
     if (FORM_KIND(i->form, n) == KIND_REG) {
         reg_set(cpu, i->o[n], bytes, v);
@@ -229,7 +236,7 @@ static inline bool operand_store(struct cpu *cpu, const struct insn *i, unsigned
 
 /* Read-modify-write of operand n: load with write intent (a fault comes before anything changes), then rmw_store. */
 struct rmw { gva_t lin; uint8_t *host; };
-bool rmw_load_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, uint64_t *out);
+bool rmw_load_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes);     /* to cpu->slow_value[0] */
 
 static ALWAYS_INLINE bool rmw_load_at(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, struct rmw *at,
                                       uint64_t *out)
@@ -240,7 +247,10 @@ static ALWAYS_INLINE bool rmw_load_at(struct cpu *cpu, const struct insn *i, gva
         *out = load_bytes(at->host, bytes);
         return true;
     }
-    return rmw_load_slow(cpu, i, lin, bytes, out);
+    if (!rmw_load_slow(cpu, i, lin, bytes))
+        return false;
+    *out = cpu->slow_value[0];
+    return true;
 }
 
 static ALWAYS_INLINE bool rmw_load(struct cpu *cpu, const struct insn *i, unsigned bytes, struct rmw *at, uint64_t *out)

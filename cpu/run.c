@@ -138,25 +138,24 @@ static unsigned fetch_fault(struct cpu *cpu)
     return EXEC_FAULT;
 }
 
-/* One instruction, or one iteration of a repeated one: the rest of the budget is put aside. */
-static unsigned run_one(struct cpu *cpu)
+/* At most `most` of the budget, from b on; the rest is put aside meanwhile. */
+static unsigned run_slice(struct cpu *cpu, struct block *b, uint64_t most)
 {
-    struct block *b = block_find(cpu);
-    uint64_t aside = cpu->budget - 1;
+    uint64_t aside = cpu->budget > most ? cpu->budget - most : 0;
     unsigned result;
 
-    if (b == NULL)
-        return fetch_fault(cpu);
     cpu->budget -= aside;
     cpu->turn_budget -= aside;
-    result = run_block(cpu, block_first(cpu, b, 1));
+    result = run_block(cpu, b->count <= cpu->budget ? b : block_first(cpu, b, (unsigned)cpu->budget));
     cpu->budget += aside;
     cpu->turn_budget += aside;
     return result;
 }
 
+/* One instruction, or one iteration of a repeated one. */
 static void step(struct cpu *cpu)
 {
+    struct block *b;
     unsigned begun, result;
 
     if (debug_insn_breakpoint(cpu)) {
@@ -165,11 +164,16 @@ static void step(struct cpu *cpu)
         return;
     }
     begun = debug_step_begin(cpu);
-    result = run_one(cpu);
+    b = block_find(cpu);
+    result = b == NULL ? fetch_fault(cpu) : run_slice(cpu, b, 1);
     debug_step_end(cpu, begun, result);
     if (result == EXEC_FAULT)
         deliver_fault(cpu);
 }
+
+/* Handlers hand on by tail calls where the compiler can make them; where it cannot, the stack grows until they return here,
+ * so they get only so many instructions at a time. */
+#define SLICE 1024u
 
 static void run_blocks(struct cpu *cpu)
 {
@@ -179,10 +183,7 @@ static void run_blocks(struct cpu *cpu)
 
     if (s->rip != cpu->p.rip || s->tag != cpu->code_tag || cpu->p.rip + b->bytes - 1 > cpu->code_limit)
         b = block_find(cpu);
-    if (b == NULL)
-        result = fetch_fault(cpu);
-    else
-        result = run_block(cpu, b->count <= cpu->budget ? b : block_first(cpu, b, (unsigned)cpu->budget));
+    result = b == NULL ? fetch_fault(cpu) : run_slice(cpu, b, SLICE);
     if (result == EXEC_FAULT)
         deliver_fault(cpu);
 }
