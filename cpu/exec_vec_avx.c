@@ -263,7 +263,7 @@ static bool gather_element(struct cpu *cpu, const struct insn *i, struct gather 
     return mem_load_block(cpu, i, lin, g->d.u8 + k * g->bytes, g->bytes);
 }
 
-/* Masks become all ones or all zeros before the first load, says the SDM; an EPYC leaves those behind a fault as they were. */
+/* Masks become all ones or all zeros before the first load. So the SDM; an EPYC leaves those behind a fault as they were. */
 static void gather_masks(struct gather *g)
 {
     for (unsigned k = 0; k < g->count; k++) {
