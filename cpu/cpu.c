@@ -255,6 +255,8 @@ bool cpu_idle(const struct cpu *cpu)
     case CPU_SHUTDOWN:
     case CPU_SUSPENDED:
         return true;
+    case CPU_MWAITING:
+        return !cpu_sleep_over(cpu);
     default:
         return cpu->p.pending_db == 0 && !(cpu->p.nmi_pending && !cpu->p.nmi_blocked) && !interrupt_deliverable(cpu);
     }

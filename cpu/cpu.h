@@ -80,6 +80,7 @@ void     cpu_start(struct cpu *cpu, uint8_t vector);                        /* S
 /* TLFS 7.10.3 starts a processor in any state instead of by SIPI: set its registers while it waits, then let it run. */
 bool     cpu_waits_for_start(const struct cpu *cpu);
 void     cpu_begin(struct cpu *cpu);
+void     cpu_sleep(struct cpu *cpu);            /* after this instruction, until an interrupt arrives, masked or not (TLFS 7.5) */
 
 /* Raise an exception from inside a host callback, then return RAISED. error is ignored for vectors without one. */
 void     cpu_raise(struct cpu *cpu, unsigned vector, uint32_t error);

@@ -533,6 +533,8 @@ bool event_attend(struct cpu *cpu)
         return true;
     if (cpu->p.activity == CPU_WAIT_SIPI || cpu->p.activity == CPU_SHUTDOWN || cpu->p.activity == CPU_SUSPENDED)
         return false;
+    if (cpu->p.activity == CPU_MWAITING && cpu_sleep_over(cpu))
+        cpu->p.activity = CPU_RUNNING;
     if ((cpu->attention & ATTEND_SMI)) {
         cpu->attention &= ~(unsigned)ATTEND_SMI;
         log_once(LOG_CPU, "an SMI arrived; system-management mode does not exist here and the interrupt is dropped");

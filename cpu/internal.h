@@ -219,6 +219,9 @@ struct translation { gpa_t gpa; unsigned rights; uint8_t user, global, page_shif
 bool mmu_translate(struct cpu *cpu, gva_t gva, unsigned access, enum tlb_bank bank, struct translation *out);
 bool mmu_load_pdptes(struct cpu *cpu, uint64_t cr3);        /* PAE; false: #GP (reserved bits) */
 
+/* cpu_hv.c */
+bool cpu_sleep_over(const struct cpu *cpu);                 /* CPU_MWAITING: has an interrupt arrived, masked or not? */
+
 /* cpu.c */
 void cpu_mode_changed(struct cpu *cpu);                     /* after CR0 CR4 EFER RFLAGS.VM/AC CPL segment or DR7 changes: bank, mode */
 uint32_t cpu_rflags(const struct cpu *cpu);                 /* with lazy flags materialised */

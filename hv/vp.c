@@ -61,6 +61,16 @@ bool msr_read_vp_index(struct vp *vp, unsigned index, uint64_t *value)
     return true;
 }
 
+/* ---- idle, TLFS 7.5: the read returns when an interrupt arrives, be it masked or not ---- */
+
+bool msr_read_guest_idle(struct vp *vp, unsigned index, uint64_t *value)
+{
+    (void)index;
+    cpu_sleep(vp->cpu);
+    *value = 0;
+    return true;
+}
+
 /* ---- VP assist page, TLFS 7.8.7. NoEoiRequired stays clear, which is always allowed. ---- */
 
 bool msr_read_vp_assist_page(struct vp *vp, unsigned index, uint64_t *value)

@@ -17,6 +17,8 @@ void cpu_attention(struct cpu *cpu, unsigned reasons) { cpu->attention |= reason
 
 bool cpu_waits_for_start(const struct cpu *cpu) { return cpu->waits; }
 
+void cpu_sleep(struct cpu *cpu) { cpu->asleep = true; }
+
 void cpu_begin(struct cpu *cpu)
 {
     cpu->waits = false;

@@ -33,7 +33,7 @@ struct cpu {
     struct clock *clock;
     uint64_t tsc_offset;
     struct cpu_stats stats;
-    bool waits, running;            /* for a start-up; was begun */
+    bool waits, running, asleep;    /* for a start-up; was begun; was put to sleep */
     uint64_t msr[4];                /* of MSRs 174h to 177h; all others are #GP */
     uint64_t pat;
     int raised;                     /* vector, -1 none */

@@ -51,7 +51,7 @@ static void tlfs_2_4_4_privilege_mask_is_shown(void **state)
     struct fixture *f = *state;
     struct cpuid_regs r = cpuid(f, 0x40000003);
 
-    assert_int_equal(r.eax, 0x2AFF);            /* all but statistics, idle, debug */
+    assert_int_equal(r.eax, 0x2EFF);            /* all but statistics and debug */
     assert_int_equal(r.ebx, 1u << 4 | 1u << 5 | 1u << 17 | 1u << 20 | 1u << 21);
     assert_int_equal(r.ecx, 0);
 }
@@ -146,7 +146,7 @@ static void tlfs_8_10_an_unknown_number_is_gp(void **state)
     struct fixture *f = *state;
 
     assert_false(readable(f, 0x400000A0));
-    assert_false(readable(f, 0x400000F0));      /* idle is not offered */
+    assert_false(readable(f, 0x400000E0));
     assert_false(wrmsr(f, 0, 0x40000109, 0));
 }
 
@@ -287,6 +287,17 @@ static void frequencies(void **state)
     assert_int_equal(must_rdmsr(f, 0, APIC_FREQUENCY), FIXTURE_APIC_HZ);
 }
 
+static void tlfs_7_5_reading_guest_idle_sleeps(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(must_rdmsr(f, 1, 0x400000F0), 0);
+    assert_true(f->cpu[1].asleep);
+    assert_false(f->cpu[0].asleep);
+    assert_false(wrmsr(f, 1, 0x400000F0, 0));
+    assert_true(cpuid(f, 0x40000003).edx >> 5 & 1);
+}
+
 static void tlfs_16_6_reenlightenment_registers(void **state)
 {
     struct fixture *f = *state;
@@ -369,6 +380,7 @@ int main(void)
         TEST(tlfs_12_7_3_reference_tsc_page_agrees_with_the_counter),
         TEST(tlfs_12_7_3_page_follows_a_written_tsc_without_a_jump),
         TEST(frequencies),
+        TEST(tlfs_7_5_reading_guest_idle_sleeps),
         TEST(tlfs_16_6_reenlightenment_registers),
         TEST(tlfs_7_9_1_run_time_counts_this_processors_instructions),
         TEST(saved_state_loads_again),
