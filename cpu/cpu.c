@@ -26,7 +26,7 @@ static const struct state_schema state_schema = {
     "cpu", state_fields, COUNT_OF(state_fields), sizeof(struct cpu_private) + sizeof(struct cpu_shared)
 };
 
-#define ATTEND_ALL (ATTEND_INTR | ATTEND_NMI | ATTEND_SMI | ATTEND_INIT | ATTEND_SIPI | ATTEND_HOST | ATTEND_DEBUG | ATTEND_MODE)
+#define ATTEND_ALL (ATTEND_INTR | ATTEND_NMI | ATTEND_INIT | ATTEND_SIPI | ATTEND_HOST | ATTEND_DEBUG | ATTEND_MODE)
 
 /* ---- faults ---- */
 
