@@ -29,24 +29,11 @@ unsigned exec_undefined(struct cpu *cpu, const struct insn *i);     /* #UD */
 unsigned exec_too_long(struct cpu *cpu, const struct insn *i);      /* #GP(0) */
 unsigned exec_block_end(struct cpu *cpu, const struct insn *i);     /* the sentinel: go on at the next address */
 
-/* Addresses need neither segment nor wrapping. */
+/* Memory operands have two kinds of handler: _any does everything; _flat knows that addresses need neither segment nor
+ * wrapping, serves the TLB hit and leaves all else to _any by a tail call, so that it calls nothing and saves no registers. */
 static inline unsigned exec_flat64(const struct insn *i)
 {
     return i->asize == 8 && !(i->flags & INSN_SEGMENT);
-}
-
-/* Linear address of i's operand in the two kinds of handler: _flat ones take what exec_flat64() promised, _any ones ask. */
-static ALWAYS_INLINE bool exec_ea_flat(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigned access, gva_t *lin)
-{
-    (void)bytes;
-    (void)access;
-    *lin = ea_flat64(cpu, i);
-    return true;
-}
-
-static ALWAYS_INLINE bool exec_ea_any(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigned access, gva_t *lin)
-{
-    return ea_linear(cpu, i, bytes, access, lin);
 }
 
 /* Handler for widths 1, 2, 4, 8 out of a row of four. */

@@ -106,9 +106,9 @@ EXEC(CALL_IND)
 static unsigned CALL_64(struct cpu *cpu, const struct insn *i)
 {
     uint64_t sp = cpu->s.gpr[RSP] - 8;
-    uint8_t *host = mem_host_write(cpu, sp, 8);
+    uint8_t *host;
 
-    if (UNLIKELY(host == NULL))
+    if (!mem_hit_write(cpu, sp, 8, &host))
         return exec_CALL(cpu, i);
     store64(host, cpu->block_rip + i->end);
     cpu->s.gpr[RSP] = sp;
@@ -132,10 +132,13 @@ EXEC(RET)
 
 static unsigned RET_64(struct cpu *cpu, const struct insn *i)
 {
-    const uint8_t *host = mem_host_read(cpu, cpu->s.gpr[RSP], 8);
+    const uint8_t *host;
     uint64_t target;
 
-    if (UNLIKELY(host == NULL || !cpu_canonical(cpu, target = load64(host))))
+    if (!mem_hit_read(cpu, cpu->s.gpr[RSP], 8, &host))
+        return exec_RET(cpu, i);
+    target = load64(host);
+    if (UNLIKELY(!cpu_canonical(cpu, target)))
         return exec_RET(cpu, i);
     cpu->s.gpr[RSP] += 8 + i->imm;
     return exec_jump(cpu, i, target);

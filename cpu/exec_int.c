@@ -108,46 +108,72 @@ static ALWAYS_INLINE uint64_t do_NOT(struct flags *f, unsigned bytes, uint64_t a
         NEXT_PURE();                                                                                        \
     }
 
-#define FROM_MEMORY(NAME, EA, W, KEEP)                                                                      \
-    static unsigned NAME##_rm_##EA##W(struct cpu *cpu, const struct insn *i)                                \
+#define FROM_MEMORY(NAME, W, KEEP)                                                                          \
+    static unsigned NAME##_rm_any##W(struct cpu *cpu, const struct insn *i)                                 \
     {                                                                                                       \
         uint64_t b, out;                                                                                    \
-        gva_t lin;                                                                                          \
                                                                                                             \
-        if (UNLIKELY(!exec_ea_##EA(cpu, i, W, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, W, &b)))         \
+        if (UNLIKELY(!ea_load(cpu, i, W, &b)))                                                              \
             FAULT();                                                                                        \
         out = do_##NAME(&cpu->flags, W, reg_get(cpu, i->o[0], W), b);                                       \
         if (KEEP)                                                                                           \
             reg_set(cpu, i->o[0], W, out);                                                                  \
         NEXT();                                                                                             \
+    }                                                                                                       \
+    static unsigned NAME##_rm_flat##W(struct cpu *cpu, const struct insn *i)                                \
+    {                                                                                                       \
+        const uint8_t *host;                                                                                \
+        uint64_t out;                                                                                       \
+                                                                                                            \
+        if (!mem_hit_read(cpu, ea_flat64(cpu, i), W, &host))                                                \
+            return NAME##_rm_any##W(cpu, i);                                                                \
+        out = do_##NAME(&cpu->flags, W, reg_get(cpu, i->o[0], W), load_bytes(host, W));                     \
+        if (KEEP)                                                                                           \
+            reg_set(cpu, i->o[0], W, out);                                                                  \
+        NEXT_PURE();                                                                                        \
     }
 
 /* The load has proved the page writable: nothing faults once the flags have changed. */
-#define TO_MEMORY(NAME, SUFFIX, EA, W, SOURCE)                                                              \
-    static unsigned NAME##_##SUFFIX##_##EA##W(struct cpu *cpu, const struct insn *i)                        \
+#define TO_MEMORY(NAME, SUFFIX, W, SOURCE)                                                                  \
+    static unsigned NAME##_##SUFFIX##_any##W(struct cpu *cpu, const struct insn *i)                         \
     {                                                                                                       \
         uint64_t a;                                                                                         \
         struct rmw at;                                                                                      \
-        gva_t lin;                                                                                          \
                                                                                                             \
-        if (UNLIKELY(!exec_ea_##EA(cpu, i, W, ACCESS_READ | ACCESS_WRITE, &lin) ||                          \
-                     !rmw_load_at(cpu, i, lin, W, &at, &a)))                                                \
+        if (UNLIKELY(!rmw_load(cpu, i, W, &at, &a)))                                                        \
             FAULT();                                                                                        \
         if (UNLIKELY(!rmw_store(cpu, i, W, &at, do_##NAME(&cpu->flags, W, a, SOURCE))))                     \
             FAULT();                                                                                        \
         NEXT();                                                                                             \
+    }                                                                                                       \
+    static unsigned NAME##_##SUFFIX##_flat##W(struct cpu *cpu, const struct insn *i)                        \
+    {                                                                                                       \
+        uint8_t *host;                                                                                      \
+                                                                                                            \
+        if (!mem_hit_write(cpu, ea_flat64(cpu, i), W, &host))                                               \
+            return NAME##_##SUFFIX##_any##W(cpu, i);                                                        \
+        store_bytes(host, W, do_##NAME(&cpu->flags, W, load_bytes(host, W), SOURCE));                       \
+        NEXT_PURE();                                                                                        \
     }
 
-#define COMPARE_MEMORY(NAME, SUFFIX, EA, W, SOURCE)                                                         \
-    static unsigned NAME##_##SUFFIX##_##EA##W(struct cpu *cpu, const struct insn *i)                        \
+#define COMPARE_MEMORY(NAME, SUFFIX, W, SOURCE)                                                             \
+    static unsigned NAME##_##SUFFIX##_any##W(struct cpu *cpu, const struct insn *i)                         \
     {                                                                                                       \
         uint64_t a;                                                                                         \
-        gva_t lin;                                                                                          \
                                                                                                             \
-        if (UNLIKELY(!exec_ea_##EA(cpu, i, W, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, W, &a)))         \
+        if (UNLIKELY(!ea_load(cpu, i, W, &a)))                                                              \
             FAULT();                                                                                        \
         do_##NAME(&cpu->flags, W, a, SOURCE);                                                               \
         NEXT();                                                                                             \
+    }                                                                                                       \
+    static unsigned NAME##_##SUFFIX##_flat##W(struct cpu *cpu, const struct insn *i)                        \
+    {                                                                                                       \
+        const uint8_t *host;                                                                                \
+                                                                                                            \
+        if (!mem_hit_read(cpu, ea_flat64(cpu, i), W, &host))                                                \
+            return NAME##_##SUFFIX##_any##W(cpu, i);                                                        \
+        do_##NAME(&cpu->flags, W, load_bytes(host, W), SOURCE);                                             \
+        NEXT_PURE();                                                                                        \
     }
 
 #define REG1(W) reg_get(cpu, i->o[1], W)
@@ -156,12 +182,9 @@ static ALWAYS_INLINE uint64_t do_NOT(struct flags *f, unsigned bytes, uint64_t a
 #define TWO_OPERANDS(NAME, W, KEEP, MEMORY)             \
     IN_REGISTERS(NAME, rr, W, REG1(W), KEEP)            \
     IN_REGISTERS(NAME, ri, W, IMM(W), KEEP)             \
-    FROM_MEMORY(NAME, flat, W, KEEP)                    \
-    FROM_MEMORY(NAME, any, W, KEEP)                     \
-    MEMORY(NAME, mr, flat, W, REG1(W))                  \
-    MEMORY(NAME, mr, any, W, REG1(W))                   \
-    MEMORY(NAME, mi, flat, W, IMM(W))                   \
-    MEMORY(NAME, mi, any, W, IMM(W))
+    FROM_MEMORY(NAME, W, KEEP)                          \
+    MEMORY(NAME, mr, W, REG1(W))                        \
+    MEMORY(NAME, mi, W, IMM(W))
 
 #define WIDTHS(NAME, FORM) { NAME##_##FORM##1, NAME##_##FORM##2, NAME##_##FORM##4, NAME##_##FORM##8 }
 
@@ -213,22 +236,29 @@ TWO_OPERAND_OP(TEST, false, COMPARE_MEMORY)
         NEXT_PURE();                                                                                        \
     }
 
-#define ONE_IN_MEMORY(NAME, EA, W)                                                                          \
-    static unsigned NAME##_m_##EA##W(struct cpu *cpu, const struct insn *i)                                 \
+#define ONE_IN_MEMORY(NAME, W)                                                                              \
+    static unsigned NAME##_m_any##W(struct cpu *cpu, const struct insn *i)                                  \
     {                                                                                                       \
         uint64_t a;                                                                                         \
         struct rmw at;                                                                                      \
-        gva_t lin;                                                                                          \
                                                                                                             \
-        if (UNLIKELY(!exec_ea_##EA(cpu, i, W, ACCESS_READ | ACCESS_WRITE, &lin) ||                          \
-                     !rmw_load_at(cpu, i, lin, W, &at, &a)))                                                \
+        if (UNLIKELY(!rmw_load(cpu, i, W, &at, &a)))                                                        \
             FAULT();                                                                                        \
         if (UNLIKELY(!rmw_store(cpu, i, W, &at, do_##NAME(&cpu->flags, W, a))))                             \
             FAULT();                                                                                        \
         NEXT();                                                                                             \
+    }                                                                                                       \
+    static unsigned NAME##_m_flat##W(struct cpu *cpu, const struct insn *i)                                 \
+    {                                                                                                       \
+        uint8_t *host;                                                                                      \
+                                                                                                            \
+        if (!mem_hit_write(cpu, ea_flat64(cpu, i), W, &host))                                               \
+            return NAME##_m_any##W(cpu, i);                                                                 \
+        store_bytes(host, W, do_##NAME(&cpu->flags, W, load_bytes(host, W)));                               \
+        NEXT_PURE();                                                                                        \
     }
 
-#define ONE_OPERAND(NAME, W) ONE_IN_REGISTER(NAME, W) ONE_IN_MEMORY(NAME, flat, W) ONE_IN_MEMORY(NAME, any, W)
+#define ONE_OPERAND(NAME, W) ONE_IN_REGISTER(NAME, W) ONE_IN_MEMORY(NAME, W)
 
 enum { R, M_FLAT, M_ANY, ONE_FORMS };
 

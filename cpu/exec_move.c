@@ -13,38 +13,49 @@
         NEXT_PURE();                                                                                \
     }
 
-#define MOV_LOAD(EA, W)                                                                             \
-    static unsigned MOV_rm_##EA##W(struct cpu *cpu, const struct insn *i)                           \
+#define MOV_LOAD(W)                                                                                 \
+    static unsigned MOV_rm_any##W(struct cpu *cpu, const struct insn *i)                            \
     {                                                                                               \
         uint64_t v;                                                                                 \
-        gva_t lin;                                                                                  \
                                                                                                     \
-        if (UNLIKELY(!exec_ea_##EA(cpu, i, W, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, W, &v))) \
+        if (UNLIKELY(!ea_load(cpu, i, W, &v)))                                                      \
             FAULT();                                                                                \
         reg_set(cpu, i->o[0], W, v);                                                                \
         NEXT();                                                                                     \
+    }                                                                                               \
+    static unsigned MOV_rm_flat##W(struct cpu *cpu, const struct insn *i)                           \
+    {                                                                                               \
+        const uint8_t *host;                                                                        \
+                                                                                                    \
+        if (!mem_hit_read(cpu, ea_flat64(cpu, i), W, &host))                                        \
+            return MOV_rm_any##W(cpu, i);                                                           \
+        reg_set(cpu, i->o[0], W, load_bytes(host, W));                                              \
+        NEXT_PURE();                                                                                \
     }
 
-#define MOV_STORE(SUFFIX, EA, W, SOURCE)                                                            \
-    static unsigned MOV_##SUFFIX##_##EA##W(struct cpu *cpu, const struct insn *i)                   \
+#define MOV_STORE(SUFFIX, W, SOURCE)                                                                \
+    static unsigned MOV_##SUFFIX##_any##W(struct cpu *cpu, const struct insn *i)                    \
     {                                                                                               \
-        gva_t lin;                                                                                  \
-                                                                                                    \
-        if (UNLIKELY(!exec_ea_##EA(cpu, i, W, ACCESS_WRITE, &lin) ||                                \
-                     !mem_store(cpu, i, lin, W, SOURCE)))                                           \
+        if (UNLIKELY(!ea_store(cpu, i, W, SOURCE)))                                                 \
             FAULT();                                                                                \
         NEXT();                                                                                     \
+    }                                                                                               \
+    static unsigned MOV_##SUFFIX##_flat##W(struct cpu *cpu, const struct insn *i)                   \
+    {                                                                                               \
+        uint8_t *host;                                                                              \
+                                                                                                    \
+        if (!mem_hit_write(cpu, ea_flat64(cpu, i), W, &host))                                       \
+            return MOV_##SUFFIX##_any##W(cpu, i);                                                   \
+        store_bytes(host, W, SOURCE);                                                               \
+        NEXT_PURE();                                                                                \
     }
 
 #define MOV_WIDTH(W)                                                                                \
     MOV_REGISTER(rr, W, reg_get(cpu, i->o[1], W))                                                   \
     MOV_REGISTER(ri, W, i->imm)                                                                     \
-    MOV_LOAD(flat, W)                                                                               \
-    MOV_LOAD(any, W)                                                                                \
-    MOV_STORE(mr, flat, W, reg_get(cpu, i->o[1], W))                                                \
-    MOV_STORE(mr, any, W, reg_get(cpu, i->o[1], W))                                                 \
-    MOV_STORE(mi, flat, W, i->imm)                                                                  \
-    MOV_STORE(mi, any, W, i->imm)
+    MOV_LOAD(W)                                                                                     \
+    MOV_STORE(mr, W, reg_get(cpu, i->o[1], W))                                                      \
+    MOV_STORE(mi, W, i->imm)
 MOV_WIDTH(1)
 MOV_WIDTH(2)
 MOV_WIDTH(4)
@@ -109,23 +120,29 @@ static unsigned LEA_4(struct cpu *cpu, const struct insn *i)
         NEXT_PURE();                                                                                \
     }
 
-#define EXTEND_MEMORY(NAME, EA, FROM, TO, CONVERT)                                                  \
-    static unsigned NAME##_##EA##TO(struct cpu *cpu, const struct insn *i)                          \
+#define EXTEND_MEMORY(NAME, FROM, TO, CONVERT)                                                      \
+    static unsigned NAME##_any##TO(struct cpu *cpu, const struct insn *i)                           \
     {                                                                                               \
         uint64_t v;                                                                                 \
-        gva_t lin;                                                                                  \
                                                                                                     \
-        if (UNLIKELY(!exec_ea_##EA(cpu, i, FROM, ACCESS_READ, &lin) ||                              \
-                     !mem_load(cpu, i, lin, FROM, &v)))                                             \
+        if (UNLIKELY(!ea_load(cpu, i, FROM, &v)))                                                   \
             FAULT();                                                                                \
         reg_set(cpu, i->o[0], TO, CONVERT(v, FROM));                                                \
         NEXT();                                                                                     \
+    }                                                                                               \
+    static unsigned NAME##_flat##TO(struct cpu *cpu, const struct insn *i)                          \
+    {                                                                                               \
+        const uint8_t *host;                                                                        \
+                                                                                                    \
+        if (!mem_hit_read(cpu, ea_flat64(cpu, i), FROM, &host))                                     \
+            return NAME##_any##TO(cpu, i);                                                          \
+        reg_set(cpu, i->o[0], TO, CONVERT(load_bytes(host, FROM), FROM));                           \
+        NEXT_PURE();                                                                                \
     }
 
 #define EXTEND_TO(NAME, FROM, TO, CONVERT)                                                          \
     EXTEND_REGISTER(NAME, FROM, TO, CONVERT)                                                        \
-    EXTEND_MEMORY(NAME, flat, FROM, TO, CONVERT)                                                    \
-    EXTEND_MEMORY(NAME, any, FROM, TO, CONVERT)
+    EXTEND_MEMORY(NAME, FROM, TO, CONVERT)
 
 #define ZERO_EXTEND(v, bytes)   (v)
 #define SIGN_EXTEND(v, bytes)   ((uint64_t)flags_extend(v, bytes))

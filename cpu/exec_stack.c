@@ -55,22 +55,25 @@ EXEC(POP)
 static unsigned PUSH_64_r(struct cpu *cpu, const struct insn *i)
 {
     uint64_t sp = cpu->s.gpr[RSP] - 8;
+    uint8_t *host;
 
-    if (UNLIKELY(!stack_store(cpu, i, sp, 8, reg_get(cpu, i->o[0], 8))))
-        FAULT();
+    if (!mem_hit_write(cpu, sp, 8, &host))
+        return exec_PUSH(cpu, i);
+    store64(host, reg_get(cpu, i->o[0], 8));
     cpu->s.gpr[RSP] = sp;
-    NEXT();
+    NEXT_PURE();
 }
 
 static unsigned POP_64_r(struct cpu *cpu, const struct insn *i)
 {
-    uint64_t sp = cpu->s.gpr[RSP], v;
+    uint64_t sp = cpu->s.gpr[RSP];
+    const uint8_t *host;
 
-    if (UNLIKELY(!stack_load(cpu, i, sp, 8, &v)))
-        FAULT();
+    if (!mem_hit_read(cpu, sp, 8, &host))
+        return exec_POP(cpu, i);
     cpu->s.gpr[RSP] = sp + 8;
-    reg_set(cpu, i->o[0], 8, v);
-    NEXT();
+    reg_set(cpu, i->o[0], 8, load64(host));
+    NEXT_PURE();
 }
 
 EXEC(PUSHA)

@@ -23,33 +23,45 @@ static ALWAYS_INLINE struct tlb_entry *tlb_slot(struct tlb_entry *bank, gva_t li
     return &bank[(lin >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
 }
 
-/* Host address of a plain, readable access, or NULL. The first byte's page picks the slot and the last byte's is compared:
- * the next page never shares a slot with this one, so an access that crosses misses without a test of its own. */
-static ALWAYS_INLINE const uint8_t *mem_host_read(struct cpu *cpu, gva_t lin, unsigned bytes)
+/* Is this a plain, readable access, and where is it in the host? The first byte's page picks the slot and the last byte's is
+ * compared: the next page never shares a slot with this one, so an access that crosses misses without a test of its own. */
+static ALWAYS_INLINE bool mem_hit_read(struct cpu *cpu, gva_t lin, unsigned bytes, const uint8_t **host)
 {
     const struct tlb_entry *e = tlb_slot(cpu->tlb, lin);
 
-    if (LIKELY(e->read == ((lin + bytes - 1) & PAGE_MASK)))
-        return (const uint8_t *)(uintptr_t)(lin + e->addend);
-    return NULL;
+    *host = (const uint8_t *)(uintptr_t)(lin + e->addend);
+    return LIKELY(e->read == ((lin + bytes - 1) & PAGE_MASK));
 }
 
-/* The same for writing; NULL also for pages with code, watchpoints or clean pages (their write tag is poisoned). */
-static ALWAYS_INLINE uint8_t *mem_host_write(struct cpu *cpu, gva_t lin, unsigned bytes)
+/* The same for writing; pages with code, watchpoints and clean pages miss too (their write tag is poisoned). */
+static ALWAYS_INLINE bool mem_hit_write(struct cpu *cpu, gva_t lin, unsigned bytes, uint8_t **host)
 {
     const struct tlb_entry *e = tlb_slot(cpu->tlb, lin);
 
-    if (LIKELY(e->write == ((lin + bytes - 1) & PAGE_MASK)))
-        return (uint8_t *)(uintptr_t)(lin + e->addend);
-    return NULL;
+    *host = (uint8_t *)(uintptr_t)(lin + e->addend);
+    return LIKELY(e->write == ((lin + bytes - 1) & PAGE_MASK));
+}
+
+static ALWAYS_INLINE const uint8_t *mem_host_read(struct cpu *cpu, gva_t lin, unsigned bytes)
+{
+    const uint8_t *host;
+
+    return mem_hit_read(cpu, lin, bytes, &host) ? host : NULL;
+}
+
+static ALWAYS_INLINE uint8_t *mem_host_write(struct cpu *cpu, gva_t lin, unsigned bytes)
+{
+    uint8_t *host;
+
+    return mem_hit_write(cpu, lin, bytes, &host) ? host : NULL;
 }
 
 /* Load `bytes` (1, 2, 4, 8) at linear address lin. Call with a constant size. */
 static ALWAYS_INLINE bool mem_load(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, uint64_t *out)
 {
-    const uint8_t *host = mem_host_read(cpu, lin, bytes);
+    const uint8_t *host;
 
-    if (LIKELY(host != NULL)) {
+    if (mem_hit_read(cpu, lin, bytes, &host)) {
         *out = load_bytes(host, bytes);
         return true;
     }
@@ -61,9 +73,9 @@ static ALWAYS_INLINE bool mem_load(struct cpu *cpu, const struct insn *i, gva_t 
 
 static ALWAYS_INLINE bool mem_store(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, uint64_t v)
 {
-    uint8_t *host = mem_host_write(cpu, lin, bytes);
+    uint8_t *host;
 
-    if (LIKELY(host != NULL)) {
+    if (mem_hit_write(cpu, lin, bytes, &host)) {
         store_bytes(host, bytes, v);
         return true;
     }
@@ -75,9 +87,9 @@ static ALWAYS_INLINE bool mem_store(struct cpu *cpu, const struct insn *i, gva_t
  * pages before it moves any byte. */
 static ALWAYS_INLINE bool mem_load_block(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, unsigned bytes)
 {
-    const uint8_t *host = mem_host_read(cpu, lin, bytes);
+    const uint8_t *host;
 
-    if (LIKELY(host != NULL)) {
+    if (mem_hit_read(cpu, lin, bytes, &host)) {
         memcpy(to, host, bytes);
         return true;
     }
@@ -89,9 +101,9 @@ static ALWAYS_INLINE bool mem_load_block(struct cpu *cpu, const struct insn *i, 
 
 static ALWAYS_INLINE bool mem_store_block(struct cpu *cpu, const struct insn *i, gva_t lin, const void *from, unsigned bytes)
 {
-    uint8_t *host = mem_host_write(cpu, lin, bytes);
+    uint8_t *host;
 
-    if (LIKELY(host != NULL)) {
+    if (mem_hit_write(cpu, lin, bytes, &host)) {
         memcpy(host, from, bytes);
         return true;
     }
@@ -129,9 +141,9 @@ bool stack_linear_slow(struct cpu *cpu, const struct insn *i, uint64_t sp, unsig
 static ALWAYS_INLINE bool stack_load(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, uint64_t *out)
 {
     if (LIKELY((cpu->mode & MODE_FLAT) || (cpu->mode & MODE_DECODE) == DECODE_64)) {
-        const uint8_t *host = mem_host_read(cpu, sp, bytes);
+        const uint8_t *host;
 
-        if (LIKELY(host != NULL)) {
+        if (mem_hit_read(cpu, sp, bytes, &host)) {
             *out = load_bytes(host, bytes);
             return true;
         }
@@ -142,9 +154,9 @@ static ALWAYS_INLINE bool stack_load(struct cpu *cpu, const struct insn *i, uint
 static ALWAYS_INLINE bool stack_store(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, uint64_t v)
 {
     if (LIKELY((cpu->mode & MODE_FLAT) || (cpu->mode & MODE_DECODE) == DECODE_64)) {
-        uint8_t *host = mem_host_write(cpu, sp, bytes);
+        uint8_t *host;
 
-        if (LIKELY(host != NULL)) {
+        if (mem_hit_write(cpu, sp, bytes, &host)) {
             store_bytes(host, bytes, v);
             return true;
         }
