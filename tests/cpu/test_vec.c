@@ -259,6 +259,7 @@ static void random_state(struct vec_state *s, uint64_t address)
     s->ftag = (uint8_t)random64();
     s->flags = random64() & FLAGS_ARITH;
     s->mxcsr = 0x1f80;
+    s->fcw = 0x37f;
     s->signal = 0;
     memset(s->mem, 0xa5, sizeof s->mem);
     random_vector(s->mem + 1024, 32, s->ymm[random_below(16)]);
