@@ -77,16 +77,20 @@ static ALWAYS_INLINE uint64_t do_ROR(struct flags *f, unsigned bytes, uint64_t a
     return r;
 }
 
-/* Rotates through carry turn 9, 17, 33 or 65 bits. */
+/* Rotates through carry turn 9, 17, 33 or 65 bits. A full turn changes nothing but sets OF. */
 static ALWAYS_INLINE uint64_t do_RCL(struct flags *f, unsigned bytes, uint64_t a, unsigned n)
 {
     unsigned bits = 8 * bytes;
     uint64_t r, cf = flags_cf(f);
     bool out;
 
-    n %= bits + 1;
     if (n == 0)
         return a;
+    n %= bits + 1;
+    if (n == 0) {
+        flags_set_cf_of(f, cf, top_bit(a, bytes) ^ cf);
+        return a;
+    }
     r = (n == bits ? 0 : a << n) | cf << (n - 1) | (n == 1 ? 0 : a >> (bits + 1 - n));
     r = mask_size(r, bytes);
     out = (a >> (bits - n)) & 1;
@@ -99,9 +103,13 @@ static ALWAYS_INLINE uint64_t do_RCR(struct flags *f, unsigned bytes, uint64_t a
     unsigned bits = 8 * bytes;
     uint64_t r, cf = flags_cf(f);
 
-    n %= bits + 1;
     if (n == 0)
         return a;
+    n %= bits + 1;
+    if (n == 0) {
+        flags_set_cf_of(f, cf, top_bit(a << 1 ^ a, bytes));
+        return a;
+    }
     r = (n == bits ? 0 : a >> n) | cf << (bits - n) | (n == 1 ? 0 : a << (bits + 1 - n));
     r = mask_size(r, bytes);
     flags_set_cf_of(f, (a >> (n - 1)) & 1, top_bit(r << 1 ^ r, bytes));
@@ -172,7 +180,7 @@ static uint64_t shift_left_double(struct flags *f, unsigned bytes, uint64_t a, u
     }
     r = n == bits ? b : mask_size(a << n | b >> (bits - n), bytes);
     cf = (a >> (bits - n)) & 1;
-    set_shifted(f, bytes, r, cf, bits == 16 && n == bits ? false : top_bit(r, bytes) ^ cf);
+    set_shifted(f, bytes, r, cf, top_bit(r, bytes) ^ cf);
     return r;
 }
 

@@ -137,6 +137,31 @@ void fixture_small_pages(struct fixture *f, uint64_t lin)
     tlb_flush_all(f->cpu);
 }
 
+void fixture_map(struct fixture *f, uint64_t lin, uint64_t at)
+{
+    static const unsigned shift[] = { 39, 30, 21, 12 };
+    uint64_t table = FIXTURE_TABLES, spare = FIXTURE_TABLES + 0x700000;
+
+    for (unsigned level = 0; level < 4; level++) {
+        uint64_t entry = table + 8 * ((lin >> shift[level]) & 511), v = fixture_read(f, entry, 8);
+
+        if (level == 3) {
+            put64(f, entry, at | 7);
+            break;
+        }
+        while (!(v & 1)) {                      /* the first table that is still all zeros */
+            if (fixture_read(f, spare + 0xff8, 8) == 0) {
+                put64(f, spare + 0xff8, 0x1000);    /* a mark that is not present */
+                v = spare | 7;
+                put64(f, entry, v);
+            }
+            spare += 0x1000;
+        }
+        table = v & ~(uint64_t)0xfff;
+    }
+    tlb_flush_all(f->cpu);
+}
+
 /* Gates of the present mode. A handler is HLT. */
 void fixture_tables(struct fixture *f)
 {

@@ -51,6 +51,7 @@ struct probe *fixture_probe(struct fixture *f);
 /* The page-table entry that maps `lin` in long mode: level 1 to 4; level 1 exists only after fixture_small_pages(). */
 uint64_t fixture_entry_at(const struct fixture *f, uint64_t lin, unsigned level);
 void     fixture_small_pages(struct fixture *f, uint64_t lin);      /* replace the 2 MiB page of lin by 512 small ones */
+void     fixture_map(struct fixture *f, uint64_t lin, uint64_t at);  /* one more page in long mode, outside the low 4 GiB */
 uint64_t fixture_read(struct fixture *f, uint64_t at, unsigned bytes);
 
 #endif
