@@ -48,7 +48,9 @@ static void on_msi(void *self, uint64_t address, uint32_t data)
 
 static int setup(void **state)
 {
-    static const struct pci_id id = { .vendor = 0x1234, .device = 0x5678, .revision = 3, .class_code = 0x010203, .irq_pin = 1 };
+    static const struct pci_id id = {
+        .vendor = 0x1234, .device = 0x5678, .revision = 3, .class_code = 0x010203, .irq_pin = 1,
+    };
     struct irq pirq[4];
 
     (void)state;
