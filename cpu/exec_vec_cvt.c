@@ -207,22 +207,24 @@ static ALWAYS_INLINE bool from_general(struct cpu *cpu, const struct insn *i, un
 EXEC(CVTSI2SS) { RUN(from_general(cpu, i, 4)); }
 EXEC(CVTSI2SD) { RUN(from_general(cpu, i, 8)); }
 
-/* ---- MMX registers: they enter MMX state and meet a waiting x87 error first, but not for CVTPI2PD from memory ---- */
+/* ---- MMX registers: naming one meets a waiting x87 error first and enters MMX state, even when #XM follows ---- */
 
 static bool from_mmx_single(struct cpu *cpu, const struct insn *i)
 {
+    bool mmx = FORM_KIND(i->form, 1) == KIND_REG;
     struct sse_math m;
     uint32_t low, high;
     union vec b;
 
-    if (!sse_check(cpu, i) || !mmx_check(cpu, i) || !mmx_load(cpu, i, 1, &b))
+    if (!sse_check(cpu, i) || (mmx && !mmx_check(cpu, i)) || !mmx_load(cpu, i, 1, &b))
         return false;
+    if (mmx)
+        mmx_enter(cpu);
     sse_begin(&m, cpu, i);
     low = single_of(&m, b.s32[0]);
     high = single_of(&m, b.s32[1]);
     if (!sse_end(cpu, &m))
         return false;
-    mmx_enter(cpu);
     cpu->s.zmm[8 * i->o[0]] = low | (uint64_t)high << 32;
     return true;
 }
@@ -252,6 +254,7 @@ static ALWAYS_INLINE bool to_mmx(struct cpu *cpu, const struct insn *i, unsigned
         return false;
     if (from == 4 ? !vec_load_low(cpu, i, 1, &b.u64[0], 8) : !vec_load(cpu, i, 1, &b, 16))
         return false;
+    mmx_enter(cpu);
     sse_begin(&m, cpu, i);
     if (truncate)
         m.e.rounding = FP_ZERO;

@@ -9,7 +9,7 @@ bool sse_raise(struct cpu *cpu, const struct sse_math *m)
 
     if (flags & ~m->e.masked & FP_BEFORE)
         flags &= FP_BEFORE;
-    cpu->s.mxcsr |= flags;
+    cpu->s.mxcsr |= flags | m->earlier;
     return fault_raise(cpu, cpu->p.cr4 & CR4_OSXMMEXCPT ? VEC_XM : VEC_UD);
 }
 
@@ -175,7 +175,14 @@ SSE_PACKED(ADDSUBPD, addsub_pd, false)
 
 /* ---- dot products: each step's unmasked exceptions stop the steps after it ---- */
 
-static bool step_stops(const struct sse_math *m) { return m->all & ~m->e.masked; }
+static bool step_stops(struct sse_math *m)
+{
+    if (m->all & ~m->e.masked)
+        return true;
+    m->earlier |= m->all;
+    m->all = 0;
+    return false;
+}
 
 static uint32_t dot_add(struct sse_math *m, uint32_t a, uint32_t b)
 {

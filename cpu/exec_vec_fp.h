@@ -7,10 +7,10 @@
 #include "cpu/fp.h"
 #include "cpu/vec.h"
 
-/* One instruction's arithmetic: `all` gathers the exceptions of its elements. */
+/* One instruction's arithmetic: `all` gathers the exceptions of its elements, `earlier` those of steps before (dot products). */
 struct sse_math {
     struct fp_env e;
-    uint8_t all;
+    uint8_t all, earlier;
     bool vex;
 };
 
@@ -22,7 +22,7 @@ static ALWAYS_INLINE void sse_begin(struct sse_math *m, const struct cpu *cpu, c
         .rounding = csr >> MXCSR_RC_SHIFT & 3, .masked = csr >> 7 & FP_ALL, .daz = (csr & MXCSR_DAZ) != 0,
         .ftz = (csr & MXCSR_FTZ) && (csr >> 7 & FP_UE), .sticky = csr & FP_ALL
     };
-    m->all = 0;
+    m->all = m->earlier = 0;
     m->vex = i->vl != 0;
 }
 
@@ -44,7 +44,7 @@ static ALWAYS_INLINE bool sse_end(struct cpu *cpu, const struct sse_math *m)
 {
     if (UNLIKELY(m->all & ~m->e.masked))
         return sse_raise(cpu, m);
-    cpu->s.mxcsr |= m->all;
+    cpu->s.mxcsr |= m->all | m->earlier;
     return true;
 }
 

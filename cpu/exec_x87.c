@@ -34,9 +34,14 @@ bool x87_finish(struct cpu *cpu, const struct insn *i, const struct fp_env *e)
     return !stopped;
 }
 
-bool x87_may_store(const struct cpu *cpu, const struct fp_env *e)
+bool x87_may_store(struct fp_env *e)
 {
-    return !(e->flags & ~cpu->s.fcw & (FP_BEFORE | FP_OE | FP_UE));
+    if (e->flags & ~e->masked & (FP_OE | FP_UE)) {
+        e->flags &= (uint8_t)~FP_PE;
+        e->up = false;
+        return false;
+    }
+    return !(e->flags & ~e->masked & FP_BEFORE);
 }
 
 bool x87_stack_fault(struct cpu *cpu, const struct insn *i, bool overflow)
@@ -157,23 +162,22 @@ static const uint16_t order_cc[] = {
     [FP_LESS] = FSW_C0, [FP_EQUAL] = FSW_C3, [FP_GREATER] = 0, [FP_UNORDERED] = FSW_C0 | FSW_C2 | FSW_C3
 };
 
-/* ST0 against b; false: an unmasked exception, so no condition codes and no pop. */
+/* ST0 against b; false: an unmasked exception, so no pop. The condition codes are set nevertheless (so does an EPYC). */
 static bool compare_with(struct cpu *cpu, const struct insn *i, struct fp_env *e, struct fp_num b, bool quiet)
 {
     enum fp_order order = fp_compare(e, x87_num(cpu, 0), b, quiet);
+    bool done = x87_finish(cpu, i, e);
 
-    if (!x87_finish(cpu, i, e))
-        return false;
     x87_cc(cpu, FSW_CC, order_cc[order]);
-    return true;
+    return done;
 }
 
 static bool compare_empty(struct cpu *cpu, const struct insn *i)
 {
-    if (!x87_stack_fault(cpu, i, false))
-        return false;
+    bool done = x87_stack_fault(cpu, i, false);
+
     x87_cc(cpu, FSW_CC, order_cc[FP_UNORDERED]);
-    return true;
+    return done;
 }
 
 static bool compare(struct cpu *cpu, const struct insn *i, bool quiet, unsigned pops)
@@ -233,10 +237,8 @@ static bool compare_flags(struct cpu *cpu, const struct insn *i, bool quiet, boo
         order = fp_compare(&e, x87_num(cpu, 0), x87_num(cpu, sti), quiet);
         done = x87_finish(cpu, i, &e);
     }
-    if (!done)
-        return true;
     flags_put(&cpu->flags, flags[order]);
-    if (pop)
+    if (done && pop)
         x87_pop(cpu);
     return true;
 }

@@ -122,8 +122,8 @@ static ALWAYS_INLINE struct fp_env x87_env64(const struct cpu *cpu)
 
 /* Record e's exceptions and C1. False: an unmasked one was found in the operands, so nothing may be written. */
 bool x87_finish(struct cpu *cpu, const struct insn *i, const struct fp_env *e);
-/* A store to memory also keeps back its result on unmasked overflow and underflow: may it be stored? Changes nothing. */
-bool x87_may_store(const struct cpu *cpu, const struct fp_env *e);
+/* A store to memory also keeps back its result on unmasked overflow and underflow, which then are all it raises. */
+bool x87_may_store(struct fp_env *e);
 /* Stack overflow (a full register would be pushed onto) or underflow. True: masked, the result is x87_indefinite. */
 bool x87_stack_fault(struct cpu *cpu, const struct insn *i, bool overflow);
 

@@ -147,9 +147,15 @@ static bool remainder_of(struct cpu *cpu, const struct insn *i, bool nearest)
     }
     done = fp_rem(&e, x87_num(cpu, 0), x87_num(cpu, 1), nearest, &r, &q);
     v = fp_to80(&e, r);
-    if (!x87_finish(cpu, i, &e))
+    if (!x87_finish(cpu, i, &e)) {
+        x87_cc(cpu, FSW_C2, 0);
         return true;
+    }
     x87_put(cpu, 0, v);
+    if (fp_is_nan(r)) {
+        x87_cc(cpu, FSW_C2, 0);
+        return true;
+    }
     x87_cc(cpu, FSW_CC, (done ? 0 : FSW_C2) | (q & 4 ? FSW_C0 : 0) | (q & 2 ? FSW_C3 : 0) | (q & 1 ? FSW_C1 : 0));
     return true;
 }

@@ -12,7 +12,8 @@ static void push_loaded(struct cpu *cpu, const struct insn *i, const struct fp_e
             x87_push(cpu, x87_indefinite);
         return;
     }
-    if (x87_finish(cpu, i, e))
+    x87_finish(cpu, i, e);
+    if (!(e->flags & ~e->masked & FP_IE))       /* an unmasked denormal operand is loaded all the same */
         x87_push(cpu, v);
 }
 
@@ -97,9 +98,9 @@ EXEC(FLDCONST) { X87_RUN(load_constant(cpu, i)); }
 /* ---- stores to memory ---- */
 
 /* Store `bytes` of v unless e's unmasked exceptions keep it back, then record them and pop. A fault in memory comes first. */
-static bool store_memory(struct cpu *cpu, const struct insn *i, const struct fp_env *e, uint64_t v, bool pop)
+static bool store_memory(struct cpu *cpu, const struct insn *i, struct fp_env *e, uint64_t v, bool pop)
 {
-    bool may = x87_may_store(cpu, e);
+    bool may = x87_may_store(e);
 
     if (may && !ea_store(cpu, i, i->mem_bytes, v))
         return false;
@@ -187,18 +188,21 @@ static bool store_extended(struct cpu *cpu, const struct insn *i)
     return true;
 }
 
+/* The alias D9 D8+i (FSTPNCE) does nothing but pop an empty ST0. */
 static bool store_register(struct cpu *cpu, const struct insn *i, bool pop)
 {
     unsigned sti = i->modrm & 7;
+    bool quiet = i->opcode == 0xd9;
 
     if (!x87_begin(cpu, i))
         return false;
-    if (x87_empty(cpu, 0)) {
+    if (!x87_empty(cpu, 0))
+        x87_put(cpu, sti, x87_get(cpu, 0));
+    else if (!quiet) {
         if (!x87_stack_fault(cpu, i, false))
             return true;
         x87_put(cpu, sti, x87_indefinite);
-    } else
-        x87_put(cpu, sti, x87_get(cpu, 0));
+    }
     if (pop)
         x87_pop(cpu);
     return true;
@@ -265,7 +269,7 @@ static bool store_decimal(struct cpu *cpu, const struct insn *i)
         e.flags = FP_IE;
     else
         v = to_decimal(&e, x87_num(cpu, 0));
-    may = x87_may_store(cpu, &e);
+    may = x87_may_store(&e);
     if (may && !store_block80(cpu, i, v))
         return false;
     x87_note_memory(cpu, i);
@@ -309,8 +313,9 @@ static bool move_if(struct cpu *cpu, const struct insn *i)
     static const uint8_t conditions[4] = { 2, 4, 6, 10 };       /* B, E, BE, P of Jcc */
     unsigned sti = i->modrm & 7;
 
-    if (!x87_begin(cpu, i))
+    if (!x87_check(cpu, i))
         return false;
+    x87_note(cpu, i);
     if (x87_empty(cpu, 0) || x87_empty(cpu, sti)) {
         if (x87_stack_fault(cpu, i, false))
             x87_put(cpu, 0, x87_indefinite);
@@ -324,9 +329,8 @@ EXEC(FCMOV) { X87_RUN(move_if(cpu, i)); }
 
 static bool free_register(struct cpu *cpu, const struct insn *i, bool pop)
 {
-    if (!x87_check(cpu, i))
+    if (!x87_begin(cpu, i))
         return false;
-    x87_note(cpu, i);
     x87_free(cpu, i->modrm & 7);
     if (pop)
         x87_pop(cpu);

@@ -25,8 +25,9 @@ EXEC(FWAIT)
 
 EXEC(FNOP)
 {
-    if (!x87_begin(cpu, i))
+    if (!x87_check(cpu, i))
         FAULT();
+    x87_note(cpu, i);
     NEXT();
 }
 

@@ -151,8 +151,10 @@ static COLD struct packed underflowed(struct fp_env *e, const struct format *f, 
     if (tiny && !(e->masked & FP_UE)) {
         e->flags |= inexact ? FP_UE | FP_PE : FP_UE;
         n.exp += f->extended ? X87_BIAS_WRAP : 0;
-        if (f->extended && n.exp < f->emin)     /* FSCALE only: massive underflow */
+        if (f->extended && n.exp < f->emin) {   /* FSCALE only: massive underflow */
+            e->flags |= FP_PE;
             return (struct packed){ 0, f->emin };
+        }
         if (sig == 0)
             return (struct packed){ 1ull << 63, n.exp + 1 };
         return (struct packed){ (uint64_t)(sig >> 64), n.exp };
@@ -191,8 +193,11 @@ static ALWAYS_INLINE struct packed round_finite(struct fp_env *e, const struct f
         }
         e->flags |= FP_OE;
         exp -= X87_BIAS_WRAP;
-        if (exp > f->emax)      /* FSCALE only: massive overflow */
-            return overflowed(e, f, n.sign, precision);
+        if (exp > f->emax) {    /* FSCALE only: massive overflow */
+            e->flags |= FP_PE;
+            e->up = true;
+            return (struct packed){ 1ull << 63, f->emax + 1 };
+        }
     }
     if (inexact)
         e->flags |= FP_PE;

@@ -37,12 +37,16 @@ struct fp_num fp_2xm1(struct fp_env *e, struct fp_num a)
         return a;
     fp_note_denormals(e, a, a);
     if (a.exp >= 0) {
-        if (a.exp == 0 && a.sig == U128_TOP && a.sign)
-            a.exp = -1;         /* 2^-1 - 1 */
-        return a;               /* 2^1 - 1 is 1 */
+        if (a.exp != 0 || a.sig != U128_TOP)
+            e->flags |= FP_PE;
+        else if (a.sign)
+            a.exp = -1;         /* 2^-1 - 1; 2^1 - 1 is 1 */
+        return a;
     }
     t = wide_mul(a, ln_2);
-    return wide_mul(t, wide_of_fraction(exponential(fraction_of(t), a.sign), 2));
+    t = wide_mul(t, wide_of_fraction(exponential(fraction_of(t), a.sign), 2));
+    t.sig |= 1;         /* never exact */
+    return t;
 }
 
 /* ---- logarithms ---- */

@@ -61,7 +61,7 @@ static struct fp_num cosine(struct fp_num x)
     return wide_of_fraction(alternating(fraction_of(wide_mul(x, x)), 1), 0);
 }
 
-/* ---- FSIN, FCOS, FSINCOS, FPTAN ---- */
+/* ---- FSIN, FCOS, FSINCOS, FPTAN: but for zero none is ever exact, which the last bit says ---- */
 
 static struct fp_num signed_by(struct fp_num n, bool negate)
 {
@@ -92,6 +92,8 @@ bool fp_sincos(struct fp_env *e, struct fp_num a, struct fp_num *sin, struct fp_
     fp_note_denormals(e, a, a);
     s = sine(x);
     c = cosine(x);
+    s.sig |= 1;
+    c.sig |= 1;
     *sin = signed_by(quadrant & 1 ? c : s, (quadrant >> 1) ^ a.sign);
     *cos = signed_by(quadrant & 1 ? s : c, quadrant == 1 || quadrant == 2);
     return true;
@@ -108,6 +110,7 @@ bool fp_tan(struct fp_env *e, struct fp_num a, struct fp_num *tan)
         return true;
     /* cos is never zero: no 64-bit argument is a multiple of half the 66-bit pi, which is odd in its last bit */
     *tan = wide_div(sin, cos);
+    tan->sig |= 1;
     return true;
 }
 
