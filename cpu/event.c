@@ -384,6 +384,8 @@ static bool escalate(struct cpu *cpu, struct fault *now)
         return false;
     if (cpu->fault.vector == FAULT_RETRY)   /* the host gave way: the same again */
         return true;
+    if (cpu->fault.vector == VEC_PF)        /* also when it becomes a double fault */
+        cpu->s.cr2 = cpu->fault.cr2;
     if (now->vector == VEC_DF && classify(cpu->fault.vector) != BENIGN) {
         shut_down(cpu);
         return false;
