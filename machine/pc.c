@@ -190,6 +190,13 @@ static void stream_byte(void *stream, uint8_t byte)
     stream_write(stream, &byte, 1);
 }
 
+static struct err open_stream(struct stream **out, const char *option, const char *spec, struct nondet *nd, uint8_t port)
+{
+    struct err e = stream_open(out, spec, nd, port);
+
+    return failed(&e) ? err_make(e.code, "%s: %.200s", option, e.text) : OK;
+}
+
 static struct err create_serials(struct machine *m, struct board *b)
 {
     static const struct { uint16_t port; uint8_t irq; } places[MACHINE_SERIALS] = {
@@ -203,7 +210,7 @@ static struct err create_serials(struct machine *m, struct board *b)
         b->lines[k] = serial_line_create(&m->tree, &m->clock, k, b->uarts[k]);
         if (m->cfg.serial[k] == NULL)
             continue;
-        TRY(stream_open(&b->streams[k], m->cfg.serial[k], m->nondet, (uint8_t)k));
+        TRY(open_stream(&b->streams[k], "-serial", m->cfg.serial[k], m->nondet, (uint8_t)k));
         uart_connect(b->uarts[k], stream_byte, b->streams[k]);
     }
     return OK;
@@ -450,7 +457,7 @@ static struct err create_vga(struct machine *m, struct board *b)
 static struct err create_test_devices(struct machine *m, struct board *b)
 {
     if (m->cfg.debugcon != NULL)
-        TRY(stream_open(&b->debug_stream, m->cfg.debugcon, m->nondet, 0xff));
+        TRY(open_stream(&b->debug_stream, "-debugcon", m->cfg.debugcon, m->nondet, 0xff));
     debugcon_create(&m->tree, m->io, DEBUGCON_PORT, b->debug_stream != NULL ? stream_byte : drop_byte, b->debug_stream);
     shutdown_port_create(&m->tree, m->io, on_power_off, m);
     if (m->cfg.debug_exit)
