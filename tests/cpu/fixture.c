@@ -7,15 +7,22 @@
 
 /* ---- the probe ---- */
 
+static void note(struct probe *p, uint32_t at)
+{
+    p->last_at = at;
+    p->seen_insns = p->fixture->clock.state.insns;
+    p->seen_rip = p->fixture->cpu->p.rip;
+    if (p->attention != 0)
+        cpu_attention(p->fixture->cpu, p->attention);
+}
+
 static uint64_t probe_read(struct device *dev, uint32_t at, unsigned bytes)
 {
     struct probe *p = (struct probe *)dev;
 
     (void)bytes;
     p->reads++;
-    p->last_at = at;
-    p->seen_insns = p->fixture->clock.state.insns;
-    p->seen_rip = p->fixture->cpu->p.rip;
+    note(p, at);
     return p->seen_insns;
 }
 
@@ -25,10 +32,8 @@ static void probe_write(struct device *dev, uint32_t at, unsigned bytes, uint64_
 
     (void)bytes;
     p->writes++;
-    p->last_at = at;
     p->last_value = value;
-    p->seen_insns = p->fixture->clock.state.insns;
-    p->seen_rip = p->fixture->cpu->p.rip;
+    note(p, at);
 }
 
 static const struct device_class probe_class = { .name = "probe", .size = sizeof(struct probe) };
@@ -211,6 +216,7 @@ void fixture_mode(struct fixture *f, enum fixture_mode mode)
 
     cpu->p.cpl = 0;
     cpu->p.activity = CPU_RUNNING;
+    cpu->p.cr4 = cpu->p.efer = 0;
     if (mode == FIXTURE_REAL) {
         cpu->p.cr0 = CR0_ET;
         set_segments(cpu, 0, 0x9b, 0, 0x93, 0xffff);

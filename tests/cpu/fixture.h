@@ -29,6 +29,7 @@ struct probe {
     struct device dev;
     uint64_t reads, writes, last_at, last_value, seen_insns, seen_rip;
     struct fixture *fixture;
+    unsigned attention;                 /* raised in the processor by every access */
 };
 
 void     fixture_open(struct fixture *f);
