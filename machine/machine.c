@@ -84,8 +84,8 @@ void machine_free(struct machine *m)
     if (m == NULL)
         return;
     boot_free(m);
+    device_tree_free(&m->tree);     /* first the processors: their block caches refer to the board's ROM */
     board_free(m);
-    device_tree_free(&m->tree);
     space_free(m->memory);
     space_free(m->io);
     ram_free(m->ram);
