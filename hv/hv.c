@@ -16,7 +16,8 @@ STATE_SCHEMA(hv_state, HV_STATE);
 /* What a call of the hypercall page executes (TLFS 3.13); bytes that nobody should reach trap. */
 static void fill_hypercall_page(struct hv *hv)
 {
-    static const uint8_t intel[] = { 0x0F, 0x01, 0xC1, 0xC3 }, amd[] = { 0x0F, 0x01, 0xD9, 0xC3 };     /* VMCALL | VMMCALL; RET */
+    static const uint8_t intel[] = { 0x0F, 0x01, 0xC1, 0xC3 };      /* VMCALL; RET */
+    static const uint8_t amd[] = { 0x0F, 0x01, 0xD9, 0xC3 };        /* VMMCALL; RET */
     uint8_t *page = overlay_bytes(&hv->hypercall_page);
 
     memset(page, 0xCC, PAGE_SIZE);

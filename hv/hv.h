@@ -49,7 +49,8 @@ uint64_t hv_reference_time(const struct hv *hv);        /* in 100 ns, as the gue
 
 /* What a parent may do to the guest's SynIC. Results are enum hv_status (hv/tlfs.h), 0 is success. */
 unsigned hv_connect_message(struct hv *hv, uint32_t connection, uint32_t vp, unsigned sint);
-unsigned hv_connect_event(struct hv *hv, uint32_t connection, uint32_t vp, unsigned sint, unsigned base_flag, unsigned flags);
+unsigned hv_connect_event(struct hv *hv, uint32_t connection, uint32_t vp, unsigned sint, unsigned base_flag,
+                          unsigned flags);
 unsigned hv_disconnect(struct hv *hv, uint32_t connection);
 unsigned hv_assert_sint(struct hv *hv, uint32_t vp, unsigned sint);     /* the SINT's interrupt, without message or event */
 

@@ -165,7 +165,8 @@ static enum hv_status check_lists(const struct request *r)
 
     if (!list_ok(hv, r->in_gpa, r->in_bytes) || !list_ok(hv, r->out_gpa, r->out_bytes))
         return HV_STATUS_INVALID_ALIGNMENT;
-    if (r->in_bytes != 0 && r->out_bytes != 0 && r->in_gpa < r->out_gpa + r->out_bytes && r->out_gpa < r->in_gpa + r->in_bytes)
+    if (r->in_bytes != 0 && r->out_bytes != 0 &&
+        r->in_gpa < r->out_gpa + r->out_bytes && r->out_gpa < r->in_gpa + r->in_bytes)
         return HV_STATUS_INVALID_ALIGNMENT;     /* 3.6: must not overlap; no status is printed */
     return HV_STATUS_SUCCESS;
 }

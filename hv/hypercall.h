@@ -17,7 +17,8 @@ typedef enum hv_status hc_handler_fn(struct hc_call *call);
 #define HC_HANDLER(name) enum hv_status hc_##name(struct hc_call *call)
 
 enum hc_class { SIMPLE = 0, REP = 1, VAR = 2, VAR_REP = REP | VAR };
-enum hc_form { MEM = 0, REG = HV_HYPERCALL_FAST_BYTES, XMM = HV_HYPERCALL_XMM_BYTES };   /* the most bytes a fast call may carry */
+/* The most bytes a fast call may carry. */
+enum hc_form { MEM = 0, REG = HV_HYPERCALL_FAST_BYTES, XMM = HV_HYPERCALL_XMM_BYTES };
 
 struct hc_row {
     uint16_t code;

@@ -54,7 +54,8 @@ extern const struct state_schema vp_state_schema;
 
 /* ---- overlay pages, TLFS 5.2.1 ---- */
 
-/* Partition-wide pages, then those of each VP; also the page number in the overlay RAM and, above LAYER_OVERLAY, the layer. */
+/* Partition-wide pages, then those of each VP; also the page number in the overlay RAM and, above LAYER_OVERLAY, the
+ * layer. */
 enum { OVERLAY_HYPERCALL, OVERLAY_REFERENCE_TSC, OVERLAY_PARTITION_PAGES };
 enum { OVERLAY_VP_SIM, OVERLAY_VP_SIEF, OVERLAY_VP_ASSIST, OVERLAY_VP_PAGES };
 
@@ -67,7 +68,7 @@ struct overlay {
 };
 
 void  overlay_init(struct overlay *o, struct hv *hv, uint32_t page, unsigned rights);
-void  overlay_place(struct overlay *o, uint64_t page_msr);      /* by a register of the page kind: bit 0 enable, 63:12 where */
+void  overlay_place(struct overlay *o, uint64_t page_msr);      /* page_msr: bit 0 enable, bits 63:12 where */
 bool  overlay_seen_at(const struct overlay *o, gpa_t page);     /* is it what the guest sees there? */
 void *overlay_bytes(const struct overlay *o);
 void  overlay_wrote(const struct overlay *o, uint32_t offset, uint32_t len);
@@ -142,7 +143,7 @@ void     reftime_init(struct hv *hv);
 void     reftime_restart(struct hv *hv);         /* reference time is zero now, TLFS 12.4 */
 uint64_t reftime_now(const struct hv *hv);
 uint64_t reftime_read(struct hv *hv);           /* strictly increasing, TLFS 12.1.2 */
-uint64_t reftime_to_ns(const struct hv *hv, uint64_t reference_time);  /* first virtual time at or after it; TIMER_OFF: never */
+uint64_t reftime_to_ns(const struct hv *hv, uint64_t time);     /* first virtual time at or after it; TIMER_OFF: never */
 void     reftime_page_changed(struct hv *hv);   /* write the page again from state */
 
 /* ---- what hv_cpu_host is made of ---- */

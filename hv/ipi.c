@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Interrupts between virtual processors: the cluster IPI calls, TLFS 6.0b 10.5, the local APIC through synthetic MSRs, 10.2.3,
- * and the calls that name processors: APIC ID to VP index, long spin waits. */
+ * Interrupts between virtual processors: the cluster IPI calls, TLFS 6.0b 10.5, the local APIC through synthetic
+ * MSRs, 10.2.3, and the calls that name processors: APIC ID to VP index, long spin waits. */
 #include "hv/hypercall.h"
 #include "hv/msr.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Partition reference time, TLFS 6.0b 12.4 and 12.7: the counter MSR, the reference TSC page and the frequencies.
  *
- * Reference time is defined by the formula that the page gives to the guest, applied to the clock's TSC, so that a guest that
- * mixes MSR reads and page reads sees one clock to the last bit:
+ * Reference time is defined by the formula that the page gives to the guest, applied to the clock's TSC, so that a
+ * guest that mixes MSR reads and page reads sees one clock to the last bit:
  *     ((clock TSC - tsc_shift) * tsc_scale >> 64) + ref_shift */
 #include "hv/internal.h"
 #include "hv/msr.h"
@@ -17,7 +17,8 @@ void reftime_init(struct hv *hv)
 {
     u128 ticks = ((u128)REFERENCE_HZ << 64) + hv->cfg.tsc_hz - 1;
 
-    invariant(hv->cfg.tsc_hz > REFERENCE_HZ, "a TSC of %llu Hz is slower than reference time", (unsigned long long)hv->cfg.tsc_hz);
+    invariant(hv->cfg.tsc_hz > REFERENCE_HZ, "a TSC of %llu Hz is slower than reference time",
+              (unsigned long long)hv->cfg.tsc_hz);
     hv->tsc_scale = (uint64_t)(ticks / hv->cfg.tsc_hz);
 }
 
@@ -54,18 +55,18 @@ uint64_t hv_reference_time(const struct hv *hv)
     return reftime_now(hv);
 }
 
-uint64_t reftime_to_ns(const struct hv *hv, uint64_t reference_time)
+uint64_t reftime_to_ns(const struct hv *hv, uint64_t time)
 {
     uint64_t now = clock_ns(hv->clock), at = reftime_at(hv, now), ns;
 
-    if (reference_time <= at)
+    if (time <= at)
         return now;
-    if (reference_time - at > (TIMER_OFF - now) / 100 - 1)
+    if (time - at > (TIMER_OFF - now) / 100 - 1)
         return TIMER_OFF;
-    ns = now + (reference_time - at) * 100;     /* at most one tick late, as `at` was rounded down */
-    while (ns > now && reftime_at(hv, ns - 1) >= reference_time)
+    ns = now + (time - at) * 100;     /* at most one tick late, as `at` was rounded down */
+    while (ns > now && reftime_at(hv, ns - 1) >= time)
         ns--;
-    while (reftime_at(hv, ns) < reference_time)
+    while (reftime_at(hv, ns) < time)
         ns++;
     return ns;
 }
@@ -93,8 +94,8 @@ void reftime_page_changed(struct hv *hv)
     overlay_wrote(&hv->tsc_page, 0, 24);
 }
 
-/* The page must match the TSC the guest reads, which differs from the clock's after a write to IA32_TIME_STAMP_COUNTER: shift the
- * formula to the enabling processor's TSC without a jump of reference time. */
+/* The page must match the TSC the guest reads, which differs from the clock's after a write to
+ * IA32_TIME_STAMP_COUNTER: shift the formula to the enabling processor's TSC without a jump of reference time. */
 static void anchor_to(struct hv *hv, struct cpu *cpu)
 {
     uint64_t now = clock_ns(hv->clock), tsc = cpu_tsc(cpu), shift = tsc_at(hv, now) - tsc;
@@ -142,8 +143,8 @@ bool msr_read_frequency(struct vp *vp, unsigned index, uint64_t *value)
     return true;
 }
 
-/* ---- reenlightenment, TLFS 16.6. The TSC's rate is part of a machine and moves with it, so no notification is ever due and no
- * access is ever emulated: the registers keep what the guest asked for. ---- */
+/* ---- reenlightenment, TLFS 16.6. The TSC's rate is part of a machine and moves with it, so no notification is ever
+ * due and no access is ever emulated: the registers keep what the guest asked for. ---- */
 
 bool msr_read_reenlightenment_control(struct vp *vp, unsigned index, uint64_t *value)
 {

@@ -47,7 +47,11 @@ static const struct reg_row *find(uint32_t name)
 static enum cpu_reg base_of(enum cpu_reg selector)  { return selector - CPU_REG_ES + CPU_REG_ES_BASE; }
 static enum cpu_reg limit_of(enum cpu_reg selector) { return selector - CPU_REG_ES + CPU_REG_ES_LIMIT; }
 static enum cpu_reg attr_of(enum cpu_reg selector)  { return selector - CPU_REG_ES + CPU_REG_ES_ATTR; }
-static enum cpu_reg table_limit(enum cpu_reg base)  { return base == CPU_REG_GDTR_BASE ? CPU_REG_GDTR_LIMIT : CPU_REG_IDTR_LIMIT; }
+
+static enum cpu_reg table_limit(enum cpu_reg base)
+{
+    return base == CPU_REG_GDTR_BASE ? CPU_REG_GDTR_LIMIT : CPU_REG_IDTR_LIMIT;
+}
 
 _Static_assert(CPU_REG_TR - CPU_REG_ES == CPU_REG_TR_BASE - CPU_REG_ES_BASE &&
                CPU_REG_TR - CPU_REG_ES == CPU_REG_TR_LIMIT - CPU_REG_ES_LIMIT &&

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Port 3000h, one dword: SINT in bits 7:0, virtual processor in 15:8, command in 23:16, connection in 31:24. What a guest posts
- * or signals on a connection made here arrives at that processor and SINT. It has no state: connections are the partition's. */
+ * Port 3000h, one dword: SINT in bits 7:0, virtual processor in 15:8, command in 23:16, connection in 31:24. What a
+ * guest posts or signals on a connection made here arrives at that processor and SINT. It has no state: connections
+ * are the partition's. */
 #include "machine/hyperv_testdev.h"
 
 #include "base/attrs.h"
@@ -16,8 +17,8 @@ struct hyperv_testdev {
     struct hv *hv;
 };
 
-/* A route is only a promise that the SINT may be asserted, so making and ending one leaves nothing to do. The flag of an event
- * connection has the connection's number. */
+/* A route is only a promise that the SINT may be asserted, so making and ending one leaves nothing to do. The flag
+ * of an event connection has the connection's number. */
 static unsigned carry_out(struct hv *hv, unsigned command, uint32_t vp, unsigned sint, uint32_t connection)
 {
     switch (command) {

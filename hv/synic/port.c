@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Ports and connections, TLFS 6.0b 11.6: what the parent (the machine) made for the guest. A connection here leads to a port of
- * the guest itself with the same number: what the guest posts or signals comes back at one of its SINTs. */
+ * Ports and connections, TLFS 6.0b 11.6: what the parent (the machine) made for the guest. A connection here leads
+ * to a port of the guest itself with the same number: what the guest posts or signals comes back at one of its
+ * SINTs. */
 #include "hv/synic/synic.h"
 
 #include <stdlib.h>
@@ -171,7 +172,8 @@ void ports_save(struct device *dev, struct writer *out)
 
 static bool port_plausible(const struct hv *hv, const struct port *p)
 {
-    return (p->connection & HV_ID_RSVDZ) == 0 && (p->vp < hv->cfg.nvps || p->vp == HV_ANY_VP) && p->sint < HV_SYNIC_SINT_COUNT &&
+    return (p->connection & HV_ID_RSVDZ) == 0 && (p->vp < hv->cfg.nvps || p->vp == HV_ANY_VP) &&
+           p->sint < HV_SYNIC_SINT_COUNT &&
            p->base_flag + p->flags <= (int)HV_EVENT_FLAGS_COUNT;
 }
 

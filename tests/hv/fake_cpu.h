@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A processor behind cpu/cpu.h that only remembers: registers, what was raised, what was flushed. With it a local APIC of the
- * same kind, and a partition of a few of them over plain memory: the fixture of the tests of hv/. */
+ * A processor behind cpu/cpu.h that only remembers: registers, what was raised, what was flushed. With it a local
+ * APIC of the same kind, and a partition of a few of them over plain memory: the fixture of the tests of hv/. */
 #ifndef TESTS_HV_FAKE_CPU_H
 #define TESTS_HV_FAKE_CPU_H
 

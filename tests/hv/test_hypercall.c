@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The hypercall ABI and the calls that need no SynIC: who may call, what is refused and how, reps, register forms, flushes, IPIs. */
+ * The hypercall ABI and the calls that need no SynIC: who may call, what is refused and how, reps, register forms,
+ * flushes, IPIs. */
 #include "tests/hv/fake_cpu.h"
 
 #include <string.h>
@@ -182,7 +183,8 @@ static void tlfs_3_8_1_fast_output_follows_the_input(void **state)
 
     f->cpu[0].zmm[0][0] = 2;                            /* one APIC ID after the 16-byte header */
     f->cpu[0].zmm[1][0] = ~0ull;
-    assert_int_equal(hc_status(hypercall(f, 0, APIC_ID_TO_VP | HC_FAST | HC_REP_COUNT(1), UINT64_MAX, 0)), HV_STATUS_SUCCESS);
+    assert_int_equal(hc_status(hypercall(f, 0, APIC_ID_TO_VP | HC_FAST | HC_REP_COUNT(1), UINT64_MAX, 0)),
+                     HV_STATUS_SUCCESS);
     assert_int_equal(f->cpu[0].zmm[1][0], 2);           /* 24 bytes of input, so output begins at byte 32 */
     assert_int_equal(f->cpu[0].zmm[0][0], 2);
     assert_int_equal(hypercall(f, 0, EXT_CAPABILITIES | HC_FAST, 77, 78), HV_STATUS_SUCCESS);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Synthetic MSRs and CPUID leaves as a guest sees them: identity, privileges, #GP rules, crash, reset, APIC, reference time. */
+ * Synthetic MSRs and CPUID leaves as a guest sees them: identity, privileges, #GP rules, crash, reset, APIC,
+ * reference time. */
 #include "tests/hv/fake_cpu.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The rows of hv/ against the specification's tables in docs/tlfs: numbers, names, privileges, layouts; every row of the one is
- * found in the other. */
+ * The rows of hv/ against the specification's tables in docs/tlfs: numbers, names, privileges, layouts; every row of
+ * the one is found in the other. */
 #include "tests/hv/fake_cpu.h"
 
 #include <stdio.h>
@@ -174,7 +174,7 @@ static void tlfs_A_hypercall_rows_match_the_table(void **state)
             continue;
         }
         if (row == NULL) {
-            assert_string_equal(t.column[12], strcmp(t.column[0], "0x8002") == 0 ? "9.4.7" : "3.14");   /* not in Appendix A */
+            assert_string_equal(t.column[12], strcmp(t.column[0], "0x8002") == 0 ? "9.4.7" : "3.14");   /* not in A */
             continue;
         }
         found++;
