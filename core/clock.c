@@ -10,6 +10,9 @@ STATE_SCHEMA(clock_state, CLOCK_STATE);
 
 #define NOT_QUEUED UINT32_MAX
 
+/* Nothing waits longer than 146 years. So time never comes near its wrap, even when a deadline is out of a hostile file. */
+#define HORIZON (UINT64_C(1) << 62)
+
 void clock_init(struct clock *c, uint64_t ps_per_insn)
 {
     *c = (struct clock){ .state.ps_per_insn = ps_per_insn };
@@ -133,7 +136,7 @@ void timer_set(struct clock *c, struct timer *t, uint64_t due_ns)
     uint64_t before = clock_next_deadline(c);
 
     timer_cancel(c, t);
-    if (due_ns == TIMER_OFF)
+    if (due_ns >= HORIZON)
         return;
     t->due_ns = due_ns;
     sift_up(c, c->nheap++, t);

@@ -22,6 +22,9 @@ enum {
 
 #define NEVER UINT64_MAX
 
+/* A running counter's next edge is at most one period away, so more than this was never left unseen. */
+#define LONGEST_GAP (1u << 20)
+
 #define PIT_STATE(ONE, MANY)                                                                       \
     MANY(u64, origin,   3, "tick of the load of the counting element (may lie one ahead)")         \
     MANY(u64, reload_at,3, "tick at which a new count replaces the old one; all ones: none")       \
@@ -188,6 +191,8 @@ static void report(struct pit8254 *pit)
     struct pit_state *s = &pit->state;
     uint64_t now = tick_now(pit);
 
+    if (now > LONGEST_GAP && s->seen < now - LONGEST_GAP)
+        s->seen = now - LONGEST_GAP;
     for (;;) {
         uint64_t next = next_change(s, IRQ_COUNTER, s->seen);
         bool reached = next <= now;

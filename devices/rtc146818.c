@@ -15,6 +15,7 @@ enum { C_IRQF = 0x80, C_PF = 0x40, C_AF = 0x20, C_UF = 0x10 };
 enum { D_VALID = 0x80, ANY_TIME = 0xc0, PM = 0x80 };
 
 #define CRYSTAL_HZ        32768u
+#define DAY_S             86400u
 #define UPDATE_NS         (244000u + 1984000u)      /* UIP rises 244 us before an update of 1984 us ("Update Cycle") */
 
 #define RTC_STATE(ONE, MANY)                                                                        \
@@ -125,8 +126,6 @@ static void step_second(struct rtc_state *s)
 {
     unsigned second = decode(s, s->cmos[SECONDS]) + 1, minute = decode(s, s->cmos[MINUTES]), hour = hour_of(s);
 
-    if (s->cmos[REG_B] & B_SET)
-        return;
     s->cmos[SECONDS] = encode(s, second > 59 ? 0 : second);
     if (second > 59) {
         minute++;
@@ -157,6 +156,27 @@ static uint64_t chain_age(const struct rtc146818 *rtc)
     return clock_ns(rtc->clock) - rtc->state.chain_ns;
 }
 
+static void step_seconds(struct rtc_state *s, uint64_t n)
+{
+    while (n-- > 0)
+        step_second(s);
+}
+
+/* Updates that nobody watched. After 86400 of them the time of day is the same again, so a long gap goes by days, except
+ * for Sundays on which the hours may change; the last day is stepped for the alarm's sake. */
+static void step_gap(struct rtc_state *s, uint64_t updates)
+{
+    if (s->cmos[REG_B] & B_SET)
+        return;
+    for (; updates > 2 * DAY_S; updates -= DAY_S) {
+        if ((s->cmos[REG_B] & B_DST) && s->cmos[WEEKDAY] == 1)
+            step_seconds(s, DAY_S);
+        else
+            step_date(s);
+    }
+    step_seconds(s, updates);
+}
+
 static void catch_up(struct rtc146818 *rtc)
 {
     struct rtc_state *s = &rtc->state;
@@ -167,8 +187,8 @@ static void catch_up(struct rtc146818 *rtc)
     ticks = ticks_in_ns(chain_age(rtc), CRYSTAL_HZ);
     if (every != 0 && ticks / every > s->seen_ticks / every)
         s->cmos[REG_C] |= C_PF;
-    for (uint64_t second = s->seen_ticks / CRYSTAL_HZ; second < ticks / CRYSTAL_HZ; second++)
-        step_second(s);
+    if (ticks > s->seen_ticks)
+        step_gap(s, ticks / CRYSTAL_HZ - s->seen_ticks / CRYSTAL_HZ);
     s->seen_ticks = ticks;
 }
 
@@ -200,12 +220,12 @@ static uint64_t next_tick(const struct rtc_state *s)
 static void rearm(struct rtc146818 *rtc)
 {
     const struct rtc_state *s = &rtc->state;
-    uint64_t tick = next_tick(s);
+    uint64_t tick = next_tick(s), at = ns_of_ticks(tick, CRYSTAL_HZ);
 
-    if (!is_running(s) || tick == UINT64_MAX)
+    if (!is_running(s) || tick == UINT64_MAX || at == UINT64_MAX)
         timer_cancel(rtc->clock, &rtc->timer);
     else
-        timer_set(rtc->clock, &rtc->timer, s->chain_ns + ns_of_ticks(tick, CRYSTAL_HZ));
+        timer_set(rtc->clock, &rtc->timer, s->chain_ns + at);
 }
 
 static void settle(struct rtc146818 *rtc)
@@ -491,4 +511,3 @@ void rtc_set_processors(struct rtc146818 *rtc, unsigned count)
 {
     rtc_set_cmos(rtc, CMOS_PROCESSORS, (uint8_t)(count - 1));
 }
-
