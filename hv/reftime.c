@@ -55,32 +55,36 @@ uint64_t hv_reference_time(const struct hv *hv)
     return reftime_now(hv);
 }
 
+#define TICK_NS 100u
+
 uint64_t reftime_to_ns(const struct hv *hv, uint64_t time)
 {
     uint64_t now = clock_ns(hv->clock), at = reftime_at(hv, now), ns;
 
     if (time <= at)
         return now;
-    if (time - at > (TIMER_OFF - now) / 100 - 1)
+    if (time - at > (TIMER_OFF - now) / TICK_NS - 1)
         return TIMER_OFF;
-    ns = now + (time - at) * 100;     /* at most one tick late, as `at` was rounded down */
-    while (ns > now && reftime_at(hv, ns - 1) >= time)
+    ns = now + (time - at) * TICK_NS;           /* at most one tick late, as `at` was rounded down */
+    for (unsigned n = 0; n < TICK_NS && ns > now && reftime_at(hv, ns - 1) >= time; n++)
         ns--;
-    while (reftime_at(hv, ns) < time)
+    for (unsigned n = 0; n < TICK_NS && reftime_at(hv, ns) < time; n++)
         ns++;
     return ns;
 }
 
-/* TLFS 12.1.2: successive reads, by whichever processor, return increasing values. A read within the tick of the one before
- * waits for the next tick. */
+/* TLFS 12.1.2: successive reads, by whichever processor, return increasing values. A read within the tick of the one
+ * before waits for the next tick. */
 uint64_t reftime_read(struct hv *hv)
 {
-    if (reftime_now(hv) < hv->state.next_ref) {
-        clock_skip_to(hv->clock, reftime_to_ns(hv, hv->state.next_ref));
+    uint64_t now = reftime_now(hv), next = hv->state.next_ref;
+
+    if (now + 1 == next) {
+        clock_skip_to(hv->clock, reftime_to_ns(hv, next));
         if (clock_next_deadline(hv->clock) <= clock_ns(hv->clock) && hv->clock->deadline_moved != NULL)
             hv->clock->deadline_moved(hv->clock->deadline_arg);
     }
-    hv->state.next_ref = reftime_now(hv) + 1;
+    hv->state.next_ref = (now < next ? next : now) + 1;
     return hv->state.next_ref - 1;
 }
 
@@ -101,12 +105,16 @@ static void anchor_to(struct hv *hv, struct cpu *cpu)
     uint64_t now = clock_ns(hv->clock), tsc = cpu_tsc(cpu), shift = tsc_at(hv, now) - tsc;
     uint64_t reference = reftime_at(hv, now);
 
+    if (tsc >> 63) {                    /* would wrap in our lifetime: the guest has to use the MSR (TLFS 12.7.3.2) */
+        hv->state.tsc_sequence = 0;
+        return;
+    }
     if (shift != hv->state.tsc_shift) {
         hv->state.ref_shift = reference - scaled(hv, tsc);
         hv->state.tsc_shift = shift;
         hv->state.tsc_sequence++;
     }
-    if (hv->state.tsc_sequence == 0)    /* wrapped; zero means "not valid" (TLFS 12.7.3.2) */
+    if (hv->state.tsc_sequence == 0)    /* wrapped, or was not valid */
         hv->state.tsc_sequence = 1;
 }
 

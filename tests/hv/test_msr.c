@@ -280,6 +280,21 @@ static void tlfs_12_7_3_page_follows_a_written_tsc_without_a_jump(void **state)
     }
 }
 
+static void tlfs_12_7_3_2_a_tsc_about_to_wrap_makes_the_page_invalid(void **state)
+{
+    struct fixture *f = *state;
+
+    advance_ns(f, 1000);
+    f->cpu[0].tsc_offset = ~0ull - 1050;
+    must_wrmsr(f, 0, REFERENCE_TSC, 0x8001);
+    assert_int_equal((uint32_t)get64(f, 0x8000), 0);
+    advance_ns(f, 1000);
+    assert_int_equal(must_rdmsr(f, 0, TIME_REF_COUNT), 20);
+    must_wrmsr(f, 1, REFERENCE_TSC, 0x8001);
+    assert_int_not_equal((uint32_t)get64(f, 0x8000), 0);
+    assert_true(by_page(f, 1, 0x8000) == hv_reference_time(f->hv));
+}
+
 static void frequencies(void **state)
 {
     struct fixture *f = *state;
@@ -380,6 +395,7 @@ int main(void)
         TEST(tlfs_12_1_2_reference_counter_strictly_increases),
         TEST(tlfs_12_7_3_reference_tsc_page_agrees_with_the_counter),
         TEST(tlfs_12_7_3_page_follows_a_written_tsc_without_a_jump),
+        TEST(tlfs_12_7_3_2_a_tsc_about_to_wrap_makes_the_page_invalid),
         TEST(frequencies),
         TEST(tlfs_7_5_reading_guest_idle_sleeps),
         TEST(tlfs_16_6_reenlightenment_registers),
