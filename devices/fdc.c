@@ -91,12 +91,18 @@ static const struct format formats[] = {
     { 2949120, 80, 2, 36, 3, 5 },
 };
 
+/* Images of no exact size are taken for cut ones of 1.44 or 2.88 MB: what they lack reads as zeros and is not written. */
 static const struct format *format_of(uint64_t bytes)
 {
-    for (size_t k = 0; k < COUNT_OF(formats); k++)
+    const struct format *larger = NULL;
+
+    for (size_t k = COUNT_OF(formats); k-- > 0; ) {
         if (formats[k].bytes == bytes)
             return &formats[k];
-    return NULL;
+        if (formats[k].bytes > bytes && (formats[k].sectors == 18 || formats[k].sectors == 36))
+            larger = &formats[k];
+    }
+    return larger;
 }
 
 /* ---- interrupt and time ---- */
@@ -298,10 +304,16 @@ static void offer_host(struct fdc *f)
     set_interrupt(f, true);
 }
 
+static struct err sector_in(struct block *disk, uint64_t at, uint8_t *to)
+{
+    memset(to, 0, SECTOR);
+    return at < disk->size ? block_read(disk, at, to, SECTOR) : OK;
+}
+
 static void read_sector(struct fdc *f)
 {
     struct fdc_state *s = &f->state;
-    struct err e = block_read(f->disks[drive_of(s)], sector_offset(f, readable(f)), s->buffer, SECTOR);
+    struct err e = sector_in(f->disks[drive_of(s)], sector_offset(f, readable(f)), s->buffer);
 
     if (failed(&e)) {
         log_at(LOG_DEV, LOG_WARN, "fdc: %s", e.text);
@@ -854,8 +866,7 @@ static struct err insert(struct fdc *f, unsigned drive, struct block *disk)
     const struct format *format = disk != NULL ? format_of(disk->size) : NULL;
 
     if (disk != NULL && format == NULL)
-        return err_make(ERR_FORMAT, "a floppy image has 360, 720, 1200, 1440, 1680 or 2880 KiB, not %llu bytes",
-                        (unsigned long long)disk->size);
+        return err_make(ERR_FORMAT, "a floppy image has at most 2880 KiB, not %llu bytes", (unsigned long long)disk->size);
     f->disks[drive] = disk;
     f->formats[drive] = format;
     return OK;

@@ -18,8 +18,8 @@ struct fdc;
 /* Ports 3F2h-3F5h and 3F7h; `irq` is ISA line 6. */
 struct fdc *fdc_create(struct device_tree *t, struct space *io, struct clock *clock, struct dma8237 *dma, struct irq irq);
 
-/* Before the first reset: a drive fit for the disk, which it takes over; with NULL an empty 1.44 MB drive. An image whose
- * size is no floppy format is an error, and then stays the caller's. */
+/* Before the first reset: a drive fit for the disk, which it takes over; with NULL an empty 1.44 MB drive. An image larger
+ * than any floppy is an error, and then stays the caller's. */
 struct err fdc_attach(struct fdc *f, unsigned drive, struct block *disk) MUST_USE;
 
 /* While running, in the machine loop: another disk (NULL: none). The old one is closed. */

@@ -332,6 +332,24 @@ static void an_empty_drive_gives_no_marks(void **state)
     assert_int_equal(get(), 0x01);
 }
 
+static void a_cut_image_reads_as_zeros_at_its_end(void **state)
+{
+    struct block *other;
+
+    (void)state;
+    MUST(block_open_memory(&other, 5 * 512));
+    MUST(fdc_change_disk(fdc, 0, other));
+    start();
+    memset(rig.ram->bytes + 0x20000, 0x55, 1024);
+    dma_program(true, 0x20000, 1024);
+    data_command(0xe6, 0, 0, 5, 18);
+    result(0, 0, 0, 0, 0, 7);
+    assert_int_equal(rig.ram->bytes[0x203ff], 0);
+    dma_program(false, 0x20000, 512);
+    data_command(0xc5, 0, 0, 6, 18);
+    result(0x40, 0x20, 0, 0, 0, 6);
+}
+
 static void odd_images_are_refused(void **state)
 {
     struct block *other;
@@ -369,7 +387,7 @@ int main(void)
         T(no_terminal_count_is_end_of_cylinder), T(writes_reach_the_disk), T(a_masked_channel_overruns),
         T(wrong_places_find_no_data), T(the_rate_must_fit_the_medium), T(read_id_sees_a_sector),
         T(non_dma_mode_moves_through_the_fifo), T(change_line_drops_after_a_step), T(an_empty_drive_gives_no_marks),
-        T(odd_images_are_refused), T(snapshot_between_the_phases),
+        T(a_cut_image_reads_as_zeros_at_its_end), T(odd_images_are_refused), T(snapshot_between_the_phases),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
