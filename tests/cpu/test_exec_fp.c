@@ -190,7 +190,7 @@ static void random_register(uint64_t *mant, uint16_t *se)
 
 static void random_state(struct vec_state *s, uint64_t address)
 {
-    unsigned masks = random_masks(), flags = below(3) ? 0 : below(64) & masks;
+    unsigned masks = random_masks(), flags = below(3) ? 0 : below(64) & (below(16) ? masks : 63);
 
     for (unsigned n = 0; n < 16; n++) {
         s->gpr[n] = fp_random_next(&rng) >> below(64);
@@ -203,7 +203,7 @@ static void random_state(struct vec_state *s, uint64_t address)
     s->fcw = (uint16_t)(0x40 | below(4) << 8 | below(4) << 10 | masks | (below(8) ? 0 : 0x1000));
     if ((s->fcw & 0x300) == 0x100)
         s->fcw |= 0x200;
-    s->fsw = (uint16_t)((fp_random_next(&rng) & 0x7f40) | flags);
+    s->fsw = (uint16_t)((fp_random_next(&rng) & 0x7f40) | flags | (flags & ~masks ? FSW_ES | FSW_B : 0));
     s->ftag = (uint8_t)(below(3) == 0 ? 0xff : below(2) ? below(256) | 1u << (s->fsw >> 11 & 7) | 2u << (s->fsw >> 11 & 7) : below(256));
     if (below(2))
         s->ftag &= (uint8_t)~(1u << (((s->fsw >> 11) + 7) & 7));       /* room to push */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The host processor as witness for cpu/fp and the x87: x86-64 hosts only, elsewhere nothing is compared. */
+ * The host's SSE as witness for cpu/fp: x86-64 hosts only, elsewhere nothing is compared. */
 #ifndef TESTS_ORACLE_FP_HOST_H
 #define TESTS_ORACLE_FP_HOST_H
 
@@ -13,10 +13,8 @@ uint32_t fp_random32(struct fp_random *r);
 uint64_t fp_random64(struct fp_random *r);
 void     fp_random80(struct fp_random *r, uint64_t *mant, uint16_t *se);
 
-/* Each compares `rounds` random cases of every operation and returns the number of differences; the first few are printed. */
+/* Compares `rounds` random cases of every operation and returns the number of differences; the first few are printed. */
 unsigned long fp_host_sse(uint64_t seed, unsigned long rounds);
-unsigned long fp_host_x87(uint64_t seed, unsigned long rounds);
-unsigned long fp_host_functions(uint64_t seed, unsigned long rounds);      /* transcendentals, by distance in ulp */
 bool          fp_host_available(void);
 
 #endif

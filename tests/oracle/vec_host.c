@@ -102,10 +102,8 @@ static void on_signal(int number, siginfo_t *info, void *context)
     *rip = (greg_t)after;
 }
 
-bool vec_host_open(void)
+static bool map_pages(void)
 {
-    const struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-
     if (pages)
         return true;
     if (!__builtin_cpu_supports("avx"))
@@ -119,6 +117,16 @@ bool vec_host_open(void)
     memory = pages + 3 * PAGE;
     mprotect(pages + 2 * PAGE, PAGE, PROT_NONE);
     mprotect(pages + 4 * PAGE, PAGE, PROT_NONE);
+    return true;
+}
+
+/* The handlers are set every time: cmocka puts its own before each test. */
+bool vec_host_open(void)
+{
+    const struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+    if (!map_pages())
+        return false;
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGBUS, &action, NULL);
     sigaction(SIGILL, &action, NULL);
