@@ -4,6 +4,7 @@
 #include "devices/apic_bus.h"
 
 #include "tests/devices/apics.h"
+#include "tests/devices/rig.h"
 
 /* Which processors have the vector pending, as bits; takes it off them. */
 static unsigned receivers(int vector)

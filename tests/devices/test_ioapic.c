@@ -3,6 +3,7 @@
 #include "devices/ioapic.h"
 
 #include "tests/devices/apics.h"
+#include "tests/devices/rig.h"
 
 static uint32_t get(unsigned index)
 {

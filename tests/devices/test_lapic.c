@@ -3,6 +3,7 @@
 #include "devices/lapic.h"
 
 #include "tests/devices/apics.h"
+#include "tests/devices/rig.h"
 
 static uint32_t load(unsigned at) { return (uint32_t)space_read(rig.memory, APIC_PAGE + at, 4); }
 static void store(unsigned at, uint32_t value) { space_write(rig.memory, APIC_PAGE + at, 4, value); }

@@ -3,6 +3,7 @@
 #include "devices/lapic.h"
 
 #include "tests/devices/apics.h"
+#include "tests/devices/rig.h"
 
 enum { LVT = 0x32, INITIAL = 0x38, CURRENT = 0x39, DIVIDE = 0x3e, BY_1 = 0xb, BY_2 = 0, BY_128 = 0xa };
 
