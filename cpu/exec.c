@@ -25,14 +25,15 @@ static uint64_t branch_target(const struct insn *i, uint64_t block_rip)
 
 void exec_bind(const struct cpu *cpu, struct insn *i, uint64_t block_rip)
 {
-    insn_fn *fn = NULL;
+    insn_fn *fn;
 
     if (near_relative(i->op))
         i->disp = (int64_t)branch_target(i, block_rip);
-    if (fn == NULL)
-        fn = exec_bind_int(cpu, i);
+    fn = exec_bind_int(cpu, i);
     if (fn == NULL)
         fn = exec_bind_shift(cpu, i);
+    if (fn == NULL)
+        fn = exec_bind_muldiv(i);
     if (fn == NULL)
         fn = exec_bind_move(cpu, i);
     if (fn == NULL)

@@ -18,6 +18,7 @@ void exec_bind(const struct cpu *cpu, struct insn *i, uint64_t block_rip);
 
 /* Each family's variants: NULL when the general handler must do. */
 insn_fn *exec_bind_int(const struct cpu *cpu, const struct insn *i);
+insn_fn *exec_bind_muldiv(const struct insn *i);
 insn_fn *exec_bind_shift(const struct cpu *cpu, const struct insn *i);
 insn_fn *exec_bind_move(const struct cpu *cpu, const struct insn *i);
 insn_fn *exec_bind_branch(const struct cpu *cpu, const struct insn *i);

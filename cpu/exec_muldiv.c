@@ -8,7 +8,7 @@ typedef unsigned __int128 u128;
 typedef __int128 s128;
 
 /* Both halves of a product or dividend: rDX:rAX, or AX for bytes. */
-static void set_halves(struct cpu *cpu, unsigned bytes, uint64_t low, uint64_t high)
+static ALWAYS_INLINE void set_halves(struct cpu *cpu, unsigned bytes, uint64_t low, uint64_t high)
 {
     if (bytes == 1) {
         reg_set(cpu, REG_AT(RAX), 2, (low & 0xff) | (high & 0xff) << 8);
@@ -18,25 +18,50 @@ static void set_halves(struct cpu *cpu, unsigned bytes, uint64_t low, uint64_t h
     reg_set(cpu, REG_AT(RDX), bytes, high);
 }
 
-static void set_product_flags(struct flags *f, unsigned bytes, uint64_t low, bool overflow)
+static ALWAYS_INLINE void set_product_flags(struct flags *f, unsigned bytes, uint64_t low, bool overflow)
 {
     flags_set_logic(f, bytes, low);
     flags_set_cf_of(f, overflow, overflow);
 }
 
+static ALWAYS_INLINE void multiply_halves(struct cpu *cpu, unsigned bytes, uint64_t b)
+{
+    u128 product = (u128)reg_get(cpu, REG_AT(RAX), bytes) * b;
+    uint64_t low = mask_size((uint64_t)product, bytes), high = mask_size((uint64_t)(product >> (8 * bytes)), bytes);
+
+    set_halves(cpu, bytes, low, high);
+    set_product_flags(&cpu->flags, bytes, low, high != 0);
+}
+
 EXEC(MUL)
 {
-    unsigned bits = 8u * i->width;
-    uint64_t b, low, high;
-    u128 product;
+    uint64_t b;
 
     if (!operand_load(cpu, i, 0, i->width, &b))
         FAULT();
-    product = (u128)reg_get(cpu, REG_AT(RAX), i->width) * b;
-    low = mask_size((uint64_t)product, i->width);
-    high = mask_size((uint64_t)(product >> bits), i->width);
-    set_halves(cpu, i->width, low, high);
-    set_product_flags(&cpu->flags, i->width, low, high != 0);
+    multiply_halves(cpu, i->width, b);
+    NEXT();
+}
+
+static unsigned MUL_r8(struct cpu *cpu, const struct insn *i)
+{
+    multiply_halves(cpu, 8, reg_get(cpu, i->o[0], 8));
+    NEXT_PURE();
+}
+
+static unsigned MUL_r4(struct cpu *cpu, const struct insn *i)
+{
+    multiply_halves(cpu, 4, reg_get(cpu, i->o[0], 4));
+    NEXT_PURE();
+}
+
+static unsigned MUL_m8(struct cpu *cpu, const struct insn *i)
+{
+    uint64_t b;
+
+    if (!ea_load(cpu, i, 8, &b))
+        FAULT();
+    multiply_halves(cpu, 8, b);
     NEXT();
 }
 
@@ -55,23 +80,54 @@ EXEC(IMUL1)
     NEXT();
 }
 
+/* ---- two and three operands ---- */
+
 static ALWAYS_INLINE uint64_t multiply(struct flags *f, unsigned bytes, uint64_t a, uint64_t b)
 {
-    s128 product = (s128)flags_extend(a, bytes) * flags_extend(b, bytes);
+    int64_t product;
+    bool overflow = __builtin_mul_overflow(flags_extend(a, bytes), flags_extend(b, bytes), &product);
 
-    set_product_flags(f, bytes, (uint64_t)product, product != flags_extend((uint64_t)product, bytes));
+    set_product_flags(f, bytes, (uint64_t)product, overflow || product != flags_extend((uint64_t)product, bytes));
     return (uint64_t)product;
+}
+
+#define MULTIPLY(W)                                                                                         \
+    static unsigned IMUL_rr##W(struct cpu *cpu, const struct insn *i)                                       \
+    {                                                                                                       \
+        reg_set(cpu, i->o[0], W, multiply(&cpu->flags, W, reg_get(cpu, i->o[0], W), reg_get(cpu, i->o[1], W))); \
+        NEXT_PURE();                                                                                        \
+    }                                                                                                       \
+    static unsigned IMUL_rri##W(struct cpu *cpu, const struct insn *i)                                      \
+    {                                                                                                       \
+        reg_set(cpu, i->o[0], W, multiply(&cpu->flags, W, reg_get(cpu, i->o[1], W), i->imm));               \
+        NEXT_PURE();                                                                                        \
+    }                                                                                                       \
+    static unsigned IMUL_m##W(struct cpu *cpu, const struct insn *i)                                        \
+    {                                                                                                       \
+        uint64_t a, b = FORM_KIND(i->form, 2) == KIND_IMM ? i->imm : reg_get(cpu, i->o[0], W);              \
+                                                                                                            \
+        if (!ea_load(cpu, i, W, &a))                                                                        \
+            FAULT();                                                                                        \
+        reg_set(cpu, i->o[0], W, multiply(&cpu->flags, W, a, b));                                           \
+        NEXT();                                                                                             \
+    }
+MULTIPLY(2)
+MULTIPLY(4)
+MULTIPLY(8)
+
+static insn_fn *multiply_variant(const struct insn *i)
+{
+    static insn_fn *const variants[3][3] = {
+        { IMUL_rr2, IMUL_rr4, IMUL_rr8 }, { IMUL_rri2, IMUL_rri4, IMUL_rri8 }, { IMUL_m2, IMUL_m4, IMUL_m8 },
+    };
+    unsigned form = FORM_KIND(i->form, 1) == KIND_MEM ? 2 : FORM_KIND(i->form, 2) == KIND_IMM ? 1 : 0;
+
+    return variants[form][exec_width_index(i->width) - 1];
 }
 
 EXEC(IMUL)
 {
-    uint64_t a, b;
-
-    if (!operand_load(cpu, i, 1, i->width, &a))
-        FAULT();
-    b = FORM_KIND(i->form, 2) == KIND_IMM ? i->imm : reg_get(cpu, i->o[0], i->width);
-    reg_set(cpu, i->o[0], i->width, multiply(&cpu->flags, i->width, a, b));
-    NEXT();
+    return multiply_variant(i)(cpu, i);
 }
 
 /* o0:o1 = rDX * o2; the high half wins when both name one register. */
@@ -239,4 +295,15 @@ EXEC(AAD)
     reg_set(cpu, REG_AT(RAX), 2, al & 0xff);
     set_decimal_flags(cpu, false, false);
     NEXT_PURE();
+}
+
+insn_fn *exec_bind_muldiv(const struct insn *i)
+{
+    bool reg = FORM_KIND(i->form, 0) == KIND_REG;
+
+    if (i->op == OP_IMUL)
+        return multiply_variant(i);
+    if (i->op != OP_MUL || i->width < 4)
+        return NULL;
+    return i->width == 8 ? reg ? MUL_r8 : MUL_m8 : reg ? MUL_r4 : NULL;
 }
