@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT
+ * FXSAVE and the XSAVE family: layouts, headers, what is written and what is left, and every reason to refuse. */
+#include "tests/check.h"
+
+#include <string.h>
+
+#include "cpu/fpu.h"
+#include "cpu/xsave.h"
+#include "tests/cpu/fixture.h"
+
+#define AREA    FIXTURE_DATA
+#define HEADER  (AREA + 512)
+#define COMPACT (1ull << 63)
+
+static struct fixture f;
+
+static void set_mask(uint64_t mask)
+{
+    f.cpu->s.gpr[RAX] = (uint32_t)mask;
+    f.cpu->s.gpr[RDX] = mask >> 32;
+}
+
+/* A state in which every register differs from its neighbours and from its initial value. */
+static void fill(void)
+{
+    struct cpu_shared *s = &f.cpu->s;
+
+    s->fcw = 0x0c7f;
+    s->fsw = 0x3000 | FSW_C1;
+    s->ftag = 0xa5;
+    s->fop = 0x1de;
+    s->fpu_ip = 0x123456789abcdef0;
+    s->fpu_dp = 0x0fedcba987654321;
+    s->fpu_cs = 0x33;
+    s->fpu_ds = 0x2b;
+    s->mxcsr = 0x7fa0;
+    s->pkru = 0x55555554;
+    for (unsigned n = 0; n < 8; n++) {
+        s->fpr_mant[n] = 0x8000000000000000 + n;
+        s->fpr_se[n] = (uint16_t)(0x4000 + n);
+    }
+    for (unsigned n = 0; n < 16; n++)
+        s->zmm[8 * n] = 0x1111111111111111 * (uint64_t)n + 1, s->zmm[8 * n + 1] = ~s->zmm[8 * n];
+}
+
+static void fill_area(uint8_t byte)
+{
+    uint8_t bytes[4096];
+
+    memset(bytes, byte, sizeof bytes);
+    fixture_put(&f, AREA, bytes, sizeof bytes);
+}
+
+static int open_it(void **state)
+{
+    (void)state;
+    fixture_open(&f);
+    fixture_mode(&f, FIXTURE_LONG);
+    f.cpu->p.cr4 |= CR4_OSXSAVE;
+    f.cpu->s.xcr0 = XSAVE_X87 | XSAVE_SSE | (xsave_supported(f.cpu, false) & XSAVE_PKRU);
+    f.cpu->s.gpr[RDI] = AREA;
+    set_mask(~0ull);
+    fill();
+    fill_area(0xcc);
+    return 0;
+}
+
+static int close_it(void **state)
+{
+    (void)state;
+    fixture_close(&f);
+    return 0;
+}
+
+/* ModRM of [RDI] with /n. */
+static int run(uint8_t opcode, unsigned n, bool wide)
+{
+    const uint8_t code[] = { wide ? 0x48 : 0x40, 0x0f, opcode, (uint8_t)(n << 3 | 7), 0xf4 };
+
+    fixture_code(&f, code, sizeof code);
+    f.cpu->p.rip = FIXTURE_CODE;
+    f.cpu->p.activity = CPU_RUNNING;
+    return fixture_run(&f, 10);
+}
+
+static int fxsave(bool wide) { return run(0xae, 0, wide); }
+static int fxrstor(bool wide) { return run(0xae, 1, wide); }
+static int xsave(void) { return run(0xae, 4, true); }
+static int xrstor(void) { return run(0xae, 5, true); }
+static int xsaveopt(void) { return run(0xae, 6, true); }
+static int xrstors(void) { return run(0xc7, 3, true); }
+static int xsavec(void) { return run(0xc7, 4, true); }
+static int xsaves(void) { return run(0xc7, 5, true); }
+
+static uint64_t at(unsigned offset, unsigned bytes) { return fixture_read(&f, AREA + offset, bytes); }
+static void put_header(uint64_t bv, uint64_t map)
+{
+    uint64_t header[8] = { bv, map };
+
+    fixture_put(&f, HEADER, header, sizeof header);
+}
+
+/* SDM 2A "FXSAVE": the 64-bit layout; bytes 416-511 are the program's. */
+static void fxsave64_layout(void **state)
+{
+    (void)state;
+    assert_int_equal(fxsave(true), -1);
+    assert_int_equal(at(0, 2), 0x0c7f);
+    assert_int_equal(at(2, 2), 0x3200);
+    assert_int_equal(at(4, 1), 0xa5);
+    assert_int_equal(at(6, 2), 0x1de);
+    assert_int_equal(at(8, 8), 0x123456789abcdef0);
+    assert_int_equal(at(16, 8), 0x0fedcba987654321);
+    assert_int_equal(at(24, 4), 0x7fa0);
+    assert_int_equal(at(28, 4), 0xffff);
+    for (unsigned st = 0; st < 8; st++) {       /* by distance from TOP, which is 6 */
+        assert_int_equal(at(32 + 16 * st, 8), 0x8000000000000000 + ((st + 6) & 7));
+        assert_int_equal(at(40 + 16 * st, 2), 0x4000 + ((st + 6) & 7));
+    }
+    for (unsigned n = 0; n < 16; n++)
+        assert_int_equal(at(160 + 16 * n, 8), f.cpu->s.zmm[8 * n]);
+    for (unsigned n = 416; n < 512; n += 8)
+        assert_int_equal(at(n, 8), 0xcccccccccccccccc);
+}
+
+static void fxsave_without_rexw_keeps_selectors(void **state)
+{
+    (void)state;
+    assert_int_equal(fxsave(false), -1);
+    assert_int_equal(at(8, 8), 0x339abcdef0);
+    assert_int_equal(at(16, 8), 0x2b87654321);
+}
+
+static void fxrstor_brings_everything_back(void **state)
+{
+    struct cpu_shared before;
+
+    (void)state;
+    assert_int_equal(fxsave(true), -1);
+    before = f.cpu->s;
+    memset(f.cpu->s.zmm, 0, sizeof f.cpu->s.zmm);
+    memset(f.cpu->s.fpr_mant, 0, sizeof f.cpu->s.fpr_mant);
+    f.cpu->s.fsw = f.cpu->s.fcw = f.cpu->s.ftag = 0;
+    f.cpu->s.mxcsr = MXCSR_INIT;
+    assert_int_equal(fxrstor(true), -1);
+    assert_memory_equal(f.cpu->s.zmm, before.zmm, sizeof before.zmm);
+    assert_memory_equal(f.cpu->s.fpr_mant, before.fpr_mant, sizeof before.fpr_mant);
+    assert_int_equal(f.cpu->s.fsw, before.fsw);
+    assert_int_equal(f.cpu->s.fcw, before.fcw);
+    assert_int_equal(f.cpu->s.ftag, before.ftag);
+    assert_int_equal(f.cpu->s.mxcsr, before.mxcsr);
+}
+
+/* A reserved MXCSR bit is #GP, and nothing was loaded. */
+static void fxrstor_refuses_reserved_mxcsr(void **state)
+{
+    uint32_t bad = 0x10000;
+
+    (void)state;
+    fixture_put(&f, AREA + 24, &bad, 4);
+    assert_int_equal(fxrstor(true), VEC_GP);
+    assert_int_equal(f.cpu->s.fcw, 0x0c7f);
+    assert_int_equal(f.cpu->s.zmm[0], 1);
+}
+
+static void misaligned_areas_are_refused(void **state)
+{
+    (void)state;
+    f.cpu->s.gpr[RDI] = AREA + 8;
+    assert_int_equal(fxsave(true), VEC_GP);
+    assert_int_equal(fxrstor(true), VEC_GP);
+    f.cpu->s.gpr[RDI] = AREA + 16;
+    assert_int_equal(fxsave(true), -1);
+    assert_int_equal(xsave(), VEC_GP);
+    assert_int_equal(xrstor(), VEC_GP);
+    assert_int_equal(xsavec(), VEC_GP);
+}
+
+/* SDM 1 "Operation of XSAVE": bits of XSTATE_BV outside the request stay, the rest of the header is not written. */
+static void xsave_updates_only_what_is_asked(void **state)
+{
+    (void)state;
+    put_header(~0ull, 0);
+    set_mask(XSAVE_SSE);
+    assert_int_equal(xsave(), -1);
+    assert_int_equal(at(512, 8), ~0ull);
+    assert_int_equal(at(520, 8), 0);
+    assert_int_equal(at(0, 8), 0xcccccccccccccccc);     /* no x87 */
+    assert_int_equal(at(24, 8), 0xffff00007fa0);        /* MXCSR goes with SSE */
+    assert_int_equal(at(160, 8), 1);
+    set_mask(XSAVE_X87);
+    fill_area(0xcc);
+    put_header(0, 0);
+    assert_int_equal(xsave(), -1);
+    assert_int_equal(at(512, 8), XSAVE_X87);
+    assert_int_equal(at(24, 8), 0xcccccccccccccccc);
+    assert_int_equal(at(160, 8), 0xcccccccccccccccc);
+}
+
+/* A component in its initial configuration is marked so, and XSAVEOPT does not write it. */
+static void initial_components_are_marked(void **state)
+{
+    (void)state;
+    memset(f.cpu->s.zmm, 0, sizeof f.cpu->s.zmm);
+    f.cpu->s.mxcsr = MXCSR_INIT;
+    put_header(0, 0);
+    set_mask(XSAVE_X87 | XSAVE_SSE);
+    assert_int_equal(xsaveopt(), -1);
+    assert_int_equal(at(512, 8), XSAVE_X87);
+    assert_int_equal(at(160, 8), 0xcccccccccccccccc);
+    assert_int_equal(at(24, 4), MXCSR_INIT);
+    f.cpu->s.mxcsr = 0x1f81;                            /* MXCSR alone keeps SSE in use */
+    assert_int_equal(xsaveopt(), -1);
+    assert_int_equal(at(512, 8), XSAVE_X87 | XSAVE_SSE);
+}
+
+/* SDM 1 "Operation of XSAVEC": both maps written, components not in use skipped, their place kept. */
+static void xsavec_compacts(void **state)
+{
+    (void)state;
+    if (!(f.cpu->s.xcr0 & XSAVE_PKRU))
+        skip();
+    assert_int_equal(xsavec(), -1);
+    assert_int_equal(at(512, 8), f.cpu->s.xcr0);
+    assert_int_equal(at(520, 8), f.cpu->s.xcr0 | COMPACT);
+    assert_int_equal(at(528, 8), 0xcccccccccccccccc);   /* the rest of the header is not written */
+    assert_int_equal(at(576, 4), 0x55555554);           /* PKRU follows the header */
+    f.cpu->s.pkru = 0;
+    fill_area(0xcc);
+    assert_int_equal(xsavec(), -1);
+    assert_int_equal(at(512, 8), XSAVE_X87 | XSAVE_SSE);
+    assert_int_equal(at(520, 8), f.cpu->s.xcr0 | COMPACT);
+    assert_int_equal(at(576, 4), 0xcccccccc);
+}
+
+static void standard_pkru_lies_where_cpuid_says(void **state)
+{
+    (void)state;
+    if (!(f.cpu->s.xcr0 & XSAVE_PKRU))
+        skip();
+    put_header(0, 0);
+    assert_int_equal(xsave(), -1);
+    assert_int_equal(at(xsave_components[9].offset, 4), 0x55555554);
+    f.cpu->s.pkru = 0;
+    assert_int_equal(xrstor(), -1);
+    assert_int_equal(f.cpu->s.pkru, 0x55555554);
+}
+
+/* SDM 1 "Standard Form of XRSTOR": a clear bit of XSTATE_BV initialises; MXCSR comes from memory all the same. */
+static void xrstor_initialises_what_is_absent(void **state)
+{
+    uint32_t mxcsr = 0x1fa0;
+
+    (void)state;
+    put_header(0, 0);
+    fixture_put(&f, AREA + 24, &mxcsr, 4);
+    assert_int_equal(xrstor(), -1);
+    assert_int_equal(f.cpu->s.fcw, FCW_INIT);
+    assert_int_equal(f.cpu->s.fsw, 0);
+    assert_int_equal(f.cpu->s.ftag, 0);
+    assert_int_equal(f.cpu->s.fpr_mant[3], 0);
+    assert_int_equal(f.cpu->s.zmm[8 * 15 + 1], 0);
+    assert_int_equal(f.cpu->s.pkru, 0);
+    assert_int_equal(f.cpu->s.mxcsr, 0x1fa0);
+    fill();
+    put_header(0, f.cpu->s.xcr0 | COMPACT);             /* compacted: MXCSR is part of SSE */
+    assert_int_equal(xrstor(), -1);
+    assert_int_equal(f.cpu->s.mxcsr, MXCSR_INIT);
+    assert_int_equal(f.cpu->s.zmm[0], 0);
+}
+
+static void xrstor_leaves_what_is_not_asked(void **state)
+{
+    (void)state;
+    put_header(0, 0);
+    set_mask(XSAVE_X87);
+    assert_int_equal(xrstor(), -1);
+    assert_int_equal(f.cpu->s.fcw, FCW_INIT);
+    assert_int_equal(f.cpu->s.zmm[0], 1);
+    assert_int_equal(f.cpu->s.mxcsr, 0x7fa0);
+}
+
+static void compacted_images_come_back(void **state)
+{
+    struct cpu_shared before;
+
+    (void)state;
+    assert_int_equal(xsavec(), -1);
+    before = f.cpu->s;
+    memset(f.cpu->s.zmm, 0xff, sizeof f.cpu->s.zmm);
+    x87_init(f.cpu);
+    f.cpu->s.mxcsr = MXCSR_INIT;
+    f.cpu->s.pkru = 1;
+    fixture_put(&f, HEADER + 16, &(uint64_t[6]){ 0 }, 48);
+    assert_int_equal(xrstor(), -1);
+    for (unsigned n = 0; n < 16; n++)
+        assert_int_equal(f.cpu->s.zmm[8 * n], before.zmm[8 * n]);
+    assert_int_equal(f.cpu->s.fsw, before.fsw);
+    assert_int_equal(f.cpu->s.fpr_mant[7], before.fpr_mant[7]);
+    assert_int_equal(f.cpu->s.mxcsr, before.mxcsr);
+    assert_int_equal(f.cpu->s.pkru, before.pkru);
+}
+
+/* SDM 1 "Operation of XRSTOR", each reason for #GP; and then nothing was loaded. */
+static void bad_headers_are_refused(void **state)
+{
+    static const struct { uint64_t bv, map; unsigned at; } rows[] = {
+        { 1ull << 40, 0, 0 },                    /* XSTATE_BV beyond XCR0 */
+        { 0, 1, 0 },                             /* XCOMP_BV without bit 63 */
+        { 0, 0, 16 },                            /* reserved bytes 16-23 */
+        { 0, COMPACT | 1ull << 40, 0 },          /* XCOMP_BV beyond XCR0 */
+        { XSAVE_SSE, COMPACT | XSAVE_X87, 0 },   /* XSTATE_BV beyond XCOMP_BV */
+        { 0, COMPACT, 24 },                      /* compacted: reserved bytes up to 63 */
+        { 0, COMPACT, 63 },
+    };
+    uint8_t one = 1;
+
+    (void)state;
+    for (unsigned n = 0; n < COUNT_OF(rows); n++) {
+        put_header(rows[n].bv, rows[n].map);
+        if (rows[n].at)
+            fixture_put(&f, HEADER + rows[n].at, &one, 1);
+        assert_int_equal(xrstor(), VEC_GP);
+        assert_int_equal(f.cpu->s.fcw, 0x0c7f);
+    }
+    put_header(0, 0);
+    fixture_put(&f, HEADER + 24, &one, 1);              /* standard form: bytes 24-63 are ignored */
+    fixture_put(&f, AREA + 24, &(uint32_t){ MXCSR_INIT }, 4);
+    assert_int_equal(xrstor(), -1);
+    put_header(0, 0);
+    assert_int_equal(xrstors(), VEC_GP);                /* XRSTORS knows only the compacted form */
+}
+
+static void availability(void **state)
+{
+    (void)state;
+    f.cpu->p.cr4 &= ~(uint64_t)CR4_OSXSAVE;
+    assert_int_equal(xsave(), VEC_UD);
+    f.cpu->p.cr0 |= CR0_TS;
+    assert_int_equal(xsave(), VEC_UD);
+    f.cpu->p.cr4 |= CR4_OSXSAVE;
+    assert_int_equal(xsave(), VEC_NM);
+    assert_int_equal(fxsave(true), VEC_NM);
+    f.cpu->p.cr0 = (f.cpu->p.cr0 & ~(uint64_t)CR0_TS) | CR0_EM;
+    assert_int_equal(fxsave(true), VEC_NM);
+    put_header(0, 0);
+    assert_int_equal(xsave(), -1);                      /* CR0.EM does not concern XSAVE */
+}
+
+static void supervisor_forms_need_level_0(void **state)
+{
+    (void)state;
+    assert_int_equal(xsaves(), -1);
+    fixture_privilege(&f, 3);
+    assert_int_equal(xsaves(), VEC_GP);
+    assert_int_equal(xrstors(), VEC_GP);
+}
+
+/* A fault in the last page of an area leaves memory before it as it was. */
+static void a_fault_writes_nothing(void **state)
+{
+    (void)state;
+    fixture_small_pages(&f, AREA);
+    fixture_put(&f, fixture_entry_at(&f, AREA + 0x1000, 1), &(uint64_t){ 0 }, 8);
+    tlb_flush_all(f.cpu);
+    f.cpu->s.gpr[RDI] = AREA + 0x1000 - 128;
+    assert_int_equal(fxsave(true), VEC_PF);
+    assert_int_equal(at(0x1000 - 128, 8), 0xcccccccccccccccc);
+    assert_int_equal(xsavec(), VEC_PF);
+    assert_int_equal(at(0x1000 - 128, 8), 0xcccccccccccccccc);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_it, close_it)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(fxsave64_layout), TEST(fxsave_without_rexw_keeps_selectors), TEST(fxrstor_brings_everything_back),
+        TEST(fxrstor_refuses_reserved_mxcsr), TEST(misaligned_areas_are_refused), TEST(xsave_updates_only_what_is_asked),
+        TEST(initial_components_are_marked), TEST(xsavec_compacts), TEST(standard_pkru_lies_where_cpuid_says),
+        TEST(xrstor_initialises_what_is_absent), TEST(xrstor_leaves_what_is_not_asked), TEST(compacted_images_come_back),
+        TEST(bad_headers_are_refused), TEST(availability), TEST(supervisor_forms_need_level_0), TEST(a_fault_writes_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
