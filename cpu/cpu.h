@@ -85,6 +85,10 @@ void     cpu_sleep(struct cpu *cpu);            /* after this instruction, until
 /* Raise an exception from inside a host callback, then return RAISED. error is ignored for vectors without one. */
 void     cpu_raise(struct cpu *cpu, unsigned vector, uint32_t error);
 
+/* The board's answer to the x87 error line in MS-DOS compatibility mode (a write to port F0h): waiting errors are ignored until
+ * the line falls. */
+void     cpu_set_ignne(struct cpu *cpu, bool level);
+
 /* Registers by name (cpu/regs.def). cpu_set_reg is false when the value is not allowed, and then changes nothing. */
 enum cpu_reg {
 #define CPU_REG(name, text, bits) CPU_REG_##name,

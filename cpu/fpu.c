@@ -52,7 +52,13 @@ void x87_update_es(struct cpu *cpu)
     }
     if ((s->fsw & FSW_ES) && !(cpu->p.cr0 & CR0_NE) && cpu->ports.ferr)
         cpu->ports.ferr(cpu->ports.ferr_self, false);
+    s->ignne = 0;
     s->fsw &= (uint16_t)~(FSW_ES | FSW_B);
+}
+
+void cpu_set_ignne(struct cpu *cpu, bool level)
+{
+    cpu->s.ignne = level;
 }
 
 void x87_init(struct cpu *cpu)
