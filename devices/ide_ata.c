@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  * Commands of ATA disks, and those that disks and packet devices share, by ATA/ATAPI-6 clause 8. One row per command code
  * says who has it and what runs. Data moves when a virtual deadline comes, so timing never depends on the host's disk. */
+#include "devices/ide_drive.h"
+
 #include <string.h>
 
 #include "base/attrs.h"
 #include "base/bits.h"
 #include "base/bytes.h"
 #include "base/log.h"
-#include "devices/ide_drive.h"
 
-#define COMMAND_NS   10000u         /* commands without data */
 #define ACCESS_NS    50000u         /* a medium access, plus 5 ns a byte: 200 MB/s */
 #define NEXT_NS      5000u          /* between the DRQ blocks of a PIO command, plus the bytes */
 #define FLUSH_NS     200000u
@@ -19,23 +19,23 @@ uint64_t ide_transfer_ns(uint64_t bytes)
     return ACCESS_NS + 5 * bytes;
 }
 
-static uint64_t disk_sectors(const struct ide_drive *d)
+uint64_t ata_sectors(const struct ide_drive *d)
 {
     return d->block->size / 512;
 }
 
-static uint64_t lba28_sectors(const struct ide_drive *d)
+uint64_t ata_sectors_28(const struct ide_drive *d)
 {
-    uint64_t n = disk_sectors(d);
+    uint64_t n = ata_sectors(d);
 
     return n < 0x0fffffff ? n : 0x0fffffff;
 }
 
-/* ---- geometry and identity ---- */
+/* ---- geometry ---- */
 
-static uint16_t default_cylinders(const struct ide_drive *d)
+uint16_t ata_default_cylinders(const struct ide_drive *d)
 {
-    uint64_t n = disk_sectors(d) / (16 * 63);
+    uint64_t n = ata_sectors(d) / (16 * 63);
 
     return n > 16383 ? 16383 : n == 0 ? 1 : (uint16_t)n;
 }
@@ -47,7 +47,7 @@ void ata_defaults(struct ide_drive *d)
     s->at = s->len = s->left = 0;
     s->multiple = 0;
     if (d->kind == IDE_DISK) {
-        s->cylinders = default_cylinders(d);
+        s->cylinders = ata_default_cylinders(d);
         s->heads = 16;
         s->sectors = 63;
     }
@@ -57,94 +57,6 @@ void ata_power_on(struct ide_drive *d)
 {
     ata_defaults(d);
     d->state.write_cache = 1;
-}
-
-void ide_put_string(uint8_t *to, const char *text, unsigned len)
-{
-    size_t n = strlen(text);
-
-    for (unsigned k = 0; k < len; k++)
-        to[k ^ 1] = k < n ? (uint8_t)text[k] : ' ';
-}
-
-/* Word 255: signature A5h and the two's complement of the sum of the other bytes. */
-void ide_identify_checksum(uint8_t *data)
-{
-    uint8_t sum = 0;
-
-    data[510] = 0xa5;
-    for (unsigned k = 0; k < 511; k++)
-        sum = (uint8_t)(sum + data[k]);
-    data[511] = (uint8_t)-sum;
-}
-
-static void identify_geometry(struct ide_drive *d, uint8_t *data)
-{
-    const struct ide_drive_state *s = &d->state;
-    uint32_t chs = (uint32_t)s->cylinders * s->heads * s->sectors;
-
-    store16(data + 1 * 2, default_cylinders(d));
-    store16(data + 3 * 2, 16);
-    store16(data + 6 * 2, 63);
-    store16(data + 54 * 2, s->cylinders);
-    store16(data + 55 * 2, s->heads);
-    store16(data + 56 * 2, s->sectors);
-    store32(data + 57 * 2, chs);
-    store32(data + 60 * 2, (uint32_t)lba28_sectors(d));
-    store64(data + 100 * 2, disk_sectors(d));
-}
-
-/* Word 93: result of the hardware reset, seen from this drive. */
-static uint16_t reset_result(const struct ide_drive *d)
-{
-    bool has_slave = d->channel->drives[1]->kind != IDE_ABSENT;
-
-    if (d->unit == 1)
-        return 0x6b00;
-    return has_slave ? 0x603b : 0x600b;
-}
-
-/* "IDENTIFY DEVICE" words that say what the drive can do; the word numbers are the standard's. */
-static void identify_features(struct ide_drive *d, uint8_t *data)
-{
-    const struct ide_drive_state *s = &d->state;
-
-    store16(data + 47 * 2, 0x8000 | IDE_MULTIPLE_MAX);
-    store16(data + 49 * 2, 0x0f00);                         /* LBA, DMA, IORDY */
-    store16(data + 50 * 2, 0x4000);
-    store16(data + 51 * 2, 0x0200);
-    store16(data + 53 * 2, 0x0007);                         /* words 54-58, 64-70, 88 are valid */
-    store16(data + 59 * 2, s->multiple ? 0x0100 | s->multiple : 0);
-    store16(data + 63 * 2, (uint16_t)(s->mdma << 8 | 0x07));
-    store16(data + 64 * 2, 0x0003);                         /* PIO modes 3 and 4 */
-    for (unsigned word = 65; word <= 68; word++)
-        store16(data + word * 2, 120);
-    store16(data + 80 * 2, 0x0078);                         /* ATA-3 to ATA/ATAPI-6 */
-    store16(data + 81 * 2, 0x001c);
-    store16(data + 82 * 2, 0x0028);                         /* write cache, power management */
-    store16(data + 83 * 2, 0x7400);                         /* FLUSH CACHE, FLUSH CACHE EXT, 48-bit addresses */
-    store16(data + 84 * 2, 0x4000);
-    store16(data + 85 * 2, s->write_cache ? 0x0028 : 0x0008);
-    store16(data + 86 * 2, 0x3400);
-    store16(data + 87 * 2, 0x4000);
-    store16(data + 88 * 2, (uint16_t)(s->udma << 8 | 0x3f));
-    store16(data + 93 * 2, reset_result(d));
-}
-
-static void ata_identify(struct ide_drive *d)
-{
-    uint8_t *data = d->state.buffer;
-
-    memset(data, 0, 512);
-    store16(data, 0x0040);                                  /* fixed disk */
-    ide_put_string(data + 10 * 2, d->serial, 20);
-    ide_put_string(data + 23 * 2, "1.0", 8);
-    ide_put_string(data + 27 * 2, "PARTITA HARDDISK", 40);
-    identify_geometry(d, data);
-    identify_features(d, data);
-    ide_identify_checksum(data);
-    d->state.len = 512;
-    drive_after(d, STEP_BUFFER_IN, COMMAND_NS);
 }
 
 /* ---- addresses ---- */
@@ -201,7 +113,7 @@ static void put_lba(struct ide_drive_state *s, uint64_t lba)
 static void fail_later(struct ide_drive *d, uint8_t error)
 {
     d->state.error = error;
-    drive_after(d, STEP_FAIL, COMMAND_NS);
+    drive_after(d, STEP_FAIL, ATA_COMMAND_NS);
 }
 
 /* Take address and count from the task file; false: the command already fails. */
@@ -213,7 +125,7 @@ static bool take_address(struct ide_drive *d)
     s->lba = task_lba(s);
     s->left = count != 0 ? count : is_ext(s->command) ? 65536 : 256;
     s->len = 0;
-    if (s->lba > disk_sectors(d) || s->left > disk_sectors(d) - s->lba) {
+    if (s->lba > ata_sectors(d) || s->left > ata_sectors(d) - s->lba) {
         s->left = 0;
         fail_later(d, ATA_IDNF);
         return false;
@@ -405,7 +317,7 @@ static void run_dma(struct ide_drive *d)
 
 static void succeed(struct ide_drive *d)
 {
-    drive_after(d, STEP_DONE, COMMAND_NS);
+    drive_after(d, STEP_DONE, ATA_COMMAND_NS);
 }
 
 static void verify(struct ide_drive *d)
@@ -423,7 +335,7 @@ static void verify(struct ide_drive *d)
 
 static void seek(struct ide_drive *d)
 {
-    if (task_lba(&d->state) >= disk_sectors(d))
+    if (task_lba(&d->state) >= ata_sectors(d))
         fail_later(d, ATA_IDNF);
     else
         succeed(d);
@@ -448,7 +360,7 @@ static void native_max(struct ide_drive *d)
 {
     struct ide_drive_state *s = &d->state;
 
-    put_lba(s, (is_ext(s->command) ? disk_sectors(d) : lba28_sectors(d)) - 1);
+    put_lba(s, (is_ext(s->command) ? ata_sectors(d) : ata_sectors_28(d)) - 1);
     succeed(d);
 }
 
@@ -477,7 +389,7 @@ static void set_geometry(struct ide_drive *d)
     }
     s->heads = (uint8_t)((s->device & 15) + 1);
     s->sectors = s->count;
-    cylinders = disk_sectors(d) / ((uint32_t)s->heads * s->sectors);
+    cylinders = ata_sectors(d) / ((uint32_t)s->heads * s->sectors);
     s->cylinders = cylinders > 65535 ? 65535 : (uint16_t)cylinders;
     succeed(d);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * The PIIX3 IDE function (290550): legacy port decoding by IDETIM, and the bus master registers and descriptor tables of
  * both channels ("Programming Interface for Bus Master IDE Controller" 1.0). */
+#include "devices/ide_drive.h"
+
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/attrs.h"
 #include "base/bytes.h"
 #include "base/invariant.h"
-#include "devices/ide_drive.h"
 
 enum { IDETIM = 0x40, IDETIM_DECODE = 0x8000, BM_START = 0x01, BM_TO_MEMORY = 0x08 };
 enum { BM_ACTIVE = 0x01, BM_ERROR = 0x02, BM_INTERRUPT = 0x04, BM_CAPABLE = 0x60 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What the files of the IDE device share: a drive with its task file and buffer, and the channel it hangs on.
- * ide.c owns ports, selection, resets and the data register; ide_ata.c the commands of disks; atapi.c those of CD-ROM
- * drives; ide_dma.c the PCI function and its bus master. */
+ * ide.c owns ports, selection, resets and the data register; ide_ata.c and ide_identify.c the commands of disks; atapi.c and
+ * atapi_info.c those of CD-ROM drives; ide_dma.c the PCI function and its bus master. */
 #ifndef DEVICES_IDE_DRIVE_H
 #define DEVICES_IDE_DRIVE_H
 
@@ -143,8 +143,15 @@ void     ata_defaults(struct ide_drive *d);             /* what SRST returns to 
 void     ata_command(struct ide_drive *d, uint8_t command);
 void     ata_step(struct ide_drive *d, enum ide_step step);
 void     ata_host_moved(struct ide_drive *d);           /* the buffer went through the data register */
+uint64_t ata_sectors(const struct ide_drive *d);
+uint64_t ata_sectors_28(const struct ide_drive *d);     /* what 28-bit addresses reach */
+uint16_t ata_default_cylinders(const struct ide_drive *d);
 uint64_t ide_transfer_ns(uint64_t bytes);
-void     ide_put_string(uint8_t *to, const char *text, unsigned len);   /* IDENTIFY: bytes of each word swapped */
+#define ATA_COMMAND_NS 10000u                           /* commands without data */
+
+/* ide_identify.c */
+void     ata_identify(struct ide_drive *d);
+void     ide_put_string(uint8_t *to, const char *text, unsigned len);   /* bytes of each word swapped */
 void     ide_identify_checksum(uint8_t *data);
 
 /* atapi.c */

@@ -2,13 +2,14 @@
  * Pictures of what the VGA shows. VGA modes are drawn line by line as the CRT controller scans them, so start address,
  * line compare, panning and the addressing modes fall out; VBE modes are copied from linear memory. Nothing here changes
  * state. */
+#include "devices/vga_state.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/attrs.h"
 #include "base/bytes.h"
 #include "base/invariant.h"
-#include "devices/vga_state.h"
 
 #define LINE_DOTS (256 * 9 * 2 + 64)    /* the most characters a line can have, doubled, and room for panning */
 

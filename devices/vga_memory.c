@@ -2,9 +2,10 @@
  * The A0000-BFFFF window by the IBM PS/2 Hardware Interface Technical Reference, "Video Subsystem": which planes and which
  * byte an address means (sequential, odd/even, chain 4), and the graphics controller's read and write modes. Byte o of plane
  * p is at o * 4 + p of the video memory, so the four planes of an address are one 32-bit word. */
+#include "devices/vga_state.h"
+
 #include "base/attrs.h"
 #include "base/bytes.h"
-#include "devices/vga_state.h"
 
 enum { SEQ_MAP_MASK = 2, SEQ_MODE = 4, SEQ_SEQUENTIAL = 0x04, SEQ_CHAIN4 = 0x08 };
 enum { GFX_SET_RESET, GFX_ENABLE_SET_RESET, GFX_COMPARE, GFX_ROTATE, GFX_READ_MAP, GFX_MODE, GFX_MISC, GFX_DONT_CARE,

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * The Bochs VBE registers ("VBE Display Interface", interface version B0C5h) at ports 1CEh/1CFh and in the register BAR as
  * the "standard VGA" of QEMU lays it out: 400h VGA ports, 500h VBE registers, 600h size and byte order. */
+#include "devices/vga_state.h"
+
 #include <string.h>
 
 #include "base/attrs.h"
 #include "base/bytes.h"
-#include "devices/vga_state.h"
 
 enum { MAX_X = 16000, MAX_Y = 12000, MAX_BPP = 32 };
 
