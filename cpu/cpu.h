@@ -102,6 +102,7 @@ const char *cpu_reg_name(enum cpu_reg reg);
 uint64_t   *cpu_xmm(struct cpu *cpu, unsigned n);       /* 8 quadwords of ZMMn */
 
 unsigned cpu_index(const struct cpu *cpu);
+bool     cpu_is_amd(const struct cpu *cpu);             /* vendor of the model: VMMCALL against VMCALL */
 unsigned cpu_physical_bits(const struct cpu *cpu);      /* MAXPHYADDR */
 bool     cpu_has(const struct cpu *cpu, enum feature f);
 uint64_t cpu_tsc(struct cpu *cpu);                      /* as RDTSC at this instruction */

@@ -211,6 +211,11 @@ void cpu_config_list(void (*line)(void *arg, const char *text), void *arg)
 
 /* ---- what follows from the configuration ---- */
 
+bool cpu_is_amd(const struct cpu *cpu)
+{
+    return cpu_vendor(cpu) == VENDOR_AMD;
+}
+
 enum vendor cpu_vendor(const struct cpu *cpu)
 {
     return cpu->config.model->vendor;
