@@ -634,6 +634,11 @@ void lapic_connect_tsc(struct lapic *l, uint64_t (*offset)(void *self), void *se
     l->tsc_self = self;
 }
 
+void lapic_set_phys_bits(struct lapic *l, unsigned bits)
+{
+    l->cfg.phys_bits = bits;
+}
+
 void lapic_enter_virtual_wire(struct lapic *l)
 {
     l->state.svr |= SVR_ENABLE;

@@ -14,7 +14,7 @@ struct lapic_config {
     uint32_t index;                     /* place on the bus and initial APIC id; 0 is the bootstrap processor */
     uint64_t apic_hz;                   /* input of the timer's divider; 0: LAPIC_DEFAULT_HZ */
     uint64_t tsc_hz;                    /* TSC = ns * tsc_hz / 1e9 + offset */
-    unsigned phys_bits;                 /* MAXPHYADDR; 0: 52 */
+    unsigned phys_bits;                 /* MAXPHYADDR; 0: 52, or lapic_set_phys_bits() */
     bool x2apic;                        /* CPUID.1:ECX[21] */
     bool tsc_deadline;                  /* CPUID.1:ECX[24] */
 };
@@ -28,6 +28,7 @@ void lapic_connect_pic(struct lapic *l, int (*acknowledge)(void *self), void *se
 /* The processor's TSC offset, asked when a deadline is armed; lapic_tsc_changed() after it moved. */
 void lapic_connect_tsc(struct lapic *l, uint64_t (*offset)(void *self), void *self);
 void lapic_tsc_changed(struct lapic *l);
+void lapic_set_phys_bits(struct lapic *l, unsigned bits);       /* for processors that are created after their APIC */
 
 void lapic_set_lint(void *lapic, unsigned pin, bool level);     /* struct irq.set; pins 0 and 1 */
 /* As firmware leaves it on the bootstrap processor: enabled, LINT0 ExtINT, LINT1 NMI. For boots without firmware. */
