@@ -237,3 +237,9 @@ struct dma8237 *dma8237_create(struct device_tree *t, struct space *memory, stru
     space_add_device(io, 0, &dma->dev, dma_ports, COUNT_OF(dma_ports), LAYER_DEVICE);
     return dma;
 }
+
+void dma8237_skip_firmware(struct dma8237 *dma)
+{
+    dma->state.mode[4] = 0xc0;          /* cascade */
+    dma->state.mask[1] &= 0x0e;
+}

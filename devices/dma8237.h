@@ -24,4 +24,7 @@ struct dma_result {
  * device's; a channel programmed the other way moves nothing, one programmed for verify only counts. */
 struct dma_result dma_transfer(struct dma8237 *dma, unsigned channel, void *bytes, uint32_t len, bool to_memory);
 
+/* Open the cascade as firmware does, so that the byte channels can work. Call after reset, for machines without one. */
+void dma8237_skip_firmware(struct dma8237 *dma);
+
 #endif

@@ -366,6 +366,7 @@ void board_direct_setup(struct machine *m)
 
     chipset_skip_firmware(b->chipset, BOARD_PM_BASE);
     ide_skip_firmware(b->ide, 0xc000);
+    dma8237_skip_firmware(b->dma);
     if (b->vga != NULL)
         vga_skip_firmware(b->vga);
     lapic_enter_virtual_wire(b->lapics[0]);

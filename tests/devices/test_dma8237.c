@@ -17,7 +17,7 @@ static int setup(void **state)
     rig_init(&rig);
     dma = dma8237_create(&rig.tree, rig.memory, rig.io);
     device_reset_all(&rig.tree);
-    out8(&rig, 0xd4, 0);                                /* the cascade */
+    dma8237_skip_firmware(dma);
     return 0;
 }
 
