@@ -22,14 +22,18 @@
             RAISE_GP(0);            \
     } while (0)
 
-/* What the host or a register row said, as the end of an instruction. */
-#define ANSWER(answer)              \
-    do {                            \
-        switch (answer) {           \
-        case RETRY:  AGAIN();       \
-        case RAISED: FAULT();       \
-        default:     break;         \
-        }                           \
+/* What the host or a register row said, as the end of an instruction. Trying again takes time, or a turn would never end. */
+#define ANSWER(answer)                              \
+    do {                                            \
+        switch (answer) {                           \
+        case RETRY:                                 \
+            (void)exec_iterated(cpu, 1, false);     \
+            AGAIN();                                \
+        case RAISED:                                \
+            FAULT();                                \
+        default:                                    \
+            break;                                  \
+        }                                           \
     } while (0)
 
 static uint64_t edx_eax(const struct cpu *cpu)
