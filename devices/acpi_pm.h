@@ -34,6 +34,6 @@ struct acpi_pm *acpi_pm_create(struct device_tree *tree, struct space *io, struc
 void acpi_pm_set_base(void *pm, uint16_t base, bool enabled);       /* fits chipset_config.pm_base */
 void acpi_pm_connect_smi(struct acpi_pm *pm, bool (*enabled)(void *self), void *self);   /* DEVACTB: asked at each command */
 void acpi_pm_power_button(struct acpi_pm *pm);
-void acpi_pm_set_gpe(void *pm, unsigned event, bool level);         /* struct irq.set; events 0-15, a rising edge sets status */
+void acpi_pm_set_gpe(void *pm, unsigned event, bool level);     /* struct irq.set; events 0-15, a rise sets status */
 
 #endif

@@ -139,7 +139,7 @@ void apic_bus_open_window(struct apic_bus *bus, gpa_t at)
             place = w;
     }
     invariant(place != NULL, "more local APIC windows than local APICs");
-    *place = (struct apic_window){ .dev = { .class = &window_class, .name = "apic_window" }, .bus = bus, .at = at, .users = 1 };
+    *place = (struct apic_window){ { .class = &window_class, .name = "apic_window" }, .bus = bus, .at = at, .users = 1 };
     space_add_device(bus->memory, at, &place->dev, window_rows, COUNT_OF(window_rows), LAYER_APIC);
 }
 

@@ -8,11 +8,12 @@
 #include "devices/ticks.h"
 
 enum { TIMERS = 3 };
-enum { REG_CAPABILITY = 0x00, REG_CONFIG = 0x10, REG_STATUS = 0x20, REG_COUNTER = 0xf0, REG_TIMERS = 0x100, TIMER_STRIDE = 0x20 };
+enum { REG_CAPABILITY = 0x00, REG_CONFIG = 0x10, REG_STATUS = 0x20, REG_COUNTER = 0xf0 };
+enum { REG_TIMERS = 0x100, TIMER_STRIDE = 0x20 };
 enum { TIMER_CONFIG = 0x00, TIMER_COMPARATOR = 0x08, TIMER_MESSAGE = 0x10 };
 enum { CONFIG_ENABLE = 1, CONFIG_LEGACY = 2 };
-enum { T_LEVEL = 1 << 1, T_ENABLE = 1 << 2, T_PERIODIC = 1 << 3, T_CAN_PERIODIC = 1 << 4, T_CAN_64 = 1 << 5, T_SET_VALUE = 1 << 6,
-       T_32BIT = 1 << 8, T_MESSAGE = 1 << 14, T_CAN_MESSAGE = 1 << 15, T_WRITABLE = 0x7f4e };
+enum { T_LEVEL = 1 << 1, T_ENABLE = 1 << 2, T_PERIODIC = 1 << 3, T_CAN_PERIODIC = 1 << 4, T_CAN_64 = 1 << 5,
+       T_SET_VALUE = 1 << 6, T_32BIT = 1 << 8, T_MESSAGE = 1 << 14, T_CAN_MESSAGE = 1 << 15, T_WRITABLE = 0x7f4e };
 
 #define T_ROUTES      0x00f00000u       /* I/O APIC pins 20-23 */
 #define PERIOD_FS     (1000000000000000u / HPET_HZ)
@@ -122,13 +123,14 @@ static void fire(void *arg)
     struct hpet *h = c->hpet;
     struct hpet_state *s = &h->state;
     uint64_t mask = width_mask(s, c->n), late = (counter_now(h) - s->comparator[c->n]) & mask;
+    uint64_t period = s->period[c->n] & mask;
 
     if (late > mask / 2) {                      /* not there yet */
         arm(h, c->n);
         return;
     }
-    if ((s->timer_config[c->n] & T_PERIODIC) && (s->period[c->n] & mask) != 0)
-        s->comparator[c->n] = (s->comparator[c->n] + (late / (s->period[c->n] & mask) + 1) * (s->period[c->n] & mask)) & mask;
+    if ((s->timer_config[c->n] & T_PERIODIC) && period != 0)
+        s->comparator[c->n] = (s->comparator[c->n] + (late / period + 1) * period) & mask;
     deliver(h, c->n);
     arm(h, c->n);
 }

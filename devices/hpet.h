@@ -17,7 +17,7 @@
 struct hpet;
 
 struct hpet_config {
-    struct irq isa;         /* lines 0 and 8 of `isa.set`: what the legacy timers and, replacing them, comparators 0 and 1 drive */
+    struct irq isa;         /* lines 0 and 8 of `isa.set`: the legacy timers' and, replacing them, comparators 0 and 1 */
     struct irq pins;        /* I/O APIC pins 20-23 of `pins.set` */
     void (*msi)(void *self, uint64_t address, uint32_t data);
     void *msi_self;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * One output buffer for the controller's answers, keyboard and mouse bytes; a device's byte takes a moment on its wire.
- * Command codes are those of the IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary Device Controller". */
+ * Command codes are those of the IBM PS/2 Hardware Interface Technical Reference, "Keyboard and Auxiliary Device
+ * Controller". */
 #include "devices/i8042.h"
 
 #include "base/attrs.h"

@@ -14,7 +14,7 @@ struct ioapic;
 
 /* At IOAPIC_BASE of `memory`; takes the bus's EOI broadcasts. */
 struct ioapic *ioapic_create(struct device_tree *tree, struct space *memory, struct apic_bus *bus);
-/* struct irq.set. `level` is assertion: an active-low wire that is pulled down is true, so the polarity bit changes nothing. */
+/* struct irq.set. `level` is assertion: a pulled-down active-low wire is true, so the polarity bit changes nothing. */
 void ioapic_set_irq(void *ioapic, unsigned pin, bool level);
 
 #endif

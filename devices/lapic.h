@@ -19,7 +19,8 @@ struct lapic_config {
     bool tsc_deadline;                  /* CPUID.1:ECX[24] */
 };
 
-struct lapic *lapic_create(struct device_tree *tree, struct apic_bus *bus, struct clock *clock, const struct lapic_config *cfg);
+struct lapic *lapic_create(struct device_tree *tree, struct apic_bus *bus, struct clock *clock,
+                           const struct lapic_config *cfg);
 extern const struct apic_ops lapic_ops;                 /* self: the struct lapic */
 
 void lapic_connect(struct lapic *l, const struct apic_client *processor);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * struct lapic, shared by lapic.c (registers and messages) and lapic_timer.c. */
+ * struct lapic, shared by lapic.c (acceptance, messages), lapic_regs.c (registers) and lapic_timer.c. */
 #ifndef DEVICES_LAPIC_INTERNAL_H
 #define DEVICES_LAPIC_INTERNAL_H
 
@@ -15,6 +15,10 @@ enum lapic_reg {
     REG_ICR = 0x30, REG_ICR_HIGH = 0x31, REG_LVT = 0x32, REG_LVT_LAST = 0x37, REG_INITIAL = 0x38, REG_CURRENT = 0x39,
     REG_DIVIDE = 0x3e, REG_SELF_IPI = 0x3f,
 };
+
+enum { LAPIC_BASE_BSP = 1 << 8, LAPIC_BASE_EXTD = 1 << 10, LAPIC_BASE_EN = 1 << 11 };
+enum { SVR_ENABLE = 1 << 8, SVR_NO_EOI_BROADCAST = 1 << 12 };
+enum { ESR_SEND_ILLEGAL = 1 << 5, ESR_RECEIVE_ILLEGAL = 1 << 6, ESR_ILLEGAL_REGISTER = 1 << 7 };
 
 enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
 enum { LVT_MODE_SHIFT = 8, LVT_REMOTE_IRR = 1 << 14, LVT_LEVEL = 1 << 15, LVT_MASKED = 1 << 16, LVT_TIMER_MODE_SHIFT = 17 };
@@ -65,8 +69,31 @@ struct lapic {
     gpa_t window_at;                    /* the bus window we hold open, or LAPIC_NO_WINDOW */
 };
 
+static inline bool lapic_is_enabled(const struct lapic *l) { return l->state.base & LAPIC_BASE_EN; }
+static inline bool lapic_is_x2apic(const struct lapic *l) { return l->state.base & LAPIC_BASE_EXTD; }
+static inline bool lapic_is_soft_enabled(const struct lapic *l)
+{
+    return lapic_is_enabled(l) && (l->state.svr & SVR_ENABLE);
+}
+
 /* lapic.c */
-void lapic_local_interrupt(struct lapic *l, enum lapic_lvt which);
+void     lapic_local_interrupt(struct lapic *l, enum lapic_lvt which);
+void     lapic_notify(struct lapic *l);                 /* tell the processor to look again if something is deliverable */
+void     lapic_request(void *self, unsigned vector, enum apic_trigger how);
+void     lapic_report_error(struct lapic *l, uint32_t error);
+void     lapic_end_of_interrupt(struct lapic *l);
+void     lapic_send_ipi(struct lapic *l);               /* what the ICR says */
+uint32_t lapic_processor_priority(const struct lapic *l);
+uint32_t lapic_logical_id(const struct lapic *l);
+void     lapic_reset_registers(struct lapic *l);        /* to their power-up values; ids, base and the pins' levels stay */
+
+/* lapic_regs.c */
+bool     lapic_read(void *self, unsigned reg, uint64_t *value);
+bool     lapic_write(void *self, unsigned reg, uint64_t value);
+uint64_t lapic_base(void *self);
+bool     lapic_set_base(void *self, uint64_t value);
+uint64_t lapic_base_writable(const struct lapic *l);    /* bits of IA32_APIC_BASE that are not reserved */
+void     lapic_update_window(struct lapic *l);
 
 /* lapic_timer.c */
 void     lapic_timer_init(struct lapic *l);

@@ -67,7 +67,7 @@ static void restart(struct lapic *l, uint32_t count)
     arm_next(l);
 }
 
-/* "A write of 0 to the initial-count register effectively stops the local APIC timer"; in TSC-deadline mode writes are ignored. */
+/* "A write of 0 to the initial-count register effectively stops the local APIC timer"; TSC-deadline mode ignores writes. */
 void lapic_timer_set_count(struct lapic *l, uint32_t count)
 {
     if (mode_of(l) == TIMER_TSC_DEADLINE)

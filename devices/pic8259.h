@@ -11,7 +11,7 @@ struct pic8259;
 
 /* `out` is the master's INT pin: LINT0 of the local APICs. */
 struct pic8259 *pic_create(struct device_tree *tree, struct space *io, struct irq out);
-void pic_set_irq(void *pic, unsigned line, bool level);     /* struct irq.set: inputs 0-15; 2 is the cascade and is ignored */
+void pic_set_irq(void *pic, unsigned line, bool level);     /* struct irq.set: inputs 0-15; 2, the cascade, is ignored */
 int  pic_acknowledge(void *pic);                            /* the processor's INTA cycles: the vector */
 
 #endif

@@ -7,8 +7,8 @@
 #include "base/bits.h"
 #include "devices/ticks.h"
 
-enum { SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY, MONTH, YEAR, REG_A, REG_B, REG_C, REG_D,
-       CMOS_FIRST, CENTURY = 0x32, CMOS_SIZE = 128 };
+enum { SECONDS, SECONDS_ALARM, MINUTES, MINUTES_ALARM, HOURS, HOURS_ALARM, WEEKDAY, DAY, MONTH, YEAR,
+       REG_A, REG_B, REG_C, REG_D, CMOS_FIRST, CENTURY = 0x32, CMOS_SIZE = 128 };
 enum { A_DIVIDER = 0x70, A_RUNNING = 0x20, A_UIP = 0x80 };
 enum { B_SET = 0x80, B_PIE = 0x40, B_AIE = 0x20, B_UIE = 0x10, B_SQWE = 0x08, B_BINARY = 0x04, B_24H = 0x02, B_DST = 0x01 };
 enum { C_IRQF = 0x80, C_PF = 0x40, C_AF = 0x20, C_UF = 0x10 };
@@ -413,7 +413,8 @@ static const struct device_class rtc_class = {
     .reset = reset, .loaded = loaded,
 };
 
-struct rtc146818 *rtc_create(struct device_tree *tree, struct space *io, struct clock *clock, struct nondet *nd, struct irq irq)
+struct rtc146818 *rtc_create(struct device_tree *tree, struct space *io, struct clock *clock, struct nondet *nd,
+                             struct irq irq)
 {
     struct rtc146818 *rtc = (struct rtc146818 *)device_create(tree, &rtc_class, "rtc146818");
 

@@ -12,7 +12,8 @@
 struct rtc146818;
 
 /* `irq` is IRQ 8. The wall clock is asked once, at the first reset, unless rtc_set_wall_clock() said what it shows. */
-struct rtc146818 *rtc_create(struct device_tree *tree, struct space *io, struct clock *clock, struct nondet *nd, struct irq irq);
+struct rtc146818 *rtc_create(struct device_tree *tree, struct space *io, struct clock *clock, struct nondet *nd,
+                             struct irq irq);
 void rtc_set_wall_clock(struct rtc146818 *rtc, uint64_t ns_since_1970);      /* before the first reset; 0: ask the host */
 bool rtc_nmi_masked(const struct rtc146818 *rtc);               /* bit 7 of port 70h */
 

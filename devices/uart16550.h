@@ -16,8 +16,8 @@ enum uart_modem { UART_CTS = 0x10, UART_DSR = 0x20, UART_RI = 0x40, UART_DCD = 0
 struct uart16550 *uart_create(struct device_tree *tree, struct space *io, struct clock *clock, unsigned index, uint16_t base,
                               struct irq irq);
 void   uart_connect(struct uart16550 *uart, void (*out)(void *self, uint8_t byte), void *self);
-size_t uart_receive(struct uart16550 *uart, const void *bytes, size_t len);     /* how many were taken: at most uart_room() */
-size_t uart_room(const struct uart16550 *uart);                                 /* none while the port loops back */
-void   uart_set_modem(struct uart16550 *uart, uint8_t lines);                   /* enum uart_modem; at first CTS, DSR and DCD */
+size_t uart_receive(struct uart16550 *uart, const void *bytes, size_t len); /* how many were taken: at most uart_room() */
+size_t uart_room(const struct uart16550 *uart);                             /* none while the port loops back */
+void   uart_set_modem(struct uart16550 *uart, uint8_t lines);               /* enum uart_modem; at first CTS, DSR, DCD */
 
 #endif

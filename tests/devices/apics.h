@@ -38,7 +38,8 @@ static int apics_set_up(void **state)
     bus = apic_bus_create(&rig.tree, rig.memory);
     ioapic = ioapic_create(&rig.tree, rig.memory, bus);
     for (unsigned k = 0; k < APICS; k++) {
-        struct lapic_config cfg = { .index = k, .tsc_hz = 2000000000, .phys_bits = 40, .x2apic = true, .tsc_deadline = true };
+        struct lapic_config cfg = { .index = k, .tsc_hz = 2000000000, .phys_bits = 40, .x2apic = true,
+                                    .tsc_deadline = true };
         struct apic_client client = { on_signal, signals[k] };
 
         lapics[k] = lapic_create(&rig.tree, bus, &rig.clock, &cfg);
