@@ -92,33 +92,79 @@ cpus() { getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1; }
 
 build_partita() { build_in "$build"; }
 
-# ---- the guest: Debian's kernel and a busybox initramfs, in $build/guest ----
+# ---- packages of another architecture or suite; this system's own apt and dpkg are left as they are ----
 
-fetch_kernel() {        # package of a kernel (meta package or image) -> $2/vmlinuz, $2/version
-    local meta=$1 dir=$2 package deb
-    [ -s "$dir/vmlinuz" ] && return
-    command -v apt-get >/dev/null || die "a Debian kernel is fetched with apt-get, which is not here; give your own with partita run -kernel"
-    apt_update
-    package=$(apt-cache depends "$meta" 2>/dev/null | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
-    say "fetching ${package:=$meta}"
-    rm -rf "$dir/deb" && mkdir -p "$dir/deb"
-    (cd "$dir/deb" && apt-get -qq download "$package" 2>&1) || die "could not fetch $package"
-    deb=$(ls "$dir"/deb/*.deb)
-    dpkg-deb -x "$deb" "$dir/deb/root"
-    cp "$dir"/deb/root/boot/vmlinuz-* "$dir/vmlinuz.part"
-    basename "$(ls "$dir"/deb/root/boot/vmlinuz-*)" | sed 's/^vmlinuz-//' >"$dir/version"
-    rm -rf "$dir/deb"
-    mv "$dir/vmlinuz.part" "$dir/vmlinuz"
+# foreign ARCH[/SUITE] COMMAND...: apt-get or apt-cache with a state of its own. Without a suite it is this system's.
+foreign() {
+    local arch=${1%/*} suite=${1#*/} state command=$2
+    case $1 in */*) ;; *) suite=$(. /etc/os-release; echo "${VERSION_CODENAME:-stable}") ;; esac
+    shift 2
+    state=$(readlink -f "$build")/apt/$arch-$suite
+    mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/parts"
+    [ -e "$state/status" ] || : >"$state/status"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $suite main" >"$state/sources.list"
+    "$command" -o "Dir::State=$state" -o "Dir::State::status=$state/status" -o "Dir::Cache=$state/cache" \
+        -o "Dir::Etc::sourcelist=$state/sources.list" -o "Dir::Etc::sourceparts=$state/parts" -o "APT::Architecture=$arch" \
+        -o "APT::Architectures=$arch" -o APT::Sandbox::User=root -o Acquire::Languages=none "$@"
 }
 
-# The busybox of this system, statically linked; a small tree; tests/guest/init as /init.
+foreign_updated=
+foreign_update() {      # ARCH[/SUITE]
+    case $foreign_updated in *" $1 "*) return ;; esac
+    command -v apt-get >/dev/null || die "packages of $1 are fetched with apt-get, which is not here"
+    say "asking for the package lists of $1"
+    mkdir -p "$build"
+    foreign "$1" apt-get -qq update || die "apt-get update for $1 failed"
+    foreign_updated="$foreign_updated $1 "
+}
+
+# fetch_foreign ARCH[/SUITE] DIR PACKAGES...: unpacks these (and nothing they depend on) into DIR, then writes DIR/done.
+fetch_foreign() {
+    local where=$1 dir=$2 deb
+    shift 2
+    [ -e "$dir/done" ] && return
+    foreign_update "$where"
+    rm -rf "$dir.deb" && mkdir -p "$dir" "$dir.deb"
+    (cd "$dir.deb" && foreign "$where" apt-get -qq download "$@" 2>&1) || die "could not fetch $*"
+    for deb in "$dir.deb"/*.deb; do dpkg-deb -x "$deb" "$dir" || die "could not unpack $deb"; done
+    rm -rf "$dir.deb"
+    echo "$*" >"$dir/done"
+}
+
+# ---- the guest: Debian's kernel and a busybox initramfs, in $build/guest ----
+
+# fetch_kernel META DIR [ARCH[/SUITE]]: the kernel a meta package stands for -> DIR/vmlinuz, DIR/version. Of another
+# architecture or suite than this system's the modules are kept, in DIR/root.
+fetch_kernel() {
+    local meta=$1 dir=$2 where=${3:-} package binary root
+    [ -s "$dir/vmlinuz" ] && return
+    command -v apt-get >/dev/null || die "a Debian kernel is fetched with apt-get, which is not here; give your own with partita run -kernel"
+    if [ -n "$where" ]; then foreign_update "$where"; else apt_update; fi
+    package=$(${where:+foreign "$where"} apt-cache depends "$meta" 2>/dev/null |
+              sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+    package=${package:-$meta}
+    binary=linux-binary-${package#linux-image-}         # from 7.2 on the image has a package of its own
+    if ${where:+foreign "$where"} apt-cache show "$binary" >/dev/null 2>&1; then package=$binary; fi
+    say "fetching $package"
+    root=$dir/root
+    rm -rf "$dir/deb" "$root" && mkdir -p "$dir/deb"
+    (cd "$dir/deb" && ${where:+foreign "$where"} apt-get -qq download "$package" 2>&1) || die "could not fetch $package"
+    dpkg-deb -x "$dir"/deb/*.deb "$root"
+    find "$root" -path '*/modules/*' -prune -printf '%f\n' | head -n 1 >"$dir/version"
+    find "$root" -name 'vmlinuz*' -type f -exec cp {} "$dir/vmlinuz.part" \;
+    rm -rf "$dir/deb"
+    [ -n "$where" ] || rm -rf "$root"
+    mv "$dir/vmlinuz.part" "$dir/vmlinuz" || die "no kernel in $package"
+}
+
+# build_initramfs OUT [BUSYBOX]: a static busybox (this system's), a small tree, tools/guest-init as /init.
 build_initramfs() {
-    local out=$1 tree name
+    local out=$1 busybox=${2:-$(command -v busybox)} tree name
     [ -s "$out" ] && [ "$out" -nt "$top/tools/guest-init" ] && return
     tree=$(mktemp -d)
     mkdir -p "$tree"/{bin,sbin,dev,proc,sys,tmp,root,etc}
-    cp "$(command -v busybox)" "$tree/bin/busybox"
-    for name in $("$tree/bin/busybox" --list); do
+    cp "$busybox" "$tree/bin/busybox"
+    for name in $(busybox --list); do
         [ "$name" = busybox ] || ln -s busybox "$tree/bin/$name"
     done
     cp "$top/tools/guest-init" "$tree/init"
@@ -126,6 +172,7 @@ build_initramfs() {
     # fixed times and order: the same tree gives the same archive, and so the same run
     find "$tree" -exec touch -h -d @0 {} +
     (cd "$tree" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible | gzip -9n) >"$out.part"
+    truncate -s %4 "$out.part"          # Linux finds an archive after this one at a multiple of four only
     rm -rf "$tree"
     mv "$out.part" "$out"
 }
