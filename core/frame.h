@@ -10,6 +10,7 @@ struct frame {
     uint32_t *pixels;
     unsigned width, height;
     unsigned stride;        /* pixels from one row to the next */
+    unsigned serial;        /* the same number: the same picture as before */
 };
 
 #endif

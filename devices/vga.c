@@ -234,7 +234,8 @@ static void vga_destroy(struct device *dev)
 
     ram_free(v->vram);
     ram_free(v->rom);
-    free(v->pixels);
+    free(v->picture.pixels);
+    free(v->picture.shadow);
 }
 
 /* Video memory: its touched pages, each with its number, then ~0. */
@@ -255,7 +256,7 @@ static struct err vga_load(struct device *dev, struct reader *in)
     struct ram *vram = ((struct vga *)dev)->vram;
     const struct vga_state *s = &((struct vga *)dev)->state;
 
-    if (s->seq_index > 7 || s->gfx_index > 15 || s->crtc_index > 31 || s->dac_part > 2)
+    if (s->seq_index > 7 || s->gfx_index > 15 || s->crtc_index > 31 || s->dac_part > 2 || !vbe_state_valid((struct vga *)dev))
         return err_make(ERR_FORMAT, "the snapshot has an impossible VGA state");
     for (uint64_t page = 0; page < vram->len >> PAGE_SHIFT; page++)
         if (vram->touched[page]) {

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/invariant.h"
 
+#define PLANES (256u << 10)
 #define LINE_DOTS (256 * 9 * 2 + 64)    /* the most characters a line can have, doubled, and room for panning */
 
 /* What stays the same while a picture is drawn. */
@@ -26,15 +27,51 @@ struct scan {
     uint32_t row_step;                  /* address counter from one row to the next */
 };
 
-static void room_for(struct vga *v, unsigned width, unsigned height)
+static void room_for(struct vga *v, unsigned width, unsigned height, size_t shadow_len)
 {
+    struct vga_picture *p = &v->picture;
     size_t need = (size_t)width * height;
 
-    if (need <= v->pixels_room)
-        return;
-    v->pixels = realloc(v->pixels, need * sizeof *v->pixels);
-    invariant(v->pixels != NULL, "out of memory for a picture of %u by %u", width, height);
-    v->pixels_room = need;
+    if (need > p->pixels_room) {
+        p->pixels = realloc(p->pixels, need * sizeof *p->pixels);
+        p->pixels_room = need;
+    }
+    if (shadow_len > p->shadow_len) {
+        p->shadow = realloc(p->shadow, shadow_len);
+        p->shadow_len = shadow_len;
+    }
+    invariant(p->pixels != NULL && (shadow_len == 0 || p->shadow != NULL), "out of memory for a picture of %u by %u",
+              width, height);
+    p->width = width;
+    p->height = height;
+}
+
+/* The registers a picture depends on. */
+static struct vga_state visible_state(const struct vga_state *s)
+{
+    struct vga_state t = *s;
+
+    t.latch = 0;
+    t.vbe_index = 0;
+    t.vbe_low = t.seq_index = t.crtc_index = t.gfx_index = t.attr_data = 0;
+    t.attr_index &= 0x20;
+    t.dac_reading = t.dac_index = t.dac_part = 0;
+    memset(t.dac_latch, 0, sizeof t.dac_latch);
+    t.vbe[VBE_BANK] = 0;
+    t.gfx[4] = t.gfx[8] = 0;
+    t.seq[2] = 0;
+    return t;
+}
+
+/* Whether the picture was drawn from the same registers; they are kept for the next time. */
+static bool same_registers(struct vga *v)
+{
+    struct vga_state now = visible_state(&v->state);
+    bool same = v->picture.drawn && memcmp(&now, &v->picture.state, sizeof now) == 0;
+
+    v->picture.state = now;
+    v->picture.drawn = true;
+    return same;
 }
 
 /* ---- colours ---- */
@@ -199,9 +236,7 @@ static unsigned panning(const struct scan *c)
 
     if (c->char_dots == 9)
         return pan >= 8 ? 0 : pan + 1;
-    if (c->s->gfx[5] & 0x40)
-        return pan & 7;                 /* in dots, of which a pixel has two */
-    return pan & 7;
+    return pan & 7;                     /* in dots: of 256-colour pixels each has two */
 }
 
 static unsigned line_compare(const struct vga_state *s)
@@ -223,7 +258,7 @@ static void draw_lines(const struct vga *v, const struct scan *c, uint32_t *pixe
             row = 0;
             second = false;
             if (s->attr[0x10] & 0x20)
-                pan = c->char_dots == 9 ? 0 : 0;
+                pan = 0;
             continue;
         }
         second = doubled && !second;
@@ -264,23 +299,30 @@ static bool is_blank(const struct vga_state *s)
     return s->seq[1] & 0x20 || !(s->attr_index & 0x20) || !(s->crtc[0x17] & 0x80) || s->crtc[0] < 10;
 }
 
-static void draw_blank(struct vga *v, struct frame *out)
+static void draw_blank(struct vga *v)
 {
-    unsigned width = 640, height = 400;
-
-    room_for(v, width, height);
-    memset(v->pixels, 0, (size_t)width * height * sizeof *v->pixels);
-    *out = (struct frame){ v->pixels, width, height, width };
+    if (same_registers(v))
+        return;
+    room_for(v, 640, 400, 0);
+    memset(v->picture.pixels, 0, 640 * 400 * sizeof *v->picture.pixels);
+    v->picture.serial++;
 }
 
-static void draw_vga(struct vga *v, struct frame *out)
+/* All 256 KiB of planes are compared: fonts lie anywhere in them. */
+static void draw_vga(struct vga *v)
 {
     struct scan c = scan_begin(v);
-    unsigned width = c.chars * c.char_dots * (c.halved ? 2 : 1), height = vga_lines(v);
+    struct vga_picture *p = &v->picture;
+    bool same = same_registers(v) && p->cursor_on == c.cursor_on && p->blink_off == c.blink_off;
 
-    room_for(v, width, height);
-    draw_lines(v, &c, v->pixels, width);
-    *out = (struct frame){ v->pixels, width, height, width };
+    if (same && memcmp(p->shadow, v->vram->bytes, PLANES) == 0)
+        return;
+    room_for(v, c.chars * c.char_dots * (c.halved ? 2 : 1), vga_lines(v), PLANES);
+    memcpy(p->shadow, v->vram->bytes, PLANES);
+    p->cursor_on = c.cursor_on;
+    p->blink_off = c.blink_off;
+    draw_lines(v, &c, p->pixels, p->width);
+    p->serial++;
 }
 
 /* ---- VBE modes ---- */
@@ -336,33 +378,47 @@ static void vbe_line_planar(const struct scan *c, const uint8_t *from, unsigned 
     }
 }
 
-static void draw_vbe(struct vga *v, struct frame *out)
+/* One row from memory, unless memory is as it was. */
+static bool draw_vbe_row(struct vga *v, const struct scan *c, unsigned y, bool same)
 {
     const uint16_t *r = v->state.vbe;
-    unsigned width = r[VBE_XRES], height = r[VBE_YRES], bpp = r[VBE_BPP], bytes = bpp == 15 ? 2 : bpp / 8;
+    unsigned bpp = r[VBE_BPP], pixel_bytes = bpp == 15 ? 2 : bpp / 8, scale = bpp == 4 ? 4 : 1;
+    size_t row_bytes = (size_t)vbe_line_bytes(v) * scale, at = (size_t)(r[VBE_Y_OFFSET] + y) * row_bytes;
+    const uint8_t *from = v->vram->bytes + at;
+    uint8_t *shadow = v->picture.shadow + y * row_bytes;
+    uint32_t *to = v->picture.pixels + (size_t)y * v->picture.width;
+
+    if (same && memcmp(shadow, from, row_bytes) == 0)
+        return false;
+    memcpy(shadow, from, row_bytes);
+    if (bpp == 4)
+        vbe_line_planar(c, from, r[VBE_X_OFFSET], to, v->picture.width);
+    else
+        vbe_line(from + r[VBE_X_OFFSET] * pixel_bytes, bpp, c->palette, to, v->picture.width);
+    return true;
+}
+
+static void draw_vbe(struct vga *v)
+{
+    const uint16_t *r = v->state.vbe;
     struct scan c = scan_begin(v);
+    bool same = same_registers(v), changed = false;
 
-    room_for(v, width, height);
-    for (unsigned y = 0; y < height; y++) {
-        uint64_t line = (uint64_t)(r[VBE_Y_OFFSET] + y) * vbe_line_bytes(v);
-        uint32_t *to = v->pixels + (size_t)y * width;
-
-        if (bpp == 4)
-            vbe_line_planar(&c, v->vram->bytes + line * 4, r[VBE_X_OFFSET], to, width);
-        else
-            vbe_line(v->vram->bytes + line + (uint64_t)r[VBE_X_OFFSET] * bytes, bpp, c.palette, to, width);
-    }
-    *out = (struct frame){ v->pixels, width, height, width };
+    room_for(v, r[VBE_XRES], r[VBE_YRES], (size_t)r[VBE_YRES] * vbe_line_bytes(v) * (r[VBE_BPP] == 4 ? 4 : 1));
+    for (unsigned y = 0; y < v->picture.height; y++)
+        changed |= draw_vbe_row(v, &c, y, same);
+    v->picture.serial += changed;
 }
 
 void vga_frame(struct vga *v, struct frame *out)
 {
     if (vbe_active(v))
-        draw_vbe(v, out);
+        draw_vbe(v);
     else if (is_blank(&v->state))
-        draw_blank(v, out);
+        draw_blank(v);
     else
-        draw_vga(v, out);
+        draw_vga(v);
+    *out = (struct frame){ v->picture.pixels, v->picture.width, v->picture.height, v->picture.width, v->picture.serial };
 }
 
 /* ---- characters ---- */

@@ -46,8 +46,15 @@ struct vga {
     struct space *memory;
     struct clock *clock;
     struct ram *vram, *rom;
-    uint32_t *pixels;           /* of the last picture */
-    size_t pixels_room;
+    struct vga_picture {        /* what was drawn last and from what, so that only changes are drawn again; no state */
+        uint32_t *pixels;
+        size_t pixels_room;
+        uint8_t *shadow;        /* video memory then */
+        size_t shadow_len;
+        struct vga_state state;
+        unsigned width, height, serial;
+        bool drawn, cursor_on, blink_off;
+    } picture;
 };
 
 /* vga.c */
@@ -67,6 +74,7 @@ extern const struct reg vga_window[1];
 void     vbe_reset(struct vga *v);
 bool     vbe_active(const struct vga *v);           /* a VBE mode is shown */
 unsigned vbe_line_bytes(const struct vga *v);       /* from one row to the next; per plane with 4 bits a pixel */
+bool     vbe_state_valid(const struct vga *v);      /* what a snapshot may hold */
 uint16_t vbe_read(const struct vga *v, unsigned index);
 void     vbe_write(struct vga *v, unsigned index, uint16_t value);
 extern const struct reg vbe_ports[2], vbe_mmio[4];

@@ -72,6 +72,14 @@ static void fix_geometry(struct vga *v)
         r[VBE_Y_OFFSET] = (uint16_t)(r[VBE_VIRT_HEIGHT] - r[VBE_YRES]);
 }
 
+bool vbe_state_valid(const struct vga *v)
+{
+    struct vga fixed = { .state = v->state };
+
+    fix_geometry(&fixed);
+    return !vbe_active(v) || memcmp(&fixed.state, &v->state, sizeof v->state) == 0;
+}
+
 static void clear_screen(struct vga *v)
 {
     uint64_t len = row_memory(v) * v->state.vbe[VBE_YRES];
