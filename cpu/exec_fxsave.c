@@ -3,6 +3,7 @@
  * Area"). */
 #include "cpu/exec_xsave.h"
 #include "cpu/mem_area.h"
+#include "cpu/vec.h"
 #include "cpu/xsave.h"
 
 #define EFER_FFXSR 0x4000u      /* APM 2 "Fast FXSAVE/FXRSTOR": CPL 0 in 64-bit mode leaves XMM out */
@@ -153,7 +154,7 @@ EXEC(LDMXCSR)
 {
     uint64_t v;
 
-    if (!sse_check(cpu, i) || !ea_load(cpu, i, 4, &v))
+    if (!vec_check(cpu, i) || !ea_load(cpu, i, 4, &v))
         FAULT();
     if (v & ~(uint64_t)MXCSR_VALID)
         RAISE_GP(0);
@@ -163,7 +164,7 @@ EXEC(LDMXCSR)
 
 EXEC(STMXCSR)
 {
-    if (!sse_check(cpu, i) || !ea_store(cpu, i, 4, cpu->s.mxcsr))
+    if (!vec_check(cpu, i) || !ea_store(cpu, i, 4, cpu->s.mxcsr))
         FAULT();
     NEXT();
 }

@@ -173,7 +173,7 @@ static void addsub_pd(struct sse_math *m, union vec *d, const union vec *a, cons
 SSE_PACKED(ADDSUBPS, addsub_ps, false)
 SSE_PACKED(ADDSUBPD, addsub_pd, false)
 
-/* ---- dot products: each step's unmasked exceptions stop the steps after it ---- */
+/* ---- dot products: products, then sums; an unmasked exception of a step stops the steps after it, in both lanes ---- */
 
 static bool step_stops(struct sse_math *m)
 {
@@ -192,27 +192,37 @@ static uint32_t dot_add(struct sse_math *m, uint32_t a, uint32_t b)
     return sum;
 }
 
-static void dot_ps(struct sse_math *m, union vec *d, const union vec *a, const union vec *b, unsigned imm)
+static void dot_products(struct sse_math *m, union vec *t, const union vec *a, const union vec *b, unsigned imm)
 {
-    uint32_t t[4] = { 0 }, low, high;
-
     for (unsigned k = 0; k < 4; k++) {
-        if (imm & BIT(4 + k))
-            t[k] = fp32_mul(&m->e, a->u32[k], b->u32[k]);
+        t->u32[k] = imm & BIT(4 + k) ? fp32_mul(&m->e, a->u32[k], b->u32[k]) : 0;
         sse_element(m);
+    }
+}
+
+static void dot_ps(struct sse_math *m, union vec *d, const union vec *a, const union vec *b, unsigned imm, unsigned lanes)
+{
+    union vec t[VEC_LANES_MAX];
+
+    for (unsigned n = 0; n < lanes; n++)
+        dot_products(m, &t[n], &a[n], &b[n], imm);
+    if (step_stops(m))
+        return;
+    for (unsigned n = 0; n < lanes; n++) {
+        t[n].u32[0] = dot_add(m, t[n].u32[0], t[n].u32[1]);
+        t[n].u32[1] = dot_add(m, t[n].u32[2], t[n].u32[3]);
     }
     if (step_stops(m))
         return;
-    low = dot_add(m, t[0], t[1]);
-    high = dot_add(m, t[2], t[3]);
-    if (step_stops(m))
-        return;
-    low = dot_add(m, low, high);
-    for (unsigned k = 0; k < 4; k++)
-        d->u32[k] = imm & BIT(k) ? low : 0;
+    for (unsigned n = 0; n < lanes; n++) {
+        uint32_t sum = dot_add(m, t[n].u32[0], t[n].u32[1]);
+
+        for (unsigned k = 0; k < 4; k++)
+            d[n].u32[k] = imm & BIT(k) ? sum : 0;
+    }
 }
 
-static void dot_pd(struct sse_math *m, union vec *d, const union vec *a, const union vec *b, unsigned imm)
+static void dot_pd(struct sse_math *m, union vec *d, const union vec *a, const union vec *b, unsigned imm, unsigned lanes UNUSED)
 {
     uint64_t t[2] = { 0 }, sum;
 
@@ -228,5 +238,24 @@ static void dot_pd(struct sse_math *m, union vec *d, const union vec *a, const u
     for (unsigned k = 0; k < 2; k++)
         d->u64[k] = imm & BIT(k) ? sum : 0;
 }
-SSE_PACKED(DPPS, dot_ps, false)
-SSE_PACKED(DPPD, dot_pd, false)
+
+typedef void dot_fn(struct sse_math *m, union vec *d, const union vec *a, const union vec *b, unsigned imm, unsigned lanes);
+
+static bool dot(struct cpu *cpu, const struct insn *i, dot_fn *fn)
+{
+    union vec a[VEC_LANES_MAX], b[VEC_LANES_MAX], d[VEC_LANES_MAX];
+    struct sse_math m;
+
+    if (!vec_check(cpu, i) || !vec_load(cpu, i, sse_second_slot(i, false), b, i->width))
+        return false;
+    vec_get(cpu, sse_first(i), a, i->width);
+    sse_begin(&m, cpu, i);
+    fn(&m, d, a, b, (uint8_t)i->imm, i->width / 16);
+    if (!sse_end(cpu, &m))
+        return false;
+    vec_put(cpu, i, i->o[0], d, i->width);
+    return true;
+}
+
+EXEC(DPPS) { RUN(dot(cpu, i, dot_ps)); }
+EXEC(DPPD) { RUN(dot(cpu, i, dot_pd)); }
