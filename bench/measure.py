@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Runs the workloads on every target in turn, stamps their markers, and prints the table. Started by bench/run.
 
-A stamp is the processor time that the emulator's process has used, in nanoseconds over all its threads, read when the line of
-a marker arrives on its serial port. On the host itself the program's own account counts, which includes its children."""
+A stamp is the processor time that the emulator's process has used, in nanoseconds over all its threads, read when the line
+of a marker arrives on its serial port. On the host itself the program's own account counts, which includes its children."""
 import argparse
 import collections
 import json
@@ -86,8 +86,8 @@ class Partita(Target):
 class Qemu(Target):
     def __init__(self, options):
         self.name, self.path = "qemu", "qemu-system-x86_64"
-        self.argv = [self.path, "-accel", "tcg", "-cpu", "max", "-m", "512", "-smp", "1", "-display", "none", "-monitor", "none",
-                     "-nic", "none", "-serial", "stdio", "-no-reboot", *direct_or_iso(options)]
+        self.argv = [self.path, "-accel", "tcg", "-cpu", "max", "-m", "512", "-smp", "1", "-display", "none",
+                     "-monitor", "none", "-nic", "none", "-serial", "stdio", "-no-reboot", *direct_or_iso(options)]
         if not self.missing():
             self.version = first_line([self.path, "--version"]) + ", -accel tcg -cpu max"
 
@@ -128,8 +128,8 @@ class Bochs(Target):
         self.argv = [self.path]
         if root:
             libraries = root + "/usr/lib/x86_64-linux-gnu"
-            self.argv = [libraries + "/ld-linux-x86-64.so.2", "--library-path", libraries + ":" + root + "/lib/x86_64-linux-gnu",
-                         self.path]
+            self.argv = [libraries + "/ld-linux-x86-64.so.2", "--library-path",
+                         libraries + ":" + root + "/lib/x86_64-linux-gnu", self.path]
             self.env.update(LTDL_LIBRARY_PATH=libraries + "/bochs/plugins", BXSHARE=self.share)
         if not self.missing():
             self.version = self.banner()
@@ -140,7 +140,9 @@ class Bochs(Target):
         for rom in "BIOS-bochs-latest", "VGABIOS-lgpl-latest":
             if not os.path.exists(f"{self.share}/{rom}"):
                 return f"{self.share}/{rom} is missing (Debian: bochsbios vgabios)"
-        return None if os.path.exists(self.options.work + "/boot.iso") else "its CD needs grub-mkrescue (Debian: grub-pc-bin xorriso mtools)"
+        if not os.path.exists(self.options.work + "/boot.iso"):
+            return "its CD needs grub-mkrescue (Debian: grub-common grub-pc-bin xorriso mtools)"
+        return None
 
     def ask(self, *what):
         return subprocess.run([*self.argv, "--help", *what], env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -166,8 +168,8 @@ class Bochs(Target):
             commands.write("continue\n")
         more = ["-rc", scratch + "/commands"] if self.prompts else []
         out = open(scratch + "/out", "w")
-        process = subprocess.Popen([*self.argv, "-q", "-f", scratch + "/bochsrc", *more], env=self.env, stdin=subprocess.DEVNULL,
-                                   stdout=out, stderr=out)
+        process = subprocess.Popen([*self.argv, "-q", "-f", scratch + "/bochsrc", *more], env=self.env,
+                                   stdin=subprocess.DEVNULL, stdout=out, stderr=out)
         return process, reader
 
 
@@ -324,6 +326,12 @@ class Table:
         out += ["", self.row("= all", {}, *self.means([w for _, w in self.groups]))]
         return out
 
+    def spread_line(self):
+        (name, workload), worst = max(self.spread.items(), key=lambda item: item[1])
+        usual = statistics.median(self.spread.values())
+        return (f"spread over the rounds, largest less smallest over the median: {usual:.0%} as a rule, "
+                f"{worst:.0%} at worst ({workload} on {name})")
+
     def disagreements(self):
         sums = collections.defaultdict(set)
         for _, target, workload, result in self.runs:
@@ -340,7 +348,8 @@ def write_files(options, targets, table, runs, skipped):
     groups = dict.fromkeys(g for g, _ in table.groups)
     summary = {
         "host": platform.platform(), "rounds": options.rounds, "scale": options.scale, "boot": options.boot,
-        "append": options.append, "targets": {t.name: t.version for t in targets}, "skipped": skipped,
+        "load": os.getloadavg(), "append": options.append, "targets": {t.name: t.version for t in targets},
+        "skipped": skipped,
         "median_s": {w: {n: table.median[n, w] for n in table.names if (n, w) in table.median}
                      for w in ["boot", "start", *(w for _, w in table.groups)]},
         "spread": {w: {n: round(table.spread[n, w], 3) for n in table.names if (n, w) in table.spread}
@@ -370,8 +379,8 @@ def parse_options():
 def main():
     options = parse_options()
     targets = make_targets(options)
-    listed = subprocess.run([options.work + "/workloads", "--list", *options.names], stdout=subprocess.PIPE, text=True).stdout
-    groups = [tuple(line.split()) for line in listed.splitlines()]
+    listed = subprocess.run([options.work + "/workloads", "--list", *options.names], stdout=subprocess.PIPE, text=True)
+    groups = [tuple(line.split()) for line in listed.stdout.splitlines()]
     runs, skipped, complete = [], {}, True
     for number in range(1, options.rounds + 1):
         for target in targets:
@@ -384,6 +393,8 @@ def main():
             say(f"round {number} {target.name}: {len(stamps.results)} results in {time.monotonic() - began:.0f} s")
     table = Table(targets, groups, runs)
     print("\n".join(table.lines()))
+    if options.rounds > 1 and table.spread:
+        print(table.spread_line())
     for name, why in skipped.items():
         print(f"skipped on {name}: " + "; ".join(f"{w} {text}" for w, text in why.items()))
     wrong = table.disagreements()

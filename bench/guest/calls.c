@@ -26,7 +26,9 @@ static OPAQUE uint64_t step_sub(uint64_t x) { return x - 77; }
 static OPAQUE uint64_t step_swap(uint64_t x) { return __builtin_bswap64(x); }
 static OPAQUE uint64_t step_low(uint64_t x) { return x + (x & 0xff); }
 
-static uint64_t (*const steps[8])(uint64_t) = { step_add, step_xor, step_shift, step_mul, step_not, step_sub, step_swap, step_low };
+static uint64_t (*const steps[8])(uint64_t) = {
+    step_add, step_xor, step_shift, step_mul, step_not, step_sub, step_swap, step_low,
+};
 
 static uint64_t run_icall(uint64_t units)
 {
@@ -77,8 +79,11 @@ static uint64_t run_vcall(uint64_t units)
     struct shape *shapes = (struct shape *)scratch;
     uint64_t seed = 17, sum = 0;
 
-    for (int k = 0; k < 256; k++)
-        shapes[k] = (struct shape){ &shape_classes[random_next(&seed) % 3], random_next(&seed) & 0xfff, random_next(&seed) & 0xfff };
+    for (unsigned k = 0; k < 256; k++) {
+        uint32_t r = random_next(&seed);
+
+        shapes[k] = (struct shape){ &shape_classes[r % 3], r >> 20, 1 + k * 7 };
+    }
     for (; units != 0; units--)
         for (int k = 0; k < 256; k++)
             sum += measure(&shapes[k]);

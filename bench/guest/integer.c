@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Integer work of programs: sorting, hashing, checksums, an interpreter, compression, long arithmetic. Nothing calls libc. */
+/* Integer work of programs: sorting, hashing, checksums, an interpreter, compression, long arithmetic. No libc in it. */
 #include <string.h>
 
 #include "workload.h"

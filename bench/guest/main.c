@@ -31,8 +31,9 @@ void die(const char *what)
 void text_fill(uint8_t *out, size_t len, uint64_t seed)
 {
     static const char *const words[] = {
-        "the ", "page ", "of ", "guest ", "memory ", "and ", "a ", "processor ", "is ", "read ", "when ", "interrupt ", "to ",
-        "write ", "fault ", "in ", "table ", "with ", "entry ", "register ", "clock ", "not ", "\n", "that ", "value ", ", ",
+        "the ", "page ", "of ", "guest ", "memory ", "and ", "a ", "processor ", "is ", "read ", "when ", "interrupt ",
+        "to ", "write ", "fault ", "in ", "table ", "with ", "entry ", "register ", "clock ", "not ", "\n", "that ",
+        "value ", ", ",
     };
     size_t at = 0;
 

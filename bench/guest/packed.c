@@ -6,11 +6,15 @@
 
 #define N 64        /* order of the matrices */
 
-static float (*const fa)[N] = (void *)scratch, (*const fb)[N] = (void *)(scratch + 65536), (*const fc)[N] = (void *)(scratch + 131072);
-static double (*const da)[N] = (void *)scratch, (*const db)[N] = (void *)(scratch + 65536), (*const dc)[N] = (void *)(scratch + 131072);
+#define A (scratch)
+#define B (scratch + 65536)
+#define C (scratch + 131072)
+
+static float (*const fa)[N] = (void *)A, (*const fb)[N] = (void *)B, (*const fc)[N] = (void *)C;
+static double (*const da)[N] = (void *)A, (*const db)[N] = (void *)B, (*const dc)[N] = (void *)C;
 
 static const char *needs_avx2(void) { return __builtin_cpu_supports("avx2") ? NULL : "needs avx2"; }
-static const char *needs_fma(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? NULL : "needs avx2 and fma"; }
+static const char *needs_fma(void) { return __builtin_cpu_supports("fma") ? needs_avx2() : "needs fma"; }
 static const char *needs_aes(void) { return __builtin_cpu_supports("aes") ? NULL : "needs aes"; }
 
 static void prepare_float(void)
@@ -143,8 +147,8 @@ static uint64_t run_aes(uint64_t units)
 
 static OPAQUE __attribute__((target("avx2"))) uint64_t bytes_avx2(const uint8_t *in, size_t len)
 {
-    const __m256i order = _mm256_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8,
-                                           15, 14, 13, 12);
+    const __m256i order = _mm256_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12,
+                                           3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12);
     __m256i sum = _mm256_setzero_si256(), last = sum;
     uint64_t lines = 0;
 
