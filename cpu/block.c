@@ -169,7 +169,8 @@ void block_watch_ram(struct cpu *cpu, struct ram *ram)
         ram->code_arrived = code_arrived;
         ram->code_arg = map;
     }
-    invariant(c->nwatched < WATCHED && map->count < COUNT_OF(map->caches), "too many memories or processors watch %s", ram->name);
+    invariant(c->nwatched < WATCHED && map->count < COUNT_OF(map->caches), "too many memories or processors watch %s",
+              ram->name);
     map->caches[map->count++] = c;
     c->watched[c->nwatched++] = map;
 }
@@ -392,7 +393,8 @@ static enum built take(const struct cpu *cpu, struct block *b, enum decoded how,
 
 static enum built add_insn(struct cpu *cpu, struct block *b, const struct source *src)
 {
-    unsigned left = (src->room < src->limit ? src->room : src->limit) - b->bytes, len = left < INSN_BYTES ? left : INSN_BYTES;
+    unsigned left = (src->room < src->limit ? src->room : src->limit) - b->bytes;
+    unsigned len = left < INSN_BYTES ? left : INSN_BYTES;
     uint8_t copy[INSN_BYTES];
     const uint8_t *bytes = src->at.host != NULL ? src->at.host + b->bytes : copy;
     enum decoded how;

@@ -25,8 +25,8 @@ struct block {
     struct insn insns[];        /* count + 1, the last is the sentinel */
 };
 
-/* The block at p.rip in the present mode, decoded if it is new; it is also entered into the shortcuts. NULL: the fetch of the
- * first instruction faults, cpu->fault says how. Only between instructions. Code segment fields must be up to date. */
+/* The block at p.rip in the present mode, decoded if it is new; it is also entered into the shortcuts. NULL: the fetch of
+ * the first instruction faults, cpu->fault says how. Only between instructions. Code segment fields must be up to date. */
 struct block *block_find(struct cpu *cpu);
 
 /* A copy of the first `count` instructions, to stop exactly there; valid until the next call. */

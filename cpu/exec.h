@@ -31,7 +31,7 @@ unsigned exec_too_long(struct cpu *cpu, const struct insn *i);      /* #GP(0) */
 unsigned exec_block_end(struct cpu *cpu, const struct insn *i);     /* the sentinel: go on at the next address */
 
 /* Memory operands have two kinds of handler: _any does everything; _flat knows that addresses need neither segment nor
- * wrapping, serves the TLB hit and leaves all else to _any by a tail call, so that it calls nothing and saves no registers. */
+ * wrapping, serves the TLB hit and leaves all else to _any by a tail call: it calls nothing and saves no registers. */
 static inline unsigned exec_flat64(const struct insn *i)
 {
     return i->asize == 8 && !(i->flags & INSN_SEGMENT);

@@ -35,7 +35,8 @@ static bool bit_string_address(struct cpu *cpu, const struct insn *i, unsigned a
 
 static bool load_width(struct cpu *cpu, const struct insn *i, gva_t lin, uint64_t *out)
 {
-    return i->width == 8 ? mem_load(cpu, i, lin, 8, out) : i->width == 4 ? mem_load(cpu, i, lin, 4, out) : mem_load(cpu, i, lin, 2, out);
+    return i->width == 8 ? mem_load(cpu, i, lin, 8, out) : i->width == 4 ? mem_load(cpu, i, lin, 4, out)
+                                                                         : mem_load(cpu, i, lin, 2, out);
 }
 
 static ALWAYS_INLINE unsigned bit_memory(struct cpu *cpu, const struct insn *i, enum bit_action action)

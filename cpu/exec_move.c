@@ -274,7 +274,8 @@ static unsigned compare_exchange_pair(struct cpu *cpu, const struct insn *i, uns
 
     if (!mem_probe_write(cpu, i, lin, 2 * half) || !mem_load_block(cpu, i, lin, old, 2 * half))
         FAULT();
-    equal = load_bytes(old, half) == reg_get(cpu, REG_AT(RAX), half) && load_bytes(old + half, half) == reg_get(cpu, REG_AT(RDX), half);
+    equal = load_bytes(old, half) == reg_get(cpu, REG_AT(RAX), half) &&
+            load_bytes(old + half, half) == reg_get(cpu, REG_AT(RDX), half);
     store_bytes(both, half, cpu->s.gpr[RBX]);
     store_bytes(both + half, half, cpu->s.gpr[RCX]);
     if (!mem_store_block(cpu, i, lin, equal ? both : old, 2 * half))

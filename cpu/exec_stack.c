@@ -25,7 +25,14 @@ static bool push_width(struct cpu *cpu, const struct insn *i, unsigned bytes, ui
 
 static bool load_width(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, uint64_t *v)
 {
-    return bytes == 8 ? stack_load(cpu, i, sp, 8, v) : bytes == 4 ? stack_load(cpu, i, sp, 4, v) : stack_load(cpu, i, sp, 2, v);
+    return bytes == 8 ? stack_load(cpu, i, sp, 8, v) : bytes == 4 ? stack_load(cpu, i, sp, 4, v)
+                                                                  : stack_load(cpu, i, sp, 2, v);
+}
+
+static bool store_width(struct cpu *cpu, const struct insn *i, uint64_t sp, unsigned bytes, uint64_t v)
+{
+    return bytes == 8 ? stack_store(cpu, i, sp, 8, v) : bytes == 4 ? stack_store(cpu, i, sp, 4, v)
+                                                                   : stack_store(cpu, i, sp, 2, v);
 }
 
 EXEC(PUSH)
@@ -81,7 +88,7 @@ EXEC(PUSHA)
     for (unsigned n = 0; n < 8; n++) {
         uint64_t sp = stack_pointer(cpu, -(int64_t)((n + 1) * i->width)), v = reg_get(cpu, REG_AT(n), i->width);
 
-        if (!(i->width == 4 ? stack_store(cpu, i, sp, 4, v) : stack_store(cpu, i, sp, 2, v)))
+        if (!store_width(cpu, i, sp, i->width, v))
             FAULT();
     }
     stack_set_pointer(cpu, stack_pointer(cpu, -8 * (int64_t)i->width));
@@ -115,13 +122,11 @@ static bool push_display(struct cpu *cpu, const struct insn *i, unsigned level, 
         *at = mask_size(*at - i->width, address);
         if (!load_width(cpu, i, from, i->width, &v))
             return false;
-        if (!(i->width == 8 ? stack_store(cpu, i, *at, 8, v) : i->width == 4 ? stack_store(cpu, i, *at, 4, v)
-                                                                            : stack_store(cpu, i, *at, 2, v)))
+        if (!store_width(cpu, i, *at, i->width, v))
             return false;
     }
     *at = mask_size(*at - i->width, address);
-    return i->width == 8 ? stack_store(cpu, i, *at, 8, frame) : i->width == 4 ? stack_store(cpu, i, *at, 4, frame)
-                                                                              : stack_store(cpu, i, *at, 2, frame);
+    return store_width(cpu, i, *at, i->width, frame);
 }
 
 /* The new top of the stack must be writable, though nothing is written there (SDM 2A "ENTER"). */

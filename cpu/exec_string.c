@@ -24,7 +24,8 @@ static bool source_at(struct cpu *cpu, const struct insn *i, uint64_t offset, un
 }
 
 /* The destination is in ES whatever the prefixes say. */
-static bool destination_at(struct cpu *cpu, const struct insn *i, uint64_t offset, unsigned bytes, unsigned access, gva_t *lin)
+static bool destination_at(struct cpu *cpu, const struct insn *i, uint64_t offset, unsigned bytes, unsigned access,
+                           gva_t *lin)
 {
     if ((cpu->mode & MODE_DECODE) == DECODE_64 || (cpu->mode & MODE_FLAT)) {
         *lin = offset;

@@ -95,8 +95,8 @@ static bool misaligned(const struct cpu *cpu, gva_t lin, unsigned bytes)
 }
 
 /* Everything an explicit data access must pass. i->seg names the segment for #SS; pushes and pops check their own. */
-static bool data_access(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, unsigned access, enum tlb_bank bank,
-                        struct spans *s)
+static bool data_access(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, unsigned access,
+                        enum tlb_bank bank, struct spans *s)
 {
     uint64_t wrap = data_wrap(cpu);
 

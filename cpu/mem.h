@@ -111,7 +111,8 @@ static ALWAYS_INLINE bool mem_store_block(struct cpu *cpu, const struct insn *i,
     return mem_store_slow(cpu, i, lin, cpu->slow_value, bytes, mem_bank(cpu));
 }
 
-/* Implicit supervisor accesses (descriptor tables, TSS, interrupt stacks of an inner level): always CPL 0, SMAP ignores AC. */
+/* Implicit supervisor accesses (descriptor tables, TSS, interrupt stacks of an inner level): always CPL 0, SMAP ignores
+ * AC. */
 bool mem_load_system(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t *out);
 bool mem_store_system(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t v);
 bool mem_probe_system(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned access);   /* would it fault? */
@@ -166,20 +167,21 @@ static ALWAYS_INLINE bool stack_store(struct cpu *cpu, const struct insn *i, uin
 
 /* ---- effective addresses ---- */
 
+/* The sum of base, index and displacement: the linear address where exec_bind() knows that the address size is 64 bits and
+ * no segment is to be added. */
+static ALWAYS_INLINE gva_t ea_flat64(const struct cpu *cpu, const struct insn *i)
+{
+    const uint8_t *gpr = (const uint8_t *)cpu->s.gpr;
+
+    return load64(gpr + i->base) + (load64(gpr + i->index) << i->scale) + (uint64_t)i->disp;
+}
+
 /* The offset part of i's memory operand, wrapped to the address size. */
 static ALWAYS_INLINE uint64_t ea_offset(const struct cpu *cpu, const struct insn *i)
 {
-    uint64_t at = load64((const uint8_t *)cpu->s.gpr + i->base) + (load64((const uint8_t *)cpu->s.gpr + i->index) << i->scale) +
-                  (uint64_t)i->disp;
+    uint64_t at = ea_flat64(cpu, i);
 
     return i->asize == 8 ? at : i->asize == 4 ? (uint32_t)at : (uint16_t)at;
-}
-
-/* The same where exec_bind() knows it to be the linear address: 64-bit address size, no segment to add. */
-static ALWAYS_INLINE gva_t ea_flat64(const struct cpu *cpu, const struct insn *i)
-{
-    return load64((const uint8_t *)cpu->s.gpr + i->base) + (load64((const uint8_t *)cpu->s.gpr + i->index) << i->scale) +
-           (uint64_t)i->disp;
 }
 
 bool ea_segment(struct cpu *cpu, const struct insn *i, uint64_t offset, unsigned bytes, unsigned access, gva_t *lin);

@@ -127,6 +127,17 @@ const struct space_page *tlb_phys_page(struct cpu *cpu, gpa_t page)
     return &p->at;
 }
 
+/* RAM hears of fast writes to a page once, here; so a mere read may not grant them on a page that RAM believes clean. */
+static bool may_write_fast(const struct space_page *at, unsigned access)
+{
+    struct ram *ram = at->ram;
+
+    if (ram->code[at->ram_page] != 0 || !((access & ACCESS_WRITE) || ram->dirty[at->ram_page]))
+        return false;
+    ram->dirty[at->ram_page] = ram->touched[at->ram_page] = 1;
+    return true;
+}
+
 static void enter(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, const struct translation *t,
                   const struct space_page *at)
 {
@@ -141,11 +152,8 @@ static void enter(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank ban
     e->addend = addend;
     if (rights & ACCESS_READ)
         e->read = page;
-    /* Writing pages are told to the RAM once, here; so a read may not grant writing to a page that RAM believes clean. */
-    if ((rights & ACCESS_WRITE) && at->ram->code[at->ram_page] == 0 && ((access & ACCESS_WRITE) || at->ram->dirty[at->ram_page])) {
-        at->ram->dirty[at->ram_page] = at->ram->touched[at->ram_page] = 1;
+    if ((rights & ACCESS_WRITE) && may_write_fast(at, access))
         e->write = page;
-    }
     if ((t->rights & ACCESS_EXECUTE) && (access & ACCESS_EXECUTE))
         e->execute = page;
     m->used[slot / 64] |= bit;

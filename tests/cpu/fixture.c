@@ -179,7 +179,8 @@ void fixture_tables(struct fixture *f)
 
     fixture_put(f, FIXTURE_GDT, gdt, sizeof gdt);
     for (unsigned n = 0; n < 32; n++) {
-        uint64_t at = FIXTURE_HANDLER + 16 * n, low = (at & 0xffff) | (wide ? 0x08 : 0x18) << 16 | 0x8e00ull << 32 | (at >> 16) << 48;
+        uint64_t at = FIXTURE_HANDLER + 16 * n;
+        uint64_t low = (at & 0xffff) | (wide ? 0x08 : 0x18) << 16 | 0x8e00ull << 32 | (at >> 16) << 48;
 
         fixture_put(f, at, &hlt, 1);
         put64(f, FIXTURE_IDT + n * (wide ? 16 : 8), low);
@@ -202,7 +203,8 @@ static void set_segment(struct cpu *cpu, enum seg seg, uint16_t selector, uint32
     cpu->p.seg_attr[seg] = attr;
 }
 
-static void set_segments(struct cpu *cpu, uint16_t code, uint32_t code_attr, uint16_t data, uint32_t data_attr, uint32_t limit)
+static void set_segments(struct cpu *cpu, uint16_t code, uint32_t code_attr, uint16_t data, uint32_t data_attr,
+                         uint32_t limit)
 {
     set_segment(cpu, SEG_CS, code, code_attr, limit);
     for (unsigned seg = SEG_ES; seg <= SEG_GS; seg++)
@@ -240,7 +242,7 @@ void fixture_mode(struct fixture *f, enum fixture_mode mode)
         fixture_tables(f);
 }
 
-/* To level 3 of the same mode; exceptions come back through TSS-less same-stack gates only at level 0, so a TSS is set too. */
+/* To level 3 of the same mode. Exceptions then change the stack, so there is a TSS too. */
 void fixture_privilege(struct fixture *f, unsigned cpl)
 {
     struct cpu *cpu = f->cpu;

@@ -40,8 +40,8 @@ void     fixture_privilege(struct fixture *f, unsigned cpl);
 /* Write through the RAM's door, as a device would. */
 void     fixture_put(struct fixture *f, uint64_t at, const void *bytes, size_t len);
 void     fixture_code(struct fixture *f, const void *bytes, size_t len);
-/* One HLT page's worth of nothing: an IDT of 64-bit or 32-bit gates whose handlers are HLT, so that every exception stops. The
- * vector can be told from where it stopped: FIXTURE_HANDLER + 16 * vector. */
+/* A GDT, and an IDT of the present mode whose handlers are HLT, so that every exception stops; where it stopped tells the
+ * vector: FIXTURE_HANDLER + 16 * vector. */
 #define FIXTURE_HANDLER 0x20000u
 #define FIXTURE_IDT     0x30000u
 #define FIXTURE_GDT     0x31000u

@@ -55,7 +55,8 @@ static const char *const segments[] = { "es", "cs", "ss", "ds", "fs", "gs" };
 static uint32_t flags_from(const char *letters)
 {
     static const struct { char letter; uint32_t bit; } flag[] = {
-        { 'c', FLAG_CF }, { 'p', FLAG_PF }, { 'a', FLAG_AF }, { 'z', FLAG_ZF }, { 's', FLAG_SF }, { 'o', FLAG_OF }, { 'd', FLAG_DF },
+        { 'c', FLAG_CF }, { 'p', FLAG_PF }, { 'a', FLAG_AF }, { 'z', FLAG_ZF }, { 's', FLAG_SF }, { 'o', FLAG_OF },
+        { 'd', FLAG_DF },
     };
     uint32_t v = 0;
 
@@ -232,7 +233,8 @@ static int fault_now(void)
 
 static void run_line(char *text)
 {
-    char *bytes = text, *before = strchr(text, ';'), *after = before != NULL ? strchr(before + 1, ';') : NULL, *rest, *name, *value;
+    char *bytes = text, *before = strchr(text, ';'), *after = before != NULL ? strchr(before + 1, ';') : NULL;
+    char *rest, *name, *value;
     struct expectation e = { .fault = -1 };
     uint8_t code[64];
     unsigned steps = 1;

@@ -49,7 +49,8 @@ static bool askable(const struct insn_row *row)
     case OP_NOP:                /* makers differ about 0F 0D with a register */
         return row->opcode != 0x0d;
     default:
-        return in_int_table(row->op) && op_then[row->op] == FALLS && !(row->attrs & I64) && vec_host_has((enum feature)row->needs);
+        return in_int_table(row->op) && op_then[row->op] == FALLS && !(row->attrs & I64) &&
+               vec_host_has((enum feature)row->needs);
     }
 }
 
@@ -114,7 +115,8 @@ static void put_memory(struct encoder *e, unsigned reg)
 
 static void put_modrm(struct encoder *e, const struct insn_row *row, bool lock)
 {
-    unsigned kind = row->modrm & 0x700, n = kind == N(0) || kind == NM(0) || kind == NR(0) ? row->modrm & 7 : random_below(8);
+    unsigned kind = row->modrm & 0x700;
+    unsigned n = kind == N(0) || kind == NM(0) || kind == NR(0) ? row->modrm & 7 : random_below(8);
     bool reg = !lock && random_below(2);
 
     if (kind == MEM || kind == NM(0) || row_has(row, IN_MEM))
@@ -331,8 +333,8 @@ static bool differs(const struct vec_state *host, const struct vec_state *ours, 
     return bad;
 }
 
-static void report(const struct insn_row *row, const struct encoder *e, const struct vec_state *before, const struct vec_state *host,
-                   const struct vec_state *ours)
+static void report(const struct insn_row *row, const struct encoder *e, const struct vec_state *before,
+                   const struct vec_state *host, const struct vec_state *ours)
 {
     printf("%s:", op_names[row->op]);
     for (unsigned n = 0; n < e->len; n++)
@@ -355,7 +357,8 @@ static bool one_case(const struct insn_row *row, uint64_t memory)
         encode(&e, row, memory);
         if (++tries > 50)
             return true;
-    } while (decode(&i, e.bytes, e.len, DECODE_64) != DECODED || i.len != e.len || i.op != row->op || names_rsp(&i, row) || wild(&i));
+    } while (decode(&i, e.bytes, e.len, DECODE_64) != DECODED || i.len != e.len || i.op != row->op || names_rsp(&i, row) ||
+             wild(&i));
     random_state(&before, memory, &i);
     host = ours = before;
     vec_host_run(&host, e.bytes, e.len);

@@ -128,7 +128,8 @@ static void rights_of_all_combinations(void **state)
     for (unsigned n = 0; n < 1u << 15; n++) {
         static const unsigned accesses[] = { ACCESS_READ, ACCESS_WRITE, ACCESS_EXECUTE };
         struct combination c = {
-            .user_page = (n & 3) == 3, .writable = (n & 12) == 12, .nxe = n & 64, .wp = n & 128, .smep = n & 256, .smap = n & 512,
+            .user_page = (n & 3) == 3, .writable = (n & 12) == 12, .nxe = n & 64, .wp = n & 128, .smep = n & 256,
+            .smap = n & 512,
             .key_rights = n >> 10 & 3, .bank = n >> 12 & 3,
         };
         uint64_t pde = table | P | (n & 1 ? U : 0) | (n & 4 ? W : 0) | A;
@@ -384,7 +385,7 @@ static void flushes_take_what_they_should(void **state)
     fixture_put(&f, other, "\x22", 1);
     RUN("\x8a\x07\xf4");
     fixture_put(&f, at, &(uint64_t){ other | P | W | G }, 8);       /* no flush */
-    RUN("\x8a\x07\x0f\x20\xda\x0f\x22\xda\x8a\x1f\xf4");            /* mov al, [rdi]; mov rdx, cr3; mov cr3, rdx; mov bl, [rdi] */
+    RUN("\x8a\x07\x0f\x20\xda\x0f\x22\xda\x8a\x1f\xf4");    /* mov al, [rdi]; mov rdx, cr3; mov cr3, rdx; mov bl, [rdi] */
     assert_int_equal(f.cpu->s.gpr[RBX] & 0xff, 0x11);
     RUN("\x0f\x01\x3f\x8a\x1f\xf4");                                /* invlpg [rdi]; mov bl, [rdi] */
     assert_int_equal(f.cpu->s.gpr[RBX] & 0xff, 0x22);
