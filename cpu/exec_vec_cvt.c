@@ -6,7 +6,7 @@
 
 static uint64_t widen(struct sse_math *m, uint32_t v)
 {
-    uint64_t out = fp_to64(&m->e, fp_convert(&m->e, fp_from32(&m->e, v), true));
+    uint64_t out = fp32_to64(&m->e, v);
 
     sse_element(m);
     return out;
@@ -14,7 +14,7 @@ static uint64_t widen(struct sse_math *m, uint32_t v)
 
 static uint32_t narrow(struct sse_math *m, uint64_t v)
 {
-    uint32_t out = fp_to32(&m->e, fp_convert(&m->e, fp_from64(&m->e, v), true));
+    uint32_t out = fp64_to32(&m->e, v);
 
     sse_element(m);
     return out;
@@ -47,9 +47,17 @@ EXEC(CVTSD2SS) { RUN(scalar(cpu, i, low_sd2ss, 8, 4)); }
 
 /* ---- packed; a vector of `n` elements ---- */
 
-static int32_t to_int32(struct sse_math *m, struct fp_num v)
+static int32_t int32_of_single(struct sse_math *m, uint32_t v)
 {
-    int32_t out = (int32_t)fp_to_int(&m->e, v, 32);
+    int32_t out = (int32_t)fp32_to_int(&m->e, v, 32);
+
+    sse_element(m);
+    return out;
+}
+
+static int32_t int32_of_double(struct sse_math *m, uint64_t v)
+{
+    int32_t out = (int32_t)fp64_to_int(&m->e, v, 32);
 
     sse_element(m);
     return out;
@@ -57,7 +65,7 @@ static int32_t to_int32(struct sse_math *m, struct fp_num v)
 
 static uint32_t single_of(struct sse_math *m, int64_t v)
 {
-    uint32_t out = fp_to32(&m->e, fp_from_int(v));
+    uint32_t out = fp32_from_int(&m->e, v);
 
     sse_element(m);
     return out;
@@ -65,7 +73,7 @@ static uint32_t single_of(struct sse_math *m, int64_t v)
 
 static uint64_t double_of(struct sse_math *m, int64_t v)
 {
-    return fp_to64(&m->e, fp_from_int(v));
+    return fp64_from_int(&m->e, v);
 }
 
 static void lanes_dq2ps(struct sse_math *m, union vec *d, const union vec *a UNUSED, const union vec *b, unsigned imm UNUSED)
@@ -77,7 +85,7 @@ static void lanes_dq2ps(struct sse_math *m, union vec *d, const union vec *a UNU
 static void lanes_ps2dq(struct sse_math *m, union vec *d, const union vec *a UNUSED, const union vec *b, unsigned imm UNUSED)
 {
     for (unsigned k = 0; k < 4; k++)
-        d->s32[k] = to_int32(m, fp_from32(&m->e, b->u32[k]));
+        d->s32[k] = int32_of_single(m, b->u32[k]);
 }
 
 static void lanes_tps2dq(struct sse_math *m, union vec *d, const union vec *a, const union vec *b, unsigned imm)
@@ -126,7 +134,7 @@ EXEC(CVTDQ2PD) { RUN(widening(cpu, i, widen_int)); }
 /* Those that halve it; the upper half of the low 128 bits becomes zero. */
 typedef uint32_t narrow_fn(struct sse_math *m, uint64_t v);
 
-static uint32_t narrow_int(struct sse_math *m, uint64_t v) { return (uint32_t)to_int32(m, fp_from64(&m->e, v)); }
+static uint32_t narrow_int(struct sse_math *m, uint64_t v) { return (uint32_t)int32_of_double(m, v); }
 
 static uint32_t narrow_int_truncate(struct sse_math *m, uint64_t v)
 {
@@ -169,7 +177,7 @@ static ALWAYS_INLINE bool to_general(struct cpu *cpu, const struct insn *i, unsi
     sse_begin(&m, cpu, i);
     if (truncate)
         m.e.rounding = FP_ZERO;
-    r = fp_to_int(&m.e, from == 4 ? fp_from32(&m.e, (uint32_t)b) : fp_from64(&m.e, b), 8 * bytes);
+    r = from == 4 ? fp32_to_int(&m.e, (uint32_t)b, 8 * bytes) : fp64_to_int(&m.e, b, 8 * bytes);
     sse_element(&m);
     if (!sse_end(cpu, &m))
         return false;
@@ -194,9 +202,9 @@ static ALWAYS_INLINE bool from_general(struct cpu *cpu, const struct insn *i, un
     vec_get(cpu, sse_first(i), &d, 16);
     sse_begin(&m, cpu, i);
     if (to == 4)
-        d.u32[0] = fp_to32(&m.e, fp_from_int(bits_sign(b, 8 * bytes)));
+        d.u32[0] = fp32_from_int(&m.e, bits_sign(b, 8 * bytes));
     else
-        d.u64[0] = fp_to64(&m.e, fp_from_int(bits_sign(b, 8 * bytes)));
+        d.u64[0] = fp64_from_int(&m.e, bits_sign(b, 8 * bytes));
     sse_element(&m);
     if (!sse_end(cpu, &m))
         return false;
@@ -259,7 +267,7 @@ static ALWAYS_INLINE bool to_mmx(struct cpu *cpu, const struct insn *i, unsigned
     if (truncate)
         m.e.rounding = FP_ZERO;
     for (unsigned k = 0; k < 2; k++)
-        d.s32[k] = to_int32(&m, from == 4 ? fp_from32(&m.e, b.u32[k]) : fp_from64(&m.e, b.u64[k]));
+        d.s32[k] = from == 4 ? int32_of_single(&m, b.u32[k]) : int32_of_double(&m, b.u64[k]);
     if (!sse_end(cpu, &m))
         return false;
     mmx_put(cpu, i->o[0], &d);

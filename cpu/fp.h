@@ -25,7 +25,7 @@ struct fp_env {
     uint8_t rounding;       /* enum fp_round */
     uint8_t masked;         /* FP_*: masked exceptions; matters to what overflow and underflow give */
     uint8_t flags;          /* FP_*: raised since the caller cleared it */
-    uint8_t sticky;         /* FP_*: already raised for good; with FP_PE here and masked, host arithmetic may serve (fp_packed.c) */
+    uint8_t sticky;         /* FP_*: already raised for good; with FP_PE here and masked, host arithmetic may serve (fp_fast.h) */
     uint8_t precision;      /* significand bits of extended results: 24, 53, 64 (FCW.PC) */
     bool    x87;            /* NaN choice: larger significand; else the first operand */
     bool    daz, ftz;       /* MXCSR */
@@ -121,5 +121,11 @@ enum fp_order fp32_compare(struct fp_env *e, uint32_t a, uint32_t b, bool quiet)
 enum fp_order fp64_compare(struct fp_env *e, uint64_t a, uint64_t b, bool quiet);
 uint32_t      fp32_rint(struct fp_env *e, uint32_t a, bool inexact);
 uint64_t      fp64_rint(struct fp_env *e, uint64_t a, bool inexact);
+uint32_t      fp32_from_int(struct fp_env *e, int64_t v);
+uint64_t      fp64_from_int(struct fp_env *e, int64_t v);
+int64_t       fp32_to_int(struct fp_env *e, uint32_t a, unsigned width);
+int64_t       fp64_to_int(struct fp_env *e, uint64_t a, unsigned width);
+uint64_t      fp32_to64(struct fp_env *e, uint32_t a);
+uint32_t      fp64_to32(struct fp_env *e, uint64_t a);
 
 #endif
