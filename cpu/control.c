@@ -3,6 +3,7 @@
  * "MOV-Move to/from Control Registers", SDM 3A "IA-32e Mode System Data Structures and Initialization"). */
 #include "cpu/control.h"
 
+#include "cpu/msr.h"
 #include "cpu/seg.h"
 #include "cpu/xsave.h"
 
@@ -135,7 +136,7 @@ bool control_set_cr8(struct cpu *cpu, uint64_t value)
 uint64_t control_efer_bits(const struct cpu *cpu)
 {
     return (cpu_has(cpu, F_SYSCALL) ? EFER_SCE : 0) | (cpu_has(cpu, F_LM) ? EFER_LME | EFER_LMA : 0) |
-           (cpu_has(cpu, F_NX) ? EFER_NXE : 0);
+           (cpu_has(cpu, F_NX) && !(cpu->p.misc_enable & MISC_XD_DISABLE) ? EFER_NXE : 0);
 }
 
 bool control_set_efer(struct cpu *cpu, uint64_t value)

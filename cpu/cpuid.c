@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cpu/msr.h"
 #include "cpu/seg.h"
 #include "cpu/xsave.h"
 
@@ -296,7 +297,7 @@ static struct cpuid_regs leaf_1(const struct cpu *cpu)
         r.edx &= ~BIT(features[F_APIC].bit);
     if (cpu->p.cr4 & CR4_OSXSAVE)
         r.ecx |= BIT(27);
-    if (!(cpu->p.misc_enable & BIT64(18)))
+    if (!(cpu->p.misc_enable & MISC_MONITOR))
         r.ecx &= ~BIT(features[F_MONITOR].bit);
     if (cpu->config.hypervisor)
         r.ecx |= BIT(features[F_HYPERVISOR].bit);
@@ -452,6 +453,8 @@ static struct cpuid_regs extended_leaf(const struct cpu *cpu, uint32_t leaf)
         r = feature_leaf(cpu, leaf, 0);
         if (!cpu_in_64bit(cpu) && cpu_vendor(cpu) == VENDOR_INTEL)
             r.edx &= ~BIT(features[F_SYSCALL].bit);     /* Intel shows SYSCALL in 64-bit mode only */
+        if (cpu->p.misc_enable & MISC_XD_DISABLE)
+            r.edx &= ~BIT(features[F_NX].bit);
         return r;
     case 0x80000002: case 0x80000003: case 0x80000004:
         return brand_leaf(cpu, leaf - 0x80000002);
@@ -470,7 +473,7 @@ struct cpuid_regs cpuid_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t subl
     const struct cpu_model *m = cpu->config.model;
     uint32_t highest = m->max_basic;
 
-    if ((cpu->p.misc_enable & BIT64(22)) && highest > 2)        /* IA32_MISC_ENABLE "Limit CPUID Maxval" */
+    if ((cpu->p.misc_enable & MISC_LIMIT_CPUID) && highest > 2)
         highest = 2;
     if (leaf >= 0x80000000 && leaf <= m->max_extended)
         return extended_leaf(cpu, leaf);

@@ -80,7 +80,7 @@ bool debug_insn_breakpoint(struct cpu *cpu)
     bool wide = (cpu->mode & MODE_DECODE) == DECODE_64;
     uint64_t lin, hit;
 
-    if (!(cpu->p.dr7 & DR7_ENABLES) || (cpu->p.rflags & FLAG_RF) || (cpu->p.inhibit & 2) || cpu->p.rep_resume)
+    if (!(cpu->p.dr7 & DR7_ENABLES) || (cpu->p.rflags & FLAG_RF) || (cpu->p.inhibit & SHADOW_SS) || cpu->p.rep_resume)
         return false;
     lin = wide ? cpu->p.rip : (uint32_t)(cpu->p.seg_base[SEG_CS] + cpu->p.rip);
     hit = breakpoints_hit(cpu, lin, 1, BIT(KIND_EXECUTE));
@@ -118,11 +118,13 @@ static bool went_straight(const struct cpu *cpu)
     return cpu->p.rip == rip_next(cpu, cpu->insn);
 }
 
+/* Loading SS loses its own single step; breakpoints it hit wait in pending_db (SDM 3A "Masking Exceptions and Interrupts When
+ * Switching Stacks"). */
 void debug_step_end(struct cpu *cpu, unsigned step, unsigned result)
 {
     if (result == EXEC_FAULT || result == EXEC_AGAIN)
         cpu->p.rflags |= step & STEP_RF ? FLAG_RF : 0;
-    if (result == EXEC_FAULT || !(step & STEP_TF))
+    if (result == EXEC_FAULT || !(step & STEP_TF) || (cpu->p.inhibit & SHADOW_SS))
         return;
     if (result == EXEC_STOP && (swallows_step(cpu) || ((cpu->p.debugctl & DEBUGCTL_BTF) && went_straight(cpu))))
         return;

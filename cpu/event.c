@@ -293,6 +293,18 @@ static bool deliver(struct cpu *cpu, struct delivery *d)
     return false;
 }
 
+/* SDM 3B "Debug Status Register": bits 3:0 show this exception's breakpoints only, the others stay until software clears them.
+ * Traps that waited for the end of a MOV SS shadow become part of it; INT1 by itself sets nothing. */
+static void note_debug(struct cpu *cpu, uint64_t hit)
+{
+    hit |= cpu->p.pending_db;
+    cpu->p.pending_db = 0;
+    if (hit)
+        cpu->s.dr6 = (cpu->s.dr6 & ~(uint64_t)15) | hit;
+    cpu->p.dr7 &= ~(uint64_t)DR7_GD;
+    cpu->p.debugctl &= ~(uint64_t)(DEBUGCTL_LBR | DEBUGCTL_BTF);
+}
+
 bool event_software(struct cpu *cpu, unsigned vector, enum software_event kind, uint64_t rip, bool *switched)
 {
     struct delivery d = {
@@ -302,6 +314,8 @@ bool event_software(struct cpu *cpu, unsigned vector, enum software_event kind, 
     bool done = deliver(cpu, &d);
 
     *switched = d.switched;
+    if (done && kind == SOFTWARE_ICEBP)
+        note_debug(cpu, 0);
     return done;
 }
 
@@ -333,15 +347,6 @@ static bool makes_double_fault(unsigned first, unsigned second)
     return a == PAGE_FAULT && (b == CONTRIBUTORY || b == PAGE_FAULT);
 }
 
-/* SDM 3B "Debug Status Register": bits 3:0 show this exception's breakpoints only, the others stay until software clears them. */
-static void note_debug(struct cpu *cpu, const struct fault *f)
-{
-    if (!f->icebp)
-        cpu->s.dr6 = (cpu->s.dr6 & ~(uint64_t)15) | f->dr6;
-    cpu->p.dr7 &= ~(uint64_t)DR7_GD;
-    cpu->p.debugctl &= ~(uint64_t)(DEBUGCTL_LBR | DEBUGCTL_BTF);
-}
-
 /* Of the exceptions all but traps and the instruction breakpoint want RF in the image, so that IRET gets past a breakpoint
  * there (SDM 3B "Instruction-Breakpoint Exception Condition"). */
 static bool sets_rf(const struct fault *f)
@@ -361,7 +366,7 @@ static bool deliver_exception(struct cpu *cpu, const struct fault *f)
     if (f->vector == VEC_PF)
         cpu->s.cr2 = f->cr2;
     if (f->vector == VEC_DB)
-        note_debug(cpu, f);
+        note_debug(cpu, f->icebp ? 0 : f->dr6);
     d.rflags = cpu_rflags(cpu) | (sets_rf(f) ? FLAG_RF : 0);
     return deliver(cpu, &d);
 }
@@ -484,7 +489,7 @@ static bool attend_debug(struct cpu *cpu)
         cpu->attention &= ~(unsigned)ATTEND_DEBUG;
         return false;
     }
-    if (cpu->p.inhibit & 2)     /* MOV SS holds debug traps back by one instruction */
+    if (cpu->p.inhibit & SHADOW_SS)     /* MOV SS holds debug traps back by one instruction */
         return false;
     cpu->attention &= ~(unsigned)ATTEND_DEBUG;
     cpu->fault = (struct fault){ .vector = VEC_DB, .dr6 = cpu->p.pending_db };
@@ -499,7 +504,7 @@ static bool attend_nmi(struct cpu *cpu)
         cpu->attention &= ~(unsigned)ATTEND_NMI;
         return false;
     }
-    if (cpu->p.inhibit & 2)
+    if (cpu->p.inhibit & SHADOW_SS)
         return false;
     cpu->attention &= ~(unsigned)ATTEND_NMI;
     event_deliver_nmi(cpu);

@@ -4,7 +4,6 @@
 #include "cpu/exec.h"
 #include "cpu/seg.h"
 
-#define SHADOW_STI  1u          /* p.inhibit */
 
 static unsigned iopl(const struct cpu *cpu)
 {

@@ -4,8 +4,6 @@
 #include "cpu/exec.h"
 #include "cpu/seg.h"
 
-#define SHADOW_SS 2u        /* p.inhibit */
-
 static bool in_protected(const struct cpu *cpu)
 {
     return !cpu_in_real_mode(cpu) && !cpu_in_v86(cpu);

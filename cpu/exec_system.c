@@ -446,7 +446,7 @@ EXEC(PAUSE)
 
 static bool monitor_available(const struct cpu *cpu)
 {
-    return cpu->p.cpl == 0 && (cpu->p.misc_enable & BIT64(18));
+    return cpu->p.cpl == 0 && (cpu->p.misc_enable & MISC_MONITOR);
 }
 
 EXEC(MONITOR)

@@ -258,6 +258,8 @@ bool event_attend(struct cpu *cpu);         /* run loop, between instructions, a
  *         debug_step_end(cpu, step, result);            RF and the single-step trap (pending_db); before a fault is delivered
  *     }
  * event_attend() with a shadow in p.inhibit delivers nothing the shadow holds back and leaves its attention bits standing. */
+#define SHADOW_STI 1u       /* p.inhibit: the instruction after STI, after MOV SS or POP SS */
+#define SHADOW_SS  2u
 bool debug_active(const struct cpu *cpu);
 bool debug_watches_data(const struct cpu *cpu);                         /* a data breakpoint is enabled */
 bool debug_insn_breakpoint(struct cpu *cpu);                            /* before an instruction; true: #DB recorded */

@@ -17,13 +17,16 @@
 #define ARCH_CAPS       (BIT64(0) | BIT64(3) | BIT64(4) | BIT64(5) | BIT64(6) | BIT64(8) | BIT64(13) | BIT64(14) | BIT64(15) | \
                          BIT64(20) | BIT64(24) | BIT64(26) | BIT64(27))
 
+/* IA32_MISC_ENABLE. Thermal control, SpeedStep and xTPR messages are switches of what does not exist here. */
 #define MISC_FAST_STRING    BIT64(0)
+#define MISC_THERMAL        BIT64(3)
 #define MISC_BTS_UNAVAIL    BIT64(11)
 #define MISC_PEBS_UNAVAIL   BIT64(12)
-#define MISC_MONITOR        BIT64(18)
-#define MISC_LIMIT_CPUID    BIT64(22)
-
-#define MISC_WRITABLE       (MISC_FAST_STRING | MISC_MONITOR | MISC_LIMIT_CPUID)
+#define MISC_SPEEDSTEP      BIT64(16)
+#define MISC_XTPR_DISABLE   BIT64(23)
+#define MISC_READ_ONLY      (MISC_BTS_UNAVAIL | MISC_PEBS_UNAVAIL)
+#define MISC_WRITABLE       (MISC_FAST_STRING | MISC_THERMAL | MISC_SPEEDSTEP | MISC_MONITOR | MISC_LIMIT_CPUID | \
+                             MISC_XTPR_DISABLE | MISC_XD_DISABLE)
 
 #define APIC_BASE_X2APIC    0xc00u
 
@@ -274,10 +277,12 @@ READ(mc_bank)
     return true;
 }
 
-/* Only CTL takes ones; the others are cleared by software. */
+/* CTL is all ones or all zeros (Linux also clears bit 10 or bit 0 of some banks), STATUS can only be cleared. */
 WRITE(mc_bank)
 {
-    if ((msr & 3) != 0 && value != 0)
+    bool control = (msr & 3) == 0, status = (msr & 3) == 1;
+
+    if (value != 0 && (status || (control && (value | 0x401) != ~(uint64_t)0)))
         return false;
     cpu->s.mc_bank[msr - 0x400] = value;
     return true;
@@ -322,11 +327,9 @@ READ(misc_enable)
 
 WRITE(misc_enable)
 {
-    uint64_t allowed = MISC_WRITABLE | MISC_BTS_UNAVAIL | MISC_PEBS_UNAVAIL;
-
-    if ((value & ~allowed) || ((value & MISC_MONITOR) && !cpu_has(cpu, F_MONITOR)))
+    if (value & ~(MISC_WRITABLE | MISC_READ_ONLY))
         return false;
-    cpu->p.misc_enable = (value & MISC_WRITABLE) | MISC_BTS_UNAVAIL | MISC_PEBS_UNAVAIL;
+    cpu->p.misc_enable = (value & MISC_WRITABLE) | MISC_READ_ONLY;
     return true;
 }
 
@@ -448,5 +451,5 @@ enum intercept msr_write(struct cpu *cpu, uint32_t msr, uint64_t value)
 void msr_reset(struct cpu *cpu)
 {
     cpu->p.pat = PAT_RESET;
-    cpu->p.misc_enable = MISC_FAST_STRING | MISC_BTS_UNAVAIL | MISC_PEBS_UNAVAIL | (cpu_has(cpu, F_MONITOR) ? MISC_MONITOR : 0);
+    cpu->p.misc_enable = MISC_FAST_STRING | MISC_READ_ONLY | (cpu_has(cpu, F_MONITOR) ? MISC_MONITOR : 0);
 }

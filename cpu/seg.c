@@ -227,8 +227,10 @@ void seg_drop_inner(struct cpu *cpu)
     for (unsigned k = 0; k < sizeof data; k++) {
         uint32_t attr = cpu->p.seg_attr[data[k]];
 
-        if (!(attr & SEG_UNUSABLE) && !attr_conforming(attr) && attr_dpl(attr) < cpu->p.cpl)
-            seg_install_null(cpu, data[k], 0);
+        if (!(attr & SEG_UNUSABLE) && !attr_conforming(attr) && attr_dpl(attr) < cpu->p.cpl) {
+            cpu->p.seg_sel[data[k]] = 0;
+            cpu->p.seg_attr[data[k]] |= SEG_UNUSABLE;       /* the bases of FS and GS live on in 64-bit mode */
+        }
     }
 }
 

@@ -225,6 +225,31 @@ static void instruction_breakpoints_fault_and_rf_passes_them(void **state)
     assert_false(f->cpu->p.rflags & FLAG_RF);
 }
 
+/* SDM 3A "Masking Exceptions and Interrupts When Switching Stacks": the step of MOV SS is lost, a watchpoint it hit is not. */
+static void mov_ss_loses_its_step_and_keeps_its_watchpoint(void **state)
+{
+    uint16_t ss = 0x10;
+
+    (void)state;
+    f->cpu->s.gpr[RAX] = ss;
+    fixture_code(f, "\x8e\xd0\x90\x90", 4);
+    cpu_set_rflags(f->cpu, FLAG_TF | 2);
+    (void)cpu_run(f->cpu, 3);
+    assert_int_equal(stacked(f, 0, 8), FIXTURE_CODE + 3);
+    fixture_mode(f, FIXTURE_LONG);
+    fixture_put(f, FIXTURE_DATA, &ss, 2);
+    f->cpu->s.dr6 = 0xffff0ff0;
+    f->cpu->s.dr[3] = FIXTURE_DATA;
+    f->cpu->p.dr7 = 0x400 | BIT(6) | 3u << 28;
+    cpu_mode_changed(f->cpu);
+    fixture_code(f, "\x8e\x14\x25\x00\x00\x20\x00\xf1\x90", 9);                  /* mov ss, [200000h]; int1 */
+    (void)cpu_run(f->cpu, 2);
+    assert_int_equal(f->cpu->p.rip, FIXTURE_HANDLER + 0x10);
+    assert_int_equal(stacked(f, 0, 8), FIXTURE_CODE + 8);
+    assert_int_equal(f->cpu->s.dr6, 0xffff0ff8);
+    assert_int_equal(f->cpu->p.pending_db, 0);                                      /* one exception for both */
+}
+
 static void data_breakpoints_trap_after_the_access(void **state)
 {
     (void)state;
@@ -493,6 +518,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(single_steps_trap_after_each_instruction, setup64, teardown),
         cmocka_unit_test_setup_teardown(popf_starts_stepping_one_instruction_later, setup64, teardown),
         cmocka_unit_test_setup_teardown(instruction_breakpoints_fault_and_rf_passes_them, setup64, teardown),
+        cmocka_unit_test_setup_teardown(mov_ss_loses_its_step_and_keeps_its_watchpoint, setup64, teardown),
         cmocka_unit_test_setup_teardown(data_breakpoints_trap_after_the_access, setup64, teardown),
         cmocka_unit_test_setup_teardown(port_breakpoints_need_de, setup64, teardown),
         cmocka_unit_test_setup_teardown(the_bitmap_decides_beyond_iopl, setup32, teardown),

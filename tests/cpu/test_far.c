@@ -196,6 +196,23 @@ static void iret_goes_to_compatibility_mode_and_back(void **state)
     assert_int_equal(f->cpu->mode & MODE_DECODE, DECODE_64);
 }
 
+/* A selector that may not stay goes; the base of GS does not, and 64-bit code lives on it. */
+static void outer_returns_keep_the_base_of_gs(void **state)
+{
+    (void)state;
+    f->cpu->p.seg_base[SEG_GS] = 0xffff888000000000u;
+    f->cpu->s.gpr[RSP] = FIXTURE_STACK - 40;
+    put64(FIXTURE_STACK - 40, 0x40000);
+    put64(FIXTURE_STACK - 32, 0x23);
+    put64(FIXTURE_STACK - 24, 2);
+    put64(FIXTURE_STACK - 16, FIXTURE_STACK);
+    put64(FIXTURE_STACK - 8, 0x2b);
+    assert_int_equal(FRESH("\x48\xcf"), -1);
+    assert_int_equal(f->cpu->p.seg_sel[SEG_GS], 0);
+    assert_true(f->cpu->p.seg_attr[SEG_GS] & SEG_UNUSABLE);
+    assert_int_equal(f->cpu->p.seg_base[SEG_GS], 0xffff888000000000u);
+}
+
 static int iret64(uint64_t ip, uint64_t cs, uint64_t ss)
 {
     f->cpu->s.gpr[RSP] = FIXTURE_STACK - 40;
@@ -343,6 +360,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_inner_stacks_are_ts, setup32, teardown),
         cmocka_unit_test_setup_teardown(long_call_gates_push_quadwords, setup64, teardown),
         cmocka_unit_test_setup_teardown(iret_goes_to_compatibility_mode_and_back, setup64, teardown),
+        cmocka_unit_test_setup_teardown(outer_returns_keep_the_base_of_gs, setup64, teardown),
         cmocka_unit_test_setup_teardown(iret_checks_before_it_changes, setup64, teardown),
         cmocka_unit_test_setup_teardown(iret_respects_privilege_of_flags, setup32, teardown),
         cmocka_unit_test_setup_teardown(syscall_and_sysret, setup64, teardown),
