@@ -12,7 +12,7 @@ enum { STS_TIMER = 1 << 0, STS_GLOBAL = 1 << 5, STS_POWER_BUTTON = 1 << 8, STS_R
        STS_CLEARABLE = STS_TIMER | 1 << 4 | STS_GLOBAL | STS_POWER_BUTTON | STS_RTC | STS_WAKE,
        EN_WRITABLE = STS_TIMER | STS_GLOBAL | STS_POWER_BUTTON | STS_RTC };
 enum { CNT_SCI_EN = 1 << 0, CNT_WRITABLE = 0x1c03, CNT_SLP_TYPE_SHIFT = 10, CNT_SLP_EN = 1 << 13 };
-enum { RESET_ARMED = 1 << 2, RESET_WRITABLE = 0x0e };
+enum { RESET_HARD = 1 << 1, RESET_ARMED = 1 << 2, RESET_WRITABLE = 0x0e };
 enum { TIMER_BITS = 24 };
 
 #define ACPI_PM_STATE(ONE, MANY)                                                      \
@@ -227,16 +227,17 @@ static uint64_t read_reset(struct device *dev, uint32_t port, unsigned bytes)
     return ((struct acpi_pm *)dev)->state.reset_control;
 }
 
-/* 82371SB "Reset Control Register": bit 2 going from 0 to 1 resets, bit 1 (hard or soft) makes no difference here. */
+/* 82371SB "Reset Control Register": bit 2 going from 0 to 1 resets, hard with bit 1 set, else by INIT. */
 static void write_reset(struct device *dev, uint32_t port, unsigned bytes, uint64_t value)
 {
     struct acpi_pm *pm = (struct acpi_pm *)dev;
-    bool resets = (value & RESET_ARMED) && !(pm->state.reset_control & RESET_ARMED);
+    bool acts = (value & RESET_ARMED) && !(pm->state.reset_control & RESET_ARMED);
+    void (*act)(void *self) = (value & RESET_HARD) || pm->host.init == NULL ? pm->host.reset : pm->host.init;
 
     (void)port, (void)bytes;
     pm->state.reset_control = value & RESET_WRITABLE;
-    if (resets && pm->host.reset != NULL)
-        pm->host.reset(pm->host.self);
+    if (acts && act != NULL)
+        act(pm->host.self);
 }
 
 static const struct reg smi_ports[] = {

@@ -24,8 +24,9 @@ struct acpi_pm;
 struct acpi_pm_host {
     void (*poweroff)(void *self);
     void (*reset)(void *self);
-    void (*smi)(void *self);                /* the command port was written while acpi_pm_set_smi() allows it */
+    void (*smi)(void *self);                /* the command port was written while DEVACTB allows it */
     void *self;
+    void (*init)(void *self);               /* soft reset: INIT to the processors; NULL: `reset` does for it */
 };
 
 /* `sci` is IRQ 9. */

@@ -90,6 +90,13 @@ void apic_bus_set_lint(void *self, unsigned pin, bool level)
             lapic_set_lint(bus->lapics[k], pin, level);
 }
 
+void apic_bus_init_processors(struct apic_bus *bus)
+{
+    for (unsigned k = 0; k < bus->count; k++)
+        if (bus->lapics[k] != NULL)
+            lapic_receive(bus->lapics[k], APIC_INIT, 0, false);
+}
+
 void apic_bus_broadcast_eoi(struct apic_bus *bus, unsigned vector)
 {
     if (bus->eoi != NULL)

@@ -51,6 +51,9 @@ void apic_bus_msi(void *bus, uint64_t address, uint32_t data);
 /* The LINT pins (0: INTR, 1: NMI) of all processors, which a PC ties together; fits struct irq. */
 void apic_bus_set_lint(void *bus, unsigned pin, bool level);
 
+/* The INIT# pin of all processors, which also reaches those whose local APIC is disabled. */
+void apic_bus_init_processors(struct apic_bus *bus);
+
 /* For local APICs only. */
 void apic_bus_attach(struct apic_bus *bus, struct lapic *lapic, unsigned index);
 void apic_bus_open_window(struct apic_bus *bus, gpa_t at);

@@ -13,7 +13,7 @@
 
 struct i8042;
 
-/* IRQ 1 and IRQ 12. `reset`: FEh to port 64h or bit 0 of port 92h pulses the processors' reset. */
+/* IRQ 1 and IRQ 12. `reset`: FEh to port 64h or bit 0 of port 92h pulses the processors' INIT (RCIN# of an 82371). */
 struct i8042 *i8042_create(struct device_tree *tree, struct space *io, struct clock *clock, struct irq keyboard_irq,
                            struct irq mouse_irq, void (*reset)(void *self), void *reset_self);
 void i8042_key(struct i8042 *c, uint16_t scancode, bool pressed);               /* as ps2_key() */

@@ -313,10 +313,8 @@ void lapic_send_ipi(struct lapic *l)
         apic_bus_send(l->bus, dest, icr & ICR_LOGICAL, mode, vector, false);
         break;
     case SHORTHAND_SELF:
-        if (mode == APIC_FIXED && lapic_is_soft_enabled(l))
-            receive_fixed(l, vector, false);
-        else if (mode != APIC_FIXED)
-            log_once(LOG_DEV, "lapic: self shorthand with delivery mode %u", (unsigned)mode);
+        if (lapic_accepts(l, mode))     /* modes other than fixed are undefined here; they do what they say */
+            lapic_receive(l, mode, vector, false);
         break;
     case SHORTHAND_ALL:
         apic_bus_send(l->bus, APIC_DEST_ALL, false, mode, vector, false);

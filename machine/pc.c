@@ -48,6 +48,19 @@ static int acknowledge_pic(void *self)
 /* ---- what chips ask of the machine ---- */
 
 static void on_reset(void *self) { machine_ask_reset(self); }
+
+/* A soft reset is INIT to the processors, and firmware takes over. Without firmware, or where a reset is to end the run, it
+ * is as good as a hard one. */
+static void on_init(void *self)
+{
+    struct machine *m = self;
+
+    if (m->board->bios == NULL || m->cfg.no_reboot)
+        machine_ask_reset(m);
+    else
+        apic_bus_init_processors(m->board->bus);
+}
+
 static void on_power_off(void *self) { machine_stop(self, RUN_POWEROFF); }
 
 static void on_exit_port(void *self, uint32_t value)
@@ -255,7 +268,7 @@ static void create_interrupts(struct machine *m, struct board *b)
 
 static void create_chipset(struct machine *m, struct board *b)
 {
-    struct acpi_pm_host host = { on_power_off, on_reset, NULL, m };
+    struct acpi_pm_host host = { on_power_off, on_reset, NULL, m, on_init };
     struct chipset_config cfg = { .memory = m->memory, .ram = m->ram, .bios = b->bios, .pm_base = acpi_pm_set_base };
 
     b->pci = pci_create(&m->tree, m->memory, m->io);
@@ -320,7 +333,7 @@ static struct err create_chips(struct machine *m, struct board *b)
     b->fdc = fdc_create(&m->tree, m->io, &m->clock, b->dma, isa(b, 6));
     TRY(attach_drives(m, b));
     TRY(create_vga(m, b));
-    b->i8042 = i8042_create(&m->tree, m->io, &m->clock, isa(b, 1), isa(b, 12), on_reset, m);
+    b->i8042 = i8042_create(&m->tree, m->io, &m->clock, isa(b, 1), isa(b, 12), on_init, m);
     TRY(create_serials(m, b));
     b->fw_cfg = fw_cfg_create(&m->tree, m->memory, m->io);
     fw_cfg_add_u64(b->fw_cfg, FW_CFG_RAM_SIZE, m->cfg.ram_bytes);

@@ -10,21 +10,22 @@
 
 static struct rig rig;
 static struct acpi_pm *pm;
-static unsigned poweroffs, resets, smis;
+static unsigned poweroffs, resets, smis, inits;
 static bool smi_allowed;
 
 static void on_poweroff(void *self) { (void)self; poweroffs++; }
 static void on_reset(void *self) { (void)self; resets++; }
+static void on_init(void *self) { (void)self; inits++; }
 static void on_smi(void *self) { (void)self; smis++; }
 static bool ask_smi(void *self) { (void)self; return smi_allowed; }
 
 static int set_up(void **state)
 {
-    static const struct acpi_pm_host host = { on_poweroff, on_reset, on_smi, NULL };
+    static const struct acpi_pm_host host = { on_poweroff, on_reset, on_smi, NULL, on_init };
 
     (void)state;
     rig_init(&rig);
-    poweroffs = resets = smis = 0;
+    poweroffs = resets = smis = inits = 0;
     smi_allowed = false;
     pm = acpi_pm_create(&rig.tree, rig.io, &rig.clock, rig_irq(&rig, 9), &host);
     acpi_pm_connect_smi(pm, ask_smi, NULL);
@@ -164,6 +165,9 @@ static void the_reset_port_acts_on_the_rise_of_bit_2(void **state)
     assert_int_equal(in8(&rig, 0xcf9), 0x06);
     device_reset_all(&rig.tree);
     assert_int_equal(in8(&rig, 0xcf9), 0x00);
+    out8(&rig, 0xcf9, 0x04);
+    assert_int_equal(resets, 1);
+    assert_int_equal(inits, 1);             /* soft */
 }
 
 static void state_survives_a_reload(void **state)

@@ -124,6 +124,16 @@ static void pins_reach_all_processors(void **state)
     assert_int_equal(pending(1), APIC_NONE);
 }
 
+static void the_init_pin_reaches_even_disabled_apics(void **state)
+{
+    (void)state;
+    assert_true(lapic_ops.set_base(lapics[2], 0xfee00000));
+    apic_bus_init_processors(bus);
+    for (unsigned k = 0; k < APICS; k++)
+        assert_int_equal(signals[k][APIC_SIGNAL_INIT], 1);
+    assert_int_equal(apic_read(1, 0x0f), 0xff);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, apics_set_up, apics_tear_down)
 
 int main(void)
@@ -132,6 +142,7 @@ int main(void)
         T(physical_destinations), T(flat_logical_destinations), T(cluster_logical_destinations),
         T(x2apic_logical_destinations), T(the_lowest_priority_takes_it), T(icr_destination_in_xapic_mode_is_eight_bits),
         T(msi_messages), T(pins_reach_all_processors),
+        T(the_init_pin_reaches_even_disabled_apics),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

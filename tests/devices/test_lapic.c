@@ -265,6 +265,13 @@ static void ipis_by_shorthand(void **state)
         assert_int_equal(accept(k), k == 0 ? 0x52 : 0x63);
 }
 
+static void a_self_nmi_is_delivered(void **state)
+{
+    (void)state;
+    store(0x300, 0x40400);
+    assert_int_equal(signals[0][APIC_SIGNAL_NMI], 1);
+}
+
 static void init_and_startup(void **state)
 {
     (void)state;
@@ -349,7 +356,8 @@ int main(void)
         T(extint_is_acknowledged_by_the_8259), T(a_level_lint_asks_again_after_its_eoi),
         T(a_globally_disabled_apic_is_two_pins), T(the_window_moves_with_the_base), T(base_transitions),
         T(x2apic_checks_registers_and_reserved_bits), T(x2apic_self_ipi_and_logical_id), T(ipis_by_shorthand),
-        T(init_and_startup), T(only_level_vectors_are_broadcast_at_eoi), T(odd_accesses_reach_the_aligned_register),
+        T(a_self_nmi_is_delivered), T(init_and_startup), T(only_level_vectors_are_broadcast_at_eoi),
+        T(odd_accesses_reach_the_aligned_register),
         T(state_survives_a_reload),
     };
 
