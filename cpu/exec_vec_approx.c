@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * RCPPS, RCPSS, RSQRTPS, RSQRTSS. The SDM bounds the relative error by 1.5 * 2^-12 and leaves the values open; here an operand
- * counts as the middle of its interval of 2^-11 (RSQRT: 2^-10) and the result is rounded to 12 bits, as a table of 2048 entries
- * would have it. No exceptions, no rounding modes; denormals count as zero whatever MXCSR says. */
+ * RCPPS, RCPSS, RSQRTPS, RSQRTSS. The SDM bounds the relative error by 1.5 * 2^-12 and leaves the values open; here an
+ * operand counts as the middle of its interval of 2^-11 (RSQRT: 2^-10) and the result is rounded to 12 bits, as a table of
+ * 2048 entries would have it. No exceptions, no rounding modes; denormals count as zero whatever MXCSR says. */
 #include "cpu/exec_vec_fp.h"
 
 #define INFINITY32 0x7f800000u
@@ -58,13 +58,15 @@ static uint32_t reciprocal_root(uint32_t v)
     return single(0, -(exp >> 1) - 1, r);
 }
 
-static void lanes_rcp(struct sse_math *m UNUSED, union vec *d, const union vec *a UNUSED, const union vec *b, unsigned imm UNUSED)
+static void lanes_rcp(struct sse_math *m UNUSED, union vec *d, const union vec *a UNUSED, const union vec *b,
+                      unsigned imm UNUSED)
 {
     for (unsigned k = 0; k < 4; k++)
         d->u32[k] = reciprocal(b->u32[k]);
 }
 
-static void lanes_rsqrt(struct sse_math *m UNUSED, union vec *d, const union vec *a UNUSED, const union vec *b, unsigned imm UNUSED)
+static void lanes_rsqrt(struct sse_math *m UNUSED, union vec *d, const union vec *a UNUSED, const union vec *b,
+                        unsigned imm UNUSED)
 {
     for (unsigned k = 0; k < 4; k++)
         d->u32[k] = reciprocal_root(b->u32[k]);

@@ -20,8 +20,15 @@ static uint32_t narrow(struct sse_math *m, uint64_t v)
     return out;
 }
 
-static uint64_t low_ss2sd(struct sse_math *m, uint64_t a UNUSED, uint64_t b, unsigned imm UNUSED) { return widen(m, (uint32_t)b); }
-static uint64_t low_sd2ss(struct sse_math *m, uint64_t a UNUSED, uint64_t b, unsigned imm UNUSED) { return narrow(m, b); }
+static uint64_t low_ss2sd(struct sse_math *m, uint64_t a UNUSED, uint64_t b, unsigned imm UNUSED)
+{
+    return widen(m, (uint32_t)b);
+}
+
+static uint64_t low_sd2ss(struct sse_math *m, uint64_t a UNUSED, uint64_t b, unsigned imm UNUSED)
+{
+    return narrow(m, b);
+}
 
 /* Source and result differ in size: loads `from` bytes, merges or stores `to`. */
 static ALWAYS_INLINE bool scalar(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned from, unsigned to)

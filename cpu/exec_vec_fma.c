@@ -7,7 +7,8 @@
 /* SDM 2C "VFMADD132PD": 132 op1 * op3 + op2, 213 op2 * op1 + op3, 231 op2 * op3 + op1; NaNs are preferred in that order. */
 struct roles { const union vec *a, *b, *c; };
 
-static ALWAYS_INLINE struct roles roles_of(const struct insn *i, const union vec *op1, const union vec *op2, const union vec *op3)
+static ALWAYS_INLINE struct roles roles_of(const struct insn *i, const union vec *op1, const union vec *op2,
+                                           const union vec *op3)
 {
     switch (i->opcode >> 4) {
     case 9:  return (struct roles){ op1, op3, op2 };

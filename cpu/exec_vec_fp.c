@@ -222,7 +222,8 @@ static void dot_ps(struct sse_math *m, union vec *d, const union vec *a, const u
     }
 }
 
-static void dot_pd(struct sse_math *m, union vec *d, const union vec *a, const union vec *b, unsigned imm, unsigned lanes UNUSED)
+static void dot_pd(struct sse_math *m, union vec *d, const union vec *a, const union vec *b, unsigned imm,
+                   unsigned lanes UNUSED)
 {
     uint64_t t[2] = { 0 }, sum;
 

@@ -7,7 +7,8 @@
 #include "cpu/fp.h"
 #include "cpu/vec.h"
 
-/* One instruction's arithmetic: `all` gathers the exceptions of its elements, `earlier` those of steps before (dot products). */
+/* One instruction's arithmetic: `all` gathers the exceptions of its elements, `earlier` those of steps before (dot
+ * products). */
 struct sse_math {
     struct fp_env e;
     uint8_t all, earlier;
@@ -26,7 +27,8 @@ static ALWAYS_INLINE void sse_begin(struct sse_math *m, const struct cpu *cpu, c
     m->vex = i->vl != 0;
 }
 
-/* After each element. An unmasked exception found in its operands stops it: no result, so no overflow or loss of precision. */
+/* After each element. An unmasked exception found in its operands stops it: no result, so no overflow or loss of precision.
+ * */
 static ALWAYS_INLINE void sse_element(struct sse_math *m)
 {
     uint8_t flags = m->e.flags;
@@ -37,8 +39,8 @@ static ALWAYS_INLINE void sse_element(struct sse_math *m)
     m->all |= flags;
 }
 
-/* After the last: record, and raise what is unmasked (SDM 1 "SSE and SSE2 SIMD Floating-Point Exceptions"). False: no result may be
- * written. */
+/* After the last: record, and raise what is unmasked (SDM 1 "SSE and SSE2 SIMD Floating-Point Exceptions"). False: no result
+ * may be written. */
 bool sse_raise(struct cpu *cpu, const struct sse_math *m);
 static ALWAYS_INLINE bool sse_end(struct cpu *cpu, const struct sse_math *m)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * What the exec_x87_*.c files share: the register stack, memory operands, exceptions, the last-instruction pointers.
  *
- * A handler goes: x87_begin or x87_load_* (checks, memory, pointers), stack checks, arithmetic in a struct fp_env, x87_finish,
- * write. A memory fault comes before anything changed. */
+ * A handler goes: x87_begin or x87_load_* (checks, memory, pointers), stack checks, arithmetic in a struct fp_env,
+ * x87_finish, write. A memory fault comes before anything changed. */
 #ifndef CPU_EXEC_X87_H
 #define CPU_EXEC_X87_H
 
@@ -72,8 +72,8 @@ static const struct fp80 x87_indefinite = { 0xc000000000000000ull, 0xffff };
 
 static ALWAYS_INLINE bool x87_is_memory(const struct insn *i) { return i->modrm < 0xc0; }
 
-/* The last-instruction pointers (SDM 1 "x87 FPU Instruction and Data (Operand) Pointers"); x87_note_memory for an operand at the
- * instruction's effective address. */
+/* The last-instruction pointers (SDM 1 "x87 FPU Instruction and Data (Operand) Pointers"); x87_note_memory for an operand at
+ * the instruction's effective address. */
 static ALWAYS_INLINE void x87_note(struct cpu *cpu, const struct insn *i)
 {
     cpu->s.fpu_ip = rip_of(cpu, i);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * x87 instructions on ST0 alone or ST0 and ST1: sign, root, rounding, scaling, remainders and the transcendental functions. */
+ * x87 instructions on ST0 alone or ST0 and ST1: sign, root, rounding, scaling, remainders and the transcendental functions.
+ * */
 #include "cpu/exec_x87.h"
 
 /* ---- no arithmetic ---- */

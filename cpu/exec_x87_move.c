@@ -66,7 +66,8 @@ static bool load_int(struct cpu *cpu, const struct insn *i)
 }
 EXEC(FILD) { X87_RUN(load_int(cpu, i)); }
 
-/* FLD1 to FLDZ: 66 bits of each constant, rounded by RC (SDM 1 "Load Constant Instructions" and the 387's internal constants). */
+/* FLD1 to FLDZ: 66 bits of each constant, rounded by RC (SDM 1 "Load Constant Instructions" and the 387's internal
+ * constants). */
 static struct fp80 constant(unsigned which, unsigned rounding)
 {
     /* significand rounded down, what to add when rounding to nearest or up, exponent */
@@ -97,7 +98,8 @@ EXEC(FLDCONST) { X87_RUN(load_constant(cpu, i)); }
 
 /* ---- stores to memory ---- */
 
-/* Store `bytes` of v unless e's unmasked exceptions keep it back, then record them and pop. A fault in memory comes first. */
+/* Store `bytes` of v unless e's unmasked exceptions keep it back, then record them and pop. A fault in memory comes first.
+ * */
 static bool store_memory(struct cpu *cpu, const struct insn *i, struct fp_env *e, uint64_t v, bool pop)
 {
     bool may = x87_may_store(e);

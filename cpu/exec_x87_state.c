@@ -252,7 +252,8 @@ EXEC(FRSTOR)
     unsigned env = env_bytes(i);
     gva_t lin;
 
-    if (!x87_check(cpu, i) || !ea_linear(cpu, i, env + 80, ACCESS_READ, &lin) || !mem_load_area(cpu, i, lin, image, env + 80))
+    if (!x87_check(cpu, i) || !ea_linear(cpu, i, env + 80, ACCESS_READ, &lin) ||
+        !mem_load_area(cpu, i, lin, image, env + 80))
         FAULT();
     env_unpack(cpu, i, image);
     for (unsigned st = 0; st < 8; st++) {

@@ -33,7 +33,8 @@ struct fp_num fp_invalid(struct fp_env *e)
 /* ---- unpacking ---- */
 
 /* frac has `bits` fraction bits, field is the biased exponent of `exp_bits` bits. */
-static ALWAYS_INLINE struct fp_num unpack(bool sign, unsigned field, uint64_t frac, unsigned bits, unsigned exp_bits, bool daz)
+static ALWAYS_INLINE struct fp_num unpack(bool sign, unsigned field, uint64_t frac, unsigned bits, unsigned exp_bits,
+                                          bool daz)
 {
     int bias = (1 << (exp_bits - 1)) - 1;
     u128 top = (u128)frac << (127 - bits);
@@ -68,8 +69,8 @@ struct fp_num fp_from64(const struct fp_env *e, uint64_t v)
     return unpack(v >> 63, v >> 52 & 2047, v & 0xfffffffffffffull, 52, 11, e->daz);
 }
 
-/* SDM 1 "Unsupported Double Extended-Precision Floating-Point Encodings and Pseudo-Denormals": an exponent that is not zero needs
- * the integer bit; a zero exponent with it is a denormal of exponent 1. */
+/* SDM 1 "Unsupported Double Extended-Precision Floating-Point Encodings and Pseudo-Denormals": an exponent that is not zero
+ * needs the integer bit; a zero exponent with it is a denormal of exponent 1. */
 struct fp_num fp_from80(struct fp80 v)
 {
     unsigned field = v.se & 0x7fff;
@@ -142,7 +143,8 @@ static struct packed overflowed(struct fp_env *e, const struct format *f, bool s
     return (struct packed){ ~0ull << (64 - precision), f->emax };
 }
 
-/* SDM 1 "Numeric Underflow Exception": tiny after rounding with an unbounded exponent; masked, it is raised only when inexact. */
+/* SDM 1 "Numeric Underflow Exception": tiny after rounding with an unbounded exponent; masked, it is raised only when
+ * inexact. */
 static COLD struct packed underflowed(struct fp_env *e, const struct format *f, struct fp_num n, unsigned precision)
 {
     u128 sig = n.sig;
@@ -171,7 +173,8 @@ static COLD struct packed underflowed(struct fp_env *e, const struct format *f, 
     return (struct packed){ (uint64_t)(sig >> 64), f->emin };
 }
 
-static ALWAYS_INLINE struct packed round_finite(struct fp_env *e, const struct format *f, struct fp_num n, unsigned precision)
+static ALWAYS_INLINE struct packed round_finite(struct fp_env *e, const struct format *f, struct fp_num n,
+                                                unsigned precision)
 {
     u128 sig = n.sig;
     bool inexact;

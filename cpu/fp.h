@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Floating-point arithmetic by integers only, so that it is the same on every host: IEEE 754 binary16/32/64 and the x87 extended
- * format, with the rounding, exception and NaN rules of x87 and SSE. Knows no processor: callers hand in an environment and
- * get exception flags back.
+ * Floating-point arithmetic by integers only, so that it is the same on every host: IEEE 754 binary16/32/64 and the x87
+ * extended format, with the rounding, exception and NaN rules of x87 and SSE. Knows no processor: callers hand in an
+ * environment and get exception flags back.
  *
- * An operation is three steps: unpack operands (fp_from*), compute exactly with a sticky bit (fp_add...), round and pack (fp_to*).
- * The fp32_, fp64_ and fp80_ functions are those steps in one call. */
+ * An operation is three steps: unpack operands (fp_from*), compute exactly with a sticky bit (fp_add...), round and pack
+ * (fp_to*). The fp32_, fp64_ and fp80_ functions are those steps in one call. */
 #ifndef CPU_FP_H
 #define CPU_FP_H
 
@@ -25,7 +25,7 @@ struct fp_env {
     uint8_t rounding;       /* enum fp_round */
     uint8_t masked;         /* FP_*: masked exceptions; matters to what overflow and underflow give */
     uint8_t flags;          /* FP_*: raised since the caller cleared it */
-    uint8_t sticky;         /* FP_*: already raised for good; with FP_PE here and masked, host arithmetic may serve (fp_fast.h) */
+    uint8_t sticky;         /* FP_*: already raised for good; FP_PE here and masked lets the host calculate (fp_fast.h) */
     uint8_t precision;      /* significand bits of extended results: 24, 53, 64 (FCW.PC) */
     bool    x87;            /* NaN choice: larger significand; else the first operand */
     bool    daz, ftz;       /* MXCSR */
@@ -34,10 +34,13 @@ struct fp_env {
 
 struct fp80 { uint64_t mant; uint16_t se; };
 
-enum fp_kind { FP_KIND_ZERO, FP_KIND_FINITE, FP_KIND_INF, FP_KIND_QNAN, FP_KIND_SNAN, FP_KIND_BAD /* unsupported encoding */ };
+enum fp_kind {
+    FP_KIND_ZERO, FP_KIND_FINITE, FP_KIND_INF, FP_KIND_QNAN, FP_KIND_SNAN,
+    FP_KIND_BAD             /* unsupported encoding */
+};
 
-/* A number taken apart. FINITE: sig has bit 127 set, the value is sig * 2^(exp - 127), bit 0 is sticky in results. NaN: sig holds
- * the significand from bit 127 (the integer bit, set) down. */
+/* A number taken apart. FINITE: sig has bit 127 set, the value is sig * 2^(exp - 127), bit 0 is sticky in results. NaN: sig
+ * holds the significand from bit 127 (the integer bit, set) down. */
 struct fp_num {
     u128    sig;
     int32_t exp;
@@ -92,7 +95,8 @@ enum fp_order fp_compare(struct fp_env *e, struct fp_num a, struct fp_num b, boo
 struct fp_num fp_scale(struct fp_env *e, struct fp_num a, struct fp_num b);                 /* FSCALE */
 void          fp_extract(struct fp_env *e, struct fp_num a, struct fp_num *exponent, struct fp_num *significand);
 /* FPREM (nearest false) and FPREM1: false: incomplete, call again with the result. quotient: its low three bits. */
-bool          fp_rem(struct fp_env *e, struct fp_num a, struct fp_num b, bool nearest, struct fp_num *out, unsigned *quotient);
+bool          fp_rem(struct fp_env *e, struct fp_num a, struct fp_num b, bool nearest, struct fp_num *out,
+                     unsigned *quotient);
 
 /* Functions of the x87 (fp_trig.c, fp_log.c). fp_sincos and fp_tan: false when |a| >= 2^63 (FSW.C2). */
 bool          fp_sincos(struct fp_env *e, struct fp_num a, struct fp_num *sin, struct fp_num *cos);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Where the host's own float and double give the same bits and flags: operands and result are normal numbers (or zero where that is
- * exact), rounding is to nearest, and loss of precision is either excluded by a test or already recorded and masked. IEEE 754
- * leaves such a result no freedom, so this holds on every host whose C types are its formats; others answer "no" to everything.
+ * Where the host's own float and double give the same bits and flags: operands and result are normal numbers (or zero where
+ * that is exact), rounding is to nearest, and loss of precision is either excluded by a test or already recorded and masked.
+ * IEEE 754 leaves such a result no freedom, so this holds on every host whose C types are its formats; others answer "no" to
+ * everything.
  *
  * Each function: true and the result, or false: ask fp_arith.c. None raises anything. */
 #ifndef CPU_FP_FAST_H
@@ -63,7 +64,8 @@ FAST_TYPES(64, double, 52, 0x7ffu)
 /* ---- a + b: the error of the sum is a number too, and zero when the sum is exact ---- */
 
 #define FAST_ADD(bits, type)                                                                                \
-    static ALWAYS_INLINE bool fast_add##bits(const struct fp_env *e, uint##bits##_t a, uint##bits##_t b, uint##bits##_t *out) \
+    static ALWAYS_INLINE bool fast_add##bits(const struct fp_env *e, uint##bits##_t a, uint##bits##_t b,    \
+                                             uint##bits##_t *out)                                           \
     {                                                                                                       \
         type x, y, sum, part;                                                                               \
                                                                                                             \
@@ -100,7 +102,8 @@ static ALWAYS_INLINE bool fast_exact_mul64(uint64_t a, uint64_t b, uint64_t r)
 }
 
 #define FAST_MUL(bits)                                                                                      \
-    static ALWAYS_INLINE bool fast_mul##bits(const struct fp_env *e, uint##bits##_t a, uint##bits##_t b, uint##bits##_t *out) \
+    static ALWAYS_INLINE bool fast_mul##bits(const struct fp_env *e, uint##bits##_t a, uint##bits##_t b,    \
+                                             uint##bits##_t *out)                                           \
     {                                                                                                       \
         if (!fast_allowed(e) || !fast_operand##bits(a) || !fast_operand##bits(b))                           \
             return false;                                                                                   \
@@ -109,7 +112,8 @@ static ALWAYS_INLINE bool fast_exact_mul64(uint64_t a, uint64_t b, uint64_t r)
             return true;                                                                                    \
         return fast_result##bits(*out) && (fast_inexact(e) || fast_exact_mul##bits(a, b, *out));            \
     }                                                                                                       \
-    static ALWAYS_INLINE bool fast_div##bits(const struct fp_env *e, uint##bits##_t a, uint##bits##_t b, uint##bits##_t *out) \
+    static ALWAYS_INLINE bool fast_div##bits(const struct fp_env *e, uint##bits##_t a, uint##bits##_t b,    \
+                                             uint##bits##_t *out)                                           \
     {                                                                                                       \
         if (!fast_allowed(e) || !fast_operand##bits(a) || !fast_is_normal##bits(b))                         \
             return false;                                                                                   \

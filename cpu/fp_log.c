@@ -123,7 +123,8 @@ struct fp_num fp_yl2x(struct fp_env *e, struct fp_num y, struct fp_num x)
     return times_log(y, log2_finite(x));
 }
 
-/* log2(1 + x), |x| < 1 - sqrt(1/2) by s = x / (2 + x); beyond that range the SDM leaves the result open, here 1 + x is formed. */
+/* log2(1 + x), |x| < 1 - sqrt(1/2) by s = x / (2 + x); beyond that range the SDM leaves the result open, here 1 + x is
+ * formed. */
 static struct fp_num log2_plus_one(struct fp_num x)
 {
     struct fp_num two = wide_one(), sum;

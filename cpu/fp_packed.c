@@ -36,8 +36,8 @@ FOR_BOTH(BINARIES)
     }
 FOR_BOTH(COMPARE)
 
-/* SDM 2A "MINPS": the second operand comes back unchanged, SNaNs too, when the comparison does not decide; a denormal read as zero
- * (DAZ) comes back as that zero. */
+/* SDM 2A "MINPS": the second operand comes back unchanged, SNaNs too, when the comparison does not decide; a denormal read
+ * as zero (DAZ) comes back as that zero. */
 #define EXTREME(bits, op, wanted)                                                            \
     uint##bits##_t fp##bits##_##op(struct fp_env *e, uint##bits##_t a, uint##bits##_t b)     \
     {                                                                                        \

@@ -123,10 +123,14 @@ static const struct fp_num three_quarters_pi = WIDE(0x96cbe3f9990e91a7ull, 0x939
 
 /* atan(k / 8) */
 static const struct fp_num atan_eighths[9] = {
-    [1] = WIDE(0xfeadd4d5617b6e32ull, 0xc897989f3e888ef7ull, -4), [2] = WIDE(0xfadbafc96406eb15ull, 0x6dc79ef5f7a217e5ull, -3),
-    [3] = WIDE(0xb7b0ca0f26f78473ull, 0x8aa32122dcfe4483ull, -2), [4] = WIDE(0xed63382b0dda7b45ull, 0x6fe445ecbc3a8d03ull, -2),
-    [5] = WIDE(0x8f005d5ef7f59f9bull, 0x5c835e1665c43747ull, -1), [6] = WIDE(0xa4bc7d1934f70924ull, 0x19a87f2a457dac9eull, -1),
-    [7] = WIDE(0xb8053e2bc2319e73ull, 0xcb2da55210a4443dull, -1), [8] = WIDE(0xc90fdaa22168c234ull, 0xc4c6628b80dc1cd1ull, -1),
+    [1] = WIDE(0xfeadd4d5617b6e32ull, 0xc897989f3e888ef7ull, -4),
+    [2] = WIDE(0xfadbafc96406eb15ull, 0x6dc79ef5f7a217e5ull, -3),
+    [3] = WIDE(0xb7b0ca0f26f78473ull, 0x8aa32122dcfe4483ull, -2),
+    [4] = WIDE(0xed63382b0dda7b45ull, 0x6fe445ecbc3a8d03ull, -2),
+    [5] = WIDE(0x8f005d5ef7f59f9bull, 0x5c835e1665c43747ull, -1),
+    [6] = WIDE(0xa4bc7d1934f70924ull, 0x19a87f2a457dac9eull, -1),
+    [7] = WIDE(0xb8053e2bc2319e73ull, 0xcb2da55210a4443dull, -1),
+    [8] = WIDE(0xc90fdaa22168c234ull, 0xc4c6628b80dc1cd1ull, -1),
 };
 
 /* |t| <= 1/16 and a little: t * (1 - z/3 + z^2/5 - ...), z = t^2. */
@@ -148,7 +152,8 @@ static struct fp_num atan_small(struct fp_num t)
 static struct fp_num atan_ratio(struct fp_num y, struct fp_num x)
 {
     int32_t gap = x.exp - y.exp;
-    uint64_t ratio = gap > 5 ? 0 : (fp_high(y) >> 33 << 5 >> gap) / (fp_high(x) >> 32);     /* y / x in sixteenths, rounded down */
+    /* y / x in sixteenths, rounded down */
+    uint64_t ratio = gap > 5 ? 0 : (fp_high(y) >> 33 << 5 >> gap) / (fp_high(x) >> 32);
     unsigned k = (unsigned)(ratio + 1) / 2;
     struct fp_num eighths, t;
 

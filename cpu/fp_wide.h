@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Arithmetic with 128-bit significands for the functions of the x87: finite struct fp_num values, truncated with a sticky bit,
- * so that each operation errs by less than 2^-126 of its result; and fractions of 128 bits for polynomials. */
+ * Arithmetic with 128-bit significands for the functions of the x87: finite struct fp_num values, truncated with a sticky
+ * bit, so that each operation errs by less than 2^-126 of its result; and fractions of 128 bits for polynomials. */
 #ifndef CPU_FP_WIDE_H
 #define CPU_FP_WIDE_H
 

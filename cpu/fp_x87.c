@@ -55,7 +55,8 @@ void fp_extract(struct fp_env *e, struct fp_num a, struct fp_num *exponent, stru
     }
 }
 
-/* a's significand * 2^n divided by b's: the quotient is below 2^64 for n <= 63. The remainder's unit is 2^(a.exp - n - 63). */
+/* a's significand * 2^n divided by b's: the quotient is below 2^64 for n <= 63. The remainder's unit is 2^(a.exp - n - 63).
+ * */
 static uint64_t divide(struct fp_num a, struct fp_num b, unsigned n, uint64_t *rest)
 {
     u128 dividend = (u128)fp_high(a) << n;

@@ -2,8 +2,8 @@
  * Availability of the FPU and SSE, the waiting x87 error, and the bookkeeping of tags and ES. No arithmetic. */
 #include "cpu/fpu.h"
 
-/* SDM 1 "MS-DOS Compatibility Sub-mode" (CR0.NE = 0): assert FERR#; unless IGNNE# is held the processor waits just before this
- * instruction until an interrupt comes. */
+/* SDM 1 "MS-DOS Compatibility Sub-mode" (CR0.NE = 0): assert FERR#; unless IGNNE# is held the processor waits just before
+ * this instruction until an interrupt comes. */
 bool x87_error_wait(struct cpu *cpu, const struct insn *i)
 {
     if (cpu->p.cr0 & CR0_NE)

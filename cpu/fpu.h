@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The x87, MMX and SSE state as the files of cpu/ share it: availability checks, the aliasing of MMX registers, the last
- * instruction pointers and the pending error. Whoever executes an x87, MMX or SSE instruction starts with one of the checks. */
+ * instruction pointers and the pending error. Whoever executes an x87, MMX or SSE instruction starts with one of the checks.
+ * */
 #ifndef CPU_FPU_H
 #define CPU_FPU_H
 
@@ -58,8 +59,9 @@ static ALWAYS_INLINE bool mmx_check(struct cpu *cpu, const struct insn *i)
     return mmx_check_failed(cpu, i);
 }
 
-/* Before a legacy SSE instruction: #UD by CR0.EM or CR4.OSFXSR clear, #NM by TS. One that names an MMX register too (CVTPI2PS,
- * MOVQ2DQ, MOVDQ2Q) asks mmx_check() after this. VEX and EVEX have avx_check(), owned by the vector files. False: FAULT(). */
+/* Before a legacy SSE instruction: #UD by CR0.EM or CR4.OSFXSR clear, #NM by TS. One that names an MMX register too
+ * (CVTPI2PS, MOVQ2DQ, MOVDQ2Q) asks mmx_check() after this. VEX and EVEX have avx_check(), owned by the vector files. False:
+ * FAULT(). */
 static ALWAYS_INLINE bool sse_check(struct cpu *cpu, const struct insn *i)
 {
     if (LIKELY(!(cpu->p.cr0 & (CR0_EM | CR0_TS)) && (cpu->p.cr4 & CR4_OSFXSR)))

@@ -232,7 +232,7 @@ static void random_state(struct vec_state *s, uint64_t address)
     if ((s->fcw & 0x300) == 0x100)
         s->fcw |= 0x200;
     s->fsw = (uint16_t)((fp_random_next(&rng) & 0x7f40) | flags | (flags & ~masks ? FSW_ES | FSW_B : 0));
-    s->ftag = (uint8_t)(below(3) == 0 ? 0xff : below(2) ? below(256) | 1u << (s->fsw >> 11 & 7) | 2u << (s->fsw >> 11 & 7) : below(256));
+    s->ftag = (uint8_t)(below(3) == 0 ? 0xff : below(2) ? below(256) | 3u << (s->fsw >> 11 & 7) : below(256));
     if (below(2))
         s->ftag &= (uint8_t)~(1u << (((s->fsw >> 11) + 7) & 7));       /* room to push */
     s->mxcsr = masks << 7 | flags | below(4) << 13 | (below(4) ? 0 : 0x40) | (below(4) ? 0 : 0x8000);
@@ -321,13 +321,15 @@ static bool is_transcendental(unsigned op)
            op == OP_FCOS || op == OP_FSINCOS;
 }
 
-/* Extended values of one sign that are neighbours; the integer bit makes exponent and significand one number but for a gap. */
+/* Extended values of one sign that are neighbours; the integer bit makes exponent and significand one number but for a gap.
+ * */
 static bool one_apart(uint64_t mant_a, uint16_t se_a, uint64_t mant_b, uint16_t se_b)
 {
     if (se_a == se_b)
         return mant_a - mant_b + 1 <= 2;
     return (se_a + 1 == se_b && mant_a == ~0ull && mant_b == 1ull << 63) ||
-           (se_b + 1 == se_a && mant_b == ~0ull && mant_a == 1ull << 63) || (mant_a >> 63 && mant_a - mant_b == 1 && se_a - se_b == 1);
+           (se_b + 1 == se_a && mant_b == ~0ull && mant_a == 1ull << 63) ||
+           (mant_a >> 63 && mant_a - mant_b == 1 && se_a - se_b == 1);
 }
 
 /* Transcendental results may be one unit off, and with them what rounding raised. */

@@ -106,7 +106,8 @@ static void environments_of_real_mode(void **state)
     assert_int_equal(fixture_read(&f, 0x4010, 4), 0x1000 | 0x5a5);
 }
 
-/* SDM 1 "x87 FPU Instruction and Data (Operand) Pointers": fld1 leaves the data pointer, fld [rdi] sets both, fnstcw neither. */
+/* SDM 1 "x87 FPU Instruction and Data (Operand) Pointers": fld1 leaves the data pointer, fld [rdi] sets both, fnstcw
+ * neither. */
 static void pointers_follow_instructions(void **state)
 {
     (void)state;
@@ -128,8 +129,8 @@ static void pointers_follow_instructions(void **state)
 static void availability(void **state)
 {
     static const struct { uint64_t cr0; int x87, wait; } rows[] = {
-        { 0, -1, -1 }, { CR0_EM, VEC_NM, -1 }, { CR0_TS, VEC_NM, -1 }, { CR0_MP, -1, -1 }, { CR0_MP | CR0_TS, VEC_NM, VEC_NM },
-        { CR0_EM | CR0_TS, VEC_NM, -1 }, { CR0_EM | CR0_MP, VEC_NM, -1 },
+        { 0, -1, -1 }, { CR0_EM, VEC_NM, -1 }, { CR0_TS, VEC_NM, -1 }, { CR0_MP, -1, -1 },
+        { CR0_MP | CR0_TS, VEC_NM, VEC_NM }, { CR0_EM | CR0_TS, VEC_NM, -1 }, { CR0_EM | CR0_MP, VEC_NM, -1 },
     };
 
     (void)state;
@@ -166,8 +167,8 @@ static void ferr(void *self, bool level)
         lowered++;
 }
 
-/* SDM 1 "MS-DOS Compatibility Sub-mode": CR0.NE clear: the line is raised and the processor waits at the instruction until an
- * interrupt; with IGNNE# held it goes on. FNCLEX lowers the line. */
+/* SDM 1 "MS-DOS Compatibility Sub-mode": CR0.NE clear: the line is raised and the processor waits at the instruction until
+ * an interrupt; with IGNNE# held it goes on. FNCLEX lowers the line. */
 static void the_error_line_of_dos(void **state)
 {
     (void)state;

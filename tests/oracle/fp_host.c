@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Compares cpu/fp with the host's SSE: results and exception flags of every operation in every rounding mode, with and without
- * DAZ and FTZ. */
+ * Compares cpu/fp with the host's SSE: results and exception flags of every operation in every rounding mode, with and
+ * without DAZ and FTZ. */
 #include "tests/oracle/fp_host.h"
 
 #include <stdio.h>
@@ -13,7 +13,10 @@
 
 struct mode { unsigned rounding; bool daz, ftz; };
 
-static uint32_t csr_of(struct mode m) { return DEFAULT_CSR | m.rounding << 13 | (m.daz ? 0x40u : 0) | (m.ftz ? 0x8000u : 0); }
+static uint32_t csr_of(struct mode m)
+{
+    return DEFAULT_CSR | m.rounding << 13 | (m.daz ? 0x40u : 0) | (m.ftz ? 0x8000u : 0);
+}
 
 static struct fp_env env_of(struct mode m)
 {
@@ -175,9 +178,9 @@ static unsigned long compare_one(const struct operation *op, struct fp_random *r
     if (host == soft && (csr & 63) == e.flags)
         return 0;
     if ((*shown)++ < 10)
-        printf("%s rc %u daz %d ftz %d: %llx %llx %llx: host %llx flags %02x, soft %llx flags %02x\n", op->name, m.rounding, m.daz,
-               m.ftz, (unsigned long long)o.a, (unsigned long long)o.b, (unsigned long long)o.c, (unsigned long long)host,
-               csr & 63, (unsigned long long)soft, e.flags);
+        printf("%s rc %u daz %d ftz %d: %llx %llx %llx: host %llx flags %02x, soft %llx flags %02x\n", op->name,
+               m.rounding, m.daz, m.ftz, (unsigned long long)o.a, (unsigned long long)o.b, (unsigned long long)o.c,
+               (unsigned long long)host, csr & 63, (unsigned long long)soft, e.flags);
     return 1;
 }
 
