@@ -16,6 +16,7 @@
 #define LINES           64u
 #define BLOCK_SPAN      16u                     /* lines the longest block covers: 64 instructions of 15 bytes */
 #define WATCHED         16u
+#define RECENT          4096u
 #define INSN_BYTES      15u
 
 struct code_page {
@@ -41,6 +42,7 @@ struct block_cache {
     unsigned nwatched;
     bool flush_wanted;
     uint64_t shortcut_pages[16];        /* a set bit: a shortcut may lead to a page with this hash */
+    struct block *recent[RECENT];       /* blocks by place and mode: what is found again when a flush left no shortcuts */
     struct block *build, *partial;      /* room for BLOCK_INSNS + 1 each */
 };
 
@@ -72,16 +74,26 @@ static unsigned line_of(const uint8_t *host)
     return (unsigned)((uintptr_t)host & ~PAGE_MASK) >> LINE_SHIFT;
 }
 
+static struct block **recent_slot(struct block_cache *c, const uint8_t *host, uint32_t mode)
+{
+    uintptr_t at = (uintptr_t)host;
+
+    return &c->recent[(at ^ at >> 12 ^ (uintptr_t)mode << 4) & (RECENT - 1)];
+}
+
 static void forget(struct block_cache *c, struct block *b)
 {
     struct cpu *cpu = c->cpu;
     struct block_shortcut *s = &cpu->shortcuts[block_shortcut_slot(b->rip)];
+    struct block **recent = recent_slot(c, b->host, b->mode);
 
     unlink_from(&page_find(c, page_of(b->host))->start[line_of(b->host)], &b->link);
     if (b->tail != NULL)
         unlink_from(&page_find(c, b->tail)->tails, &b->tail_link);
     if (s->block == b)
         *s = (struct block_shortcut){ 0 };
+    if (*recent == b)
+        *recent = NULL;
     if (cpu->block != NULL && cpu->block->origin == b)
         cpu->attention |= ATTEND_CODE;
     cpu->stats.code_invalidations++;
@@ -219,6 +231,7 @@ static void pages_clear(struct block_cache *c)
         for (struct code_page *p = c->buckets[at]; p != NULL; p = p->next)
             page_clear(c, p);
     memset(c->buckets, 0, c->nbuckets * sizeof(struct code_page *));
+    memset(c->recent, 0, sizeof c->recent);
     c->npages = 0;
     arena_reset(&c->arena);
     c->flush_wanted = false;
@@ -543,15 +556,24 @@ static struct block *keep(struct block_cache *c)
 
 /* ---- finding ---- */
 
+static bool is_block(const struct block *b, const uint8_t *host, uint64_t rip, uint32_t mode)
+{
+    return b->host == host && b->rip == rip && b->mode == mode;
+}
+
 static struct block *lookup(const struct cpu *cpu, const uint8_t *host, uint64_t rip)
 {
-    const struct code_page *p = page_find(cpu->blocks, page_of(host));
+    struct block **recent = recent_slot(cpu->blocks, host, cpu->mode);
+    const struct code_page *p;
 
+    if (*recent != NULL && is_block(*recent, host, rip, cpu->mode))
+        return *recent;
+    p = page_find(cpu->blocks, page_of(host));
     if (p == NULL)
         return NULL;
     for (struct block_link *l = p->start[line_of(host)]; l != NULL; l = l->next)
-        if (l->block->host == host && l->block->rip == rip && l->block->mode == cpu->mode)
-            return l->block;
+        if (is_block(l->block, host, rip, cpu->mode))
+            return *recent = l->block;
     return NULL;
 }
 
