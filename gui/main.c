@@ -10,6 +10,7 @@
 
 #include "gui/frontend.h"
 #include "gui/options.h"
+#include "gui/screen.h"
 #include "gui/terminal.h"
 #include "config.h"
 
@@ -87,6 +88,16 @@ static void choose_clock(struct options *o)
         o->machine.rtc_start_ns = 0;
 }
 
+static enum run show(const struct options *o, struct machine *m)
+{
+#ifdef HAVE_SDL2
+    if (o->display == DISPLAY_SDL)
+        return frontend_sdl(m);
+#endif
+    (void)o;
+    return frontend_headless(m);
+}
+
 static int run_machine(struct options *o)
 {
     struct machine *m;
@@ -104,10 +115,15 @@ static int run_machine(struct options *o)
     signal(SIGPIPE, SIG_IGN);
     if (o->stdio)
         terminal_start(m);
-    why = o->display == DISPLAY_SDL ? frontend_sdl(m) : frontend_headless(m);
+    why = show(o, m);
     running = NULL;
     terminal_stop();
     status = status_of(m, why);
+    if (o->screen != NULL) {
+        e = screen_write(m, o->screen);
+        if (failed(&e))
+            status = complain(&e);
+    }
     if (o->stats != NULL) {
         e = machine_write_stats(m, o->stats, seconds() - start);
         if (failed(&e))

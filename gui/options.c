@@ -11,6 +11,7 @@
 
 #include "base/attrs.h"
 #include "base/log.h"
+#include "config.h"
 
 struct option_row {
     const char *name;
@@ -100,6 +101,7 @@ SET_STRING(set_kernel, machine.kernel)
 SET_STRING(set_initrd, machine.initrd)
 SET_STRING(set_append, machine.append)
 SET_STRING(set_bios, machine.bios)
+SET_STRING(set_screen, screen)
 SET_STRING(set_stats, stats)
 
 /* Value of `key` in "a=1,key=2"; copies it. */
@@ -226,7 +228,11 @@ static struct err set_display(struct options *o, const char *value)
     if (strcmp(value, "none") == 0)
         o->display = DISPLAY_NONE;
     else if (strcmp(value, "sdl") == 0)
+#ifdef HAVE_SDL2
         o->display = DISPLAY_SDL;
+#else
+        return err_make(ERR_UNSUPPORTED, "-display sdl: this build was made without SDL2");
+#endif
     else
         return err_make(ERR_USAGE, "-display %s: none and sdl are known", value);
     return OK;
@@ -393,6 +399,7 @@ static const struct option_row rows[] = {
     { "serial",    "stdio|null|file:PATH|tcp:HOST:PORT[,server]", "a serial port; repeat for COM2 to COM4", set_serial },
     { "debugcon",  "stdio|null|file:PATH", "where bytes written to port 402h go", set_debugcon },
     { "display",   "none|sdl", "the screen (default none)", set_display },
+    { "screen",    "FILE", "write the text screen at the end; a picture when the name ends in .ppm", set_screen },
     { "nographic", NULL,     "no screen, first serial port on the terminal", set_nographic },
     { "vga",       "std|none", "display adapter (default std)", set_vga },
     { "device",    "isa-debug-exit[,iobase=P,iosize=N]|pc-testdev|hyperv-testdev", "a device for test guests", set_device },

@@ -11,6 +11,7 @@ enum display { DISPLAY_NONE, DISPLAY_SDL };
 struct options {
     struct machine_config machine;
     enum display display;
+    const char *screen;         /* file for -screen, or NULL */
     const char *stats;          /* file for -stats, or NULL */
     bool rtc_given;             /* -rtc was */
     bool clock_given;           /* -clock was on the command line */

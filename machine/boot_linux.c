@@ -8,7 +8,7 @@
 
 /* Offsets in the setup header, which lies at the same place in the image and in boot_params. */
 enum {
-    HDR_SETUP_SECTS = 0x1f1, HDR_BOOT_FLAG = 0x1fe, HDR_JUMP = 0x201, HDR_MAGIC = 0x202, HDR_VERSION = 0x206,
+    HDR_SETUP_SECTS = 0x1f1, HDR_SYSSIZE = 0x1f4, HDR_BOOT_FLAG = 0x1fe, HDR_JUMP = 0x201, HDR_MAGIC = 0x202, HDR_VERSION = 0x206,
     HDR_LOADER = 0x210, HDR_LOADFLAGS = 0x211, HDR_RAMDISK = 0x218, HDR_RAMDISK_SIZE = 0x21c, HDR_HEAP_END = 0x224,
     HDR_CMDLINE = 0x228, HDR_INITRD_MAX = 0x22c, HDR_CMDLINE_SIZE = 0x238, HDR_PREF_ADDRESS = 0x258, HDR_INIT_SIZE = 0x260,
     PARAM_RSDP = 0x70, PARAM_E820_COUNT = 0x1e8, PARAM_E820 = 0x2d0,
@@ -67,7 +67,7 @@ struct err linux_check(const struct machine *m, const struct boot *b)
     size_t room = load16(h + HDR_VERSION) >= 0x206 ? load32(h + HDR_CMDLINE_SIZE) : 255;
     struct e820 map[E820_MAX];
     unsigned n = boot_e820(m, map);
-    uint64_t top = 0;
+    uint64_t top = 0, paragraphs = load32(h + HDR_SYSSIZE);
 
     for (unsigned k = 0; k < n; k++)
         if (map[k].base == KERNEL_AT)
@@ -76,9 +76,9 @@ struct err linux_check(const struct machine *m, const struct boot *b)
         return err_make(ERR_UNSUPPORTED, "the kernel '%s' is a zImage or older than boot protocol 2.02", m->cfg.kernel);
     if (b->kernel.len <= setup_bytes(&b->kernel))
         return err_make(ERR_FORMAT, "the kernel '%s' is cut short: it ends inside its setup code", m->cfg.kernel);
-    if (load32(h + 0x1f4) != 0 && b->kernel.len < setup_bytes(&b->kernel) + (uint64_t)load32(h + 0x1f4) * 16)
+    if (b->kernel.len - setup_bytes(&b->kernel) + 15 < paragraphs * 16)         /* the last paragraph need not be full */
         return err_make(ERR_FORMAT, "the kernel '%s' is cut short: its header promises %llu bytes", m->cfg.kernel,
-                        (unsigned long long)(setup_bytes(&b->kernel) + (uint64_t)load32(h + 0x1f4) * 16));
+                        (unsigned long long)(setup_bytes(&b->kernel) + paragraphs * 16));
     if (strlen(m->cfg.append) > room || strlen(m->cfg.append) >= CMDLINE_ROOM)
         return err_make(ERR_USAGE, "-append: the kernel takes at most %zu characters", room < CMDLINE_ROOM ? room : (size_t)CMDLINE_ROOM - 1);
     if (kernel_end(&b->kernel) > top)
