@@ -256,7 +256,8 @@ static struct err vga_load(struct device *dev, struct reader *in)
     struct ram *vram = ((struct vga *)dev)->vram;
     const struct vga_state *s = &((struct vga *)dev)->state;
 
-    if (s->seq_index > 7 || s->gfx_index > 15 || s->crtc_index > 31 || s->dac_part > 2 || !vbe_state_valid((struct vga *)dev))
+    if (s->seq_index > 7 || s->gfx_index > 15 || s->crtc_index > 31 || s->dac_part > 2 ||
+        !vbe_state_valid((struct vga *)dev))
         return err_make(ERR_FORMAT, "the snapshot has an impossible VGA state");
     for (uint64_t page = 0; page < vram->len >> PAGE_SHIFT; page++)
         if (vram->touched[page]) {
@@ -360,6 +361,7 @@ void vga_skip_firmware(struct vga *v)
     s->misc = 0x67;
     s->attr_index = 0x20;
     default_palette(s);
+    vga_load_font(v);
     for (unsigned cell = 0; cell < 80 * 25; cell++)     /* blanks, grey on black */
         space_write(v->memory, 0xb8000 + 2 * cell, 2, 0x0720);
     pci_write_config(v->function, PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);

@@ -36,7 +36,7 @@ void vga_frame(struct vga *v, struct frame *out);
  * '?', zero is a space. Returns the length, 0 in graphics modes. */
 size_t vga_text(struct vga *v, char *out, size_t room);
 
-/* Mode 3 (80x25 text) as a video BIOS sets it, but without fonts. Call after reset, for machines without firmware. */
+/* Mode 3 (80x25 text) as a video BIOS sets it, with a plain font. Call after reset, for machines without firmware. */
 void vga_skip_firmware(struct vga *v);
 
 /* The video memory, for whoever saves and hashes memory apart from devices: the device does both itself. */

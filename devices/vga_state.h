@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What the files of the VGA share. vga.c owns the registers and the PCI function, vga_memory.c the planar window,
- * vga_vbe.c the Bochs VBE registers, vga_draw.c makes pictures and never changes state. */
+ * vga_vbe.c the Bochs VBE registers, vga_font.c the font of a machine without firmware; vga_draw.c makes pictures and never
+ * changes state. */
 #ifndef DEVICES_VGA_STATE_H
 #define DEVICES_VGA_STATE_H
 
@@ -69,6 +70,9 @@ unsigned vga_lines(const struct vga *v);            /* vertical display end */
 uint64_t vga_window_read(struct device *dev, uint32_t at, unsigned bytes);
 void     vga_window_write(struct device *dev, uint32_t at, unsigned bytes, uint64_t value);
 extern const struct reg vga_window[1];
+
+/* vga_font.c */
+void     vga_load_font(struct vga *v);
 
 /* vga_vbe.c */
 void     vbe_reset(struct vga *v);

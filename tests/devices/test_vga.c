@@ -425,11 +425,33 @@ static void retrace_comes_with_virtual_time(void **state)
 
 static void load_glyph(uint8_t code, uint8_t row, uint8_t bits) { vram[(code * 32u + row) * 4 + 2] = bits; }
 
+static void clear_font(void)
+{
+    for (unsigned k = 0; k < 256 * 32; k++)
+        vram[k * 4 + 2] = 0;
+}
+
+static void without_firmware_there_is_a_font(void **state)
+{
+    struct frame f;
+    unsigned dots = 0;
+
+    (void)state;
+    poke(0xb8000, 'T');
+    poke(0xb8002, 0xc4);
+    vga_frame(vga, &f);
+    for (unsigned x = 1; x < 6; x++)
+        dots += f.pixels[f.stride + x] != 0;
+    assert_int_equal(dots, 5);                      /* the bar of the T */
+    assert_int_not_equal(f.pixels[7 * f.stride + 9 + 8], 0);
+}
+
 static void text_is_drawn_with_the_font_in_plane_2(void **state)
 {
     struct frame f;
 
     (void)state;
+    clear_font();
     load_glyph('A', 3, 0x81);
     space_write(rig.memory, 0xb8000 + 2 * 81, 2, 0x1e41);               /* row 1, column 1: yellow on blue */
     vga_frame(vga, &f);
@@ -614,7 +636,7 @@ int main(void)
         T(chain_4_spreads_over_planes), T(vbe_answers_by_its_id), T(vbe_frame_buffer_is_plain_memory),
         T(vbe_clears_unless_told_not_to), T(vbe_banks_show_at_a0000), T(vbe_scrolls_and_formats),
         T(vbe_refuses_impossible_sizes), T(register_bar_mirrors_ports), T(rom_is_offered),
-        T(retrace_comes_with_virtual_time), T(text_is_drawn_with_the_font_in_plane_2),
+        T(retrace_comes_with_virtual_time), T(without_firmware_there_is_a_font), T(text_is_drawn_with_the_font_in_plane_2),
         T(line_graphics_reach_the_ninth_dot), T(the_cursor_blinks), T(text_comes_as_characters),
         T(mode_13_doubles_pixels), T(planar_graphics_go_through_the_palette), T(line_compare_splits_the_screen),
         T(a_blank_screen_is_black), T(snapshot_keeps_memory_and_modes),
