@@ -20,7 +20,7 @@ static const struct { const char *name; uint32_t leaf; uint8_t subleaf, output, 
 };
 
 /* Named by features.def because instructions need them, but nothing executes them yet. */
-static const uint8_t lacking[] = { F_FMA, F_AVX, F_F16C, F_AVX2, F_AVX512F, F_AVX512DQ, F_SHA };
+static const uint8_t lacking[] = { F_AVX512F, F_AVX512DQ, F_SHA };
 
 /* Set by the configuration, not by name. */
 static const uint8_t derived[] = { F_HYPERVISOR, F_HTT };
