@@ -167,14 +167,15 @@ static uint16_t to_bcd(uint32_t v)
     return (uint16_t)(v / 1000 % 10 << 12 | v / 100 % 10 << 8 | v / 10 % 10 << 4 | v % 10);
 }
 
-/* The counting element in binary, 0 standing for the full range. */
+/* The counting element in binary, 0 standing for the full range. A count that the next clock will load shows already: on
+ * a PC no read follows the write so soon, but here I/O takes less than a tick, and Linux's fast TSC calibration relies on
+ * seeing it. */
 static uint16_t element(const struct pit_state *s, unsigned n, uint64_t tick)
 {
     uint32_t range = full_range(s, n), value;
     unsigned mode = mode_of(s, n);
-    bool counts = s->stage[n] == COUNTING && tick >= s->origin[n];
 
-    if (!counts && !(s->stage[n] == PAUSED && (mode == 0 || mode == 4)))
+    if (s->stage[n] != COUNTING && !(s->stage[n] == PAUSED && (mode == 0 || mode == 4)))
         return s->frozen[n];
     if (mode == 3)
         value = (s->count[n] & ~1u) - 2 * square_at(s, n, tick).done;

@@ -72,6 +72,18 @@ static void mode0_counts_down_and_raises_out_once(void **state)
     assert_int_equal(rig.edges[0], 1);
 }
 
+static void a_count_shows_before_its_first_clock(void **state)
+{
+    (void)state;
+    gate2(true);
+    program(2, 0, 0xffff);
+    assert_int_equal(count_of(2), 0xffff);
+    go(1);
+    assert_int_equal(count_of(2), 0xffff);
+    go(1);
+    assert_int_equal(count_of(2), 0xfffe);
+}
+
 static void mode0_first_byte_stops_the_count(void **state)
 {
     (void)state;
@@ -362,7 +374,8 @@ static void state_survives_a_reload(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(mode0_counts_down_and_raises_out_once), T(mode0_first_byte_stops_the_count), T(mode0_pauses_with_gate_low),
+        T(mode0_counts_down_and_raises_out_once), T(a_count_shows_before_its_first_clock),
+        T(mode0_first_byte_stops_the_count), T(mode0_pauses_with_gate_low),
         T(mode1_is_retriggered_by_the_gate), T(mode2_is_low_for_the_last_clock_of_each_period),
         T(mode2_interrupts_at_an_exact_rate), T(mode2_takes_a_new_count_at_the_end_of_the_period),
         T(mode2_gate_low_raises_out_and_restarts), T(mode3_even_count_is_a_square),
