@@ -262,6 +262,13 @@ bool cpu_idle(const struct cpu *cpu)
     }
 }
 
+bool cpu_deaf(const struct cpu *cpu)
+{
+    unsigned activity = cpu->p.activity;
+
+    return cpu_idle(cpu) && (activity == CPU_WAIT_SIPI || (activity == CPU_HALTED && !(cpu->p.rflags & FLAG_IF)));
+}
+
 /* ---- time and identity ---- */
 
 /* ns * hz / 10^9 without loss; the TSC wraps at 64 bits. */

@@ -74,6 +74,7 @@ void     cpu_attention(struct cpu *cpu, unsigned reasons);
 void     cpu_signal(void *cpu, enum apic_signal what, unsigned vector);     /* struct apic_client.signal */
 
 bool     cpu_idle(const struct cpu *cpu);       /* halted or waiting with nothing deliverable */
+bool     cpu_deaf(const struct cpu *cpu);       /* halted or waiting, and no maskable interrupt could end that */
 void     cpu_reset(struct cpu *cpu, bool init); /* init: INIT keeps x87/SSE, TSC, MTRRs (SDM 3A "INIT") */
 void     cpu_start(struct cpu *cpu, uint8_t vector);                        /* SIPI */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What a machine starts with: chooses between firmware and a kernel given with -kernel, and for the latter does what
- * firmware would have done: memory map, ACPI tables, PCI set-up, local APIC in virtual-wire mode. */
+ * firmware would have done: memory map, ACPI tables, PCI set-up, interrupt controllers and timer. */
 #include "machine/boot.h"
 
 #include <stdlib.h>
@@ -139,6 +139,34 @@ void boot_enter_flat(struct machine *m, uint32_t eip)
     invariant(ok, "the processor refused flat protected mode");
 }
 
+/* The interrupt controllers and the timer as PC firmware hands them over: vectors 08h and 70h, 18.2 ticks a second, all lines
+ * but the timer's masked. A vector table of handlers that only return is there for guests that go to real mode. */
+static void start_interrupts(struct machine *m)
+{
+    static const struct { uint16_t port; uint8_t value; } programs[] = {
+        { 0x43, 0x36 }, { 0x40, 0x00 }, { 0x40, 0x00 },     /* first: OUT rises, and ICW1 forgets that edge */
+        { 0x20, 0x11 }, { 0x21, 0x08 }, { 0x21, 0x04 }, { 0x21, 0x01 }, { 0x21, 0xfa },
+        { 0xa0, 0x11 }, { 0xa1, 0x70 }, { 0xa1, 0x02 }, { 0xa1, 0x01 }, { 0xa1, 0xff },
+    };
+    static const uint8_t handlers[] = {
+        0x50, 0xb0, 0x20, 0xe6, 0xa0,       /* IRQ 8-15: push ax; mov al, 20h; out a0h, al; on with the master's */
+        0xeb, 0x03,                         /* jmp over */
+        0x50, 0xb0, 0x20, 0xe6, 0x20,       /* IRQ 0-7: push ax; mov al, 20h; out 20h, al */
+        0x58, 0xcf,                         /* pop ax; iret */
+    };
+    uint8_t table[256 * 4];
+
+    for (unsigned vector = 0; vector < 256; vector++) {
+        unsigned at = BOOT_HANDLERS + (vector >= 0x70 && vector < 0x78 ? 0 : vector >= 8 && vector < 16 ? 7 : 13);
+
+        store32(table + 4 * vector, (at & 0xf0000) << 12 | (at & 0xffff));
+    }
+    space_write_bytes(m->memory, 0, table, sizeof table);
+    space_write_bytes(m->memory, BOOT_HANDLERS, handlers, sizeof handlers);
+    for (size_t k = 0; k < COUNT_OF(programs); k++)
+        space_write(m->io, programs[k].port, 1, programs[k].value);
+}
+
 void boot_reset(struct machine *m)
 {
     const struct boot *b = m->boot;
@@ -146,6 +174,7 @@ void boot_reset(struct machine *m)
     if (b->kind == BOOT_FIRMWARE)
         return;
     board_direct_setup(m);
+    start_interrupts(m);
     space_write_bytes(m->memory, b->acpi_base, b->acpi.bytes, b->acpi.len);
     space_write_bytes(m->memory, BOOT_RSDP, b->acpi.rsdp, sizeof b->acpi.rsdp);
     if (b->kind == BOOT_LINUX)

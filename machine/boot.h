@@ -40,9 +40,11 @@ void       multiboot_load(struct machine *m, const struct boot *b);
 #define BOOT_GDT 0x1000u
 void boot_enter_flat(struct machine *m, uint32_t eip);
 
-/* Guest-physical ranges a direct boot uses in low memory; page 0 belongs to the guest (trampolines). */
+/* Guest-physical ranges a direct boot uses in low memory besides the real-mode vector table; the rest of page 0 belongs to the
+ * guest (trampolines). */
 #define BOOT_INFO      0x2000u      /* Multiboot information, Linux boot_params */
 #define BOOT_INFO_END  0x8000u
 #define BOOT_RSDP      0xf0000u
+#define BOOT_HANDLERS  0xf0100u     /* real-mode interrupt handlers that do nothing */
 
 #endif

@@ -23,6 +23,7 @@
 
 /* The scheduler's own state: whose turn it is. Part of what is saved and hashed. */
 #define LOOP_STATE(ONE, MANY)                                           \
+    ONE (u64, deaf_since,  "virtual ns since when no processor runs or could take an interrupt; 0: one does") \
     ONE (u64, turn_left,   "instructions left of the running turn")     \
     ONE (u32, current,     "virtual processor whose turn it is")        \
     ONE (u32, exit_value,  "value written to the exit port")            \

@@ -15,6 +15,7 @@ STATE_SCHEMA(loop_state, LOOP_STATE);
 #define PACE_HOST_NS    100000000u  /* host policy: how often the pace is corrected while busy */
 #define WAIT_PIECE_NS   16000000u
 #define TICK_NS         16000000u
+#define DEAF_NS         10000000000u    /* no processor takes interrupts: how long an NMI is waited for */
 #define PACE_MIN_PS     20u
 #define PACE_MAX_PS     200000u
 
@@ -180,12 +181,25 @@ static bool all_idle(const struct machine *m)
     return true;
 }
 
+/* HLT with interrupts off, the way guests end: timers may tick on, but only an NMI could wake anybody. A window stays. */
+static bool halted_for_good(struct machine *m)
+{
+    uint64_t now = clock_ns(&m->clock);
+
+    for (unsigned k = 0; k < m->nvps; k++)
+        if (!cpu_deaf(m->vps[k]))
+            return false;
+    if (m->loop.deaf_since == 0)
+        m->loop.deaf_since = now + 1;
+    return now >= m->loop.deaf_since + DEAF_NS && m->tick == NULL;
+}
+
 static void idle(struct machine *m)
 {
     uint64_t due = clock_next_deadline(&m->clock);
 
     board_flush_output(m);
-    if (due == TIMER_OFF && !board_has_input(m)) {
+    if (halted_for_good(m) || (due == TIMER_OFF && !board_has_input(m))) {
         machine_stop(m, RUN_HALTED);
     } else if (m->cfg.clock == CLOCK_HOST) {
         idle_host(m, due);
@@ -234,6 +248,7 @@ static void run_turn(struct machine *m, uint64_t limit)
     enum cpu_stop stop;
 
     board_select_vp(m, m->loop.current);
+    m->loop.deaf_since = 0;
     stop = cpu_run(cpu, turn_budget(m, limit));
     used = m->clock.state.insns - before;
     m->loop.turn_left -= used < m->loop.turn_left ? used : m->loop.turn_left;
