@@ -6,6 +6,7 @@
 #include "devices/acpi_pm.h"
 #include "devices/apic_bus.h"
 #include "devices/chipset.h"
+#include "devices/coprocessor.h"
 #include "devices/dma8237.h"
 #include "devices/fdc.h"
 #include "devices/fw_cfg.h"
@@ -30,6 +31,7 @@ struct board {
     struct lapic *lapics[MACHINE_MAX_VPS];
     struct pic8259 *pic;
     struct ioapic *ioapic;
+    struct coprocessor *coprocessor;
     struct pit8254 *pit;
     struct rtc146818 *rtc;
     struct acpi_pm *pm;

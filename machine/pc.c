@@ -199,7 +199,16 @@ static void drop_byte(void *self, uint8_t byte)
 
 static void on_ferr(void *self, bool level)
 {
-    isa_irq(self, 13, level);
+    coprocessor_error(((struct board *)self)->coprocessor, level);
+}
+
+static void on_ignne(void *self, unsigned line, bool level)
+{
+    struct machine *m = self;
+
+    (void)line;
+    for (unsigned k = 0; k < m->nvps; k++)
+        cpu_set_ignne(m->vps[k], level);
 }
 
 static bool has_feature(const struct cpu_config *cfg, enum feature f)
@@ -258,6 +267,7 @@ static void create_interrupts(struct machine *m, struct board *b)
     b->bus = apic_bus_create(&m->tree, m->memory);
     b->pic = pic_create(&m->tree, m->io, (struct irq){ apic_bus_set_lint, b->bus, 0 });
     b->ioapic = ioapic_create(&m->tree, m->memory, b->bus);
+    b->coprocessor = coprocessor_create(&m->tree, m->io, isa(b, 13), (struct irq){ on_ignne, m, 0 });
     b->pit = pit_create(&m->tree, m->io, &m->clock, isa(b, 0));
     b->rtc = rtc_create(&m->tree, m->io, &m->clock, m->nondet, isa(b, 8));
     rtc_set_wall_clock(b->rtc, m->cfg.rtc_start_ns);
