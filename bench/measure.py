@@ -403,4 +403,7 @@ def main():
     return 1 if wrong or not complete else 0
 
 
-sys.exit(main())
+try:
+    sys.exit(main())
+except KeyboardInterrupt:
+    sys.exit(130)
