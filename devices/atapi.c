@@ -43,7 +43,7 @@ void atapi_check_condition(struct ide_drive *d, enum sense_key key, uint8_t asc,
     d->state.sense_key = (uint8_t)key;
     d->state.asc = asc;
     d->state.ascq = ascq;
-    d->state.left = d->state.len = 0;
+    d->state.left = d->state.at = d->state.len = 0;
     d->state.count = REASON_COMMAND | REASON_TO_HOST;
     drive_fail(d, (uint8_t)(key << 4 | (key == ILLEGAL_REQUEST ? ATA_ABRT : 0)));
 }
@@ -131,7 +131,7 @@ void atapi_dma(struct ide_drive *d)
 
     if (s->len != 0) {
         whole = dma_move(&dma, s->buffer, s->len, true) == s->len;
-        s->len = 0;
+        s->at = s->len = 0;
     }
     while (whole && s->left > 0) {
         uint32_t n = s->left < IDE_SCRATCH / ATAPI_SECTOR ? s->left : IDE_SCRATCH / ATAPI_SECTOR;
@@ -234,7 +234,7 @@ static void read_sectors(struct ide_drive *d, uint32_t lba, uint32_t count)
     }
     s->lba = lba;
     s->left = count;
-    s->len = 0;
+    s->at = s->len = 0;
     if (count == 0)
         done_soon(d);
     else if (s->use_dma)
@@ -381,6 +381,7 @@ void atapi_identify(struct ide_drive *d)
     store16(data + 88 * 2, (uint16_t)(d->state.udma << 8 | 0x3f));
     store16(data + 93 * 2, d->unit == 1 ? 0x6b00 : 0x600b);
     ide_identify_checksum(data);
+    d->state.at = 0;
     d->state.len = 512;
     drive_after(d, STEP_BUFFER_IN, PACKET_NS);
 }

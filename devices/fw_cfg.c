@@ -14,7 +14,7 @@
 #define DMA_SIGNATURE UINT64_C(0x51454d5520434647)      /* "QEMU CFG" */
 
 enum { DMA_ERROR = 0x01, DMA_READ = 0x02, DMA_SKIP = 0x04, DMA_SELECT = 0x08, DMA_WRITE = 0x10 };
-enum { ITEMS = FW_CFG_FILE_FIRST + FW_CFG_FILE_SLOTS, ARCH_ITEMS = 8, NAME = 56, CHUNK = 4096 };
+enum { ITEMS = FW_CFG_FILE_FIRST + FW_CFG_FILE_SLOTS, ARCH_ITEMS = 8, NAME = 56 };
 
 #define FW_CFG_STATE(ONE, MANY)                                                 \
     ONE(u64, dma,    "address of the DMA command, as far as it was written")    \
@@ -204,21 +204,32 @@ static uint32_t item_left(const struct fw_cfg *f, const struct item *item)
     return item == NULL || f->state.offset >= item->len ? 0 : item->len - f->state.offset;
 }
 
+/* Zeros behind the end of an item. A length is 32 bits and the guest's, so pages that are no memory are passed over whole. */
+static void dma_pad(struct fw_cfg *f, uint64_t to, uint64_t len)
+{
+    static const uint8_t zeros[PAGE_SIZE];
+
+    while (len > 0) {
+        uint64_t here = PAGE_SIZE - to % PAGE_SIZE;
+
+        if (here > len)
+            here = len;
+        if (space_page(f->memory, to & PAGE_MASK).host != NULL)
+            space_write_bytes(f->memory, to, zeros, here);
+        to += here;
+        len -= here;
+    }
+}
+
 static void dma_read(struct fw_cfg *f, const struct item *item, uint64_t to, uint32_t len)
 {
-    static const uint8_t zeros[CHUNK];
     uint32_t have = item_left(f, item), n = have < len ? have : len;
 
     if (n > 0) {
         space_write_bytes(f->memory, to, item->bytes + f->state.offset, n);
         f->state.offset += n;
     }
-    for (uint32_t done = n; done < len; ) {
-        uint32_t here = len - done < CHUNK ? len - done : CHUNK;
-
-        space_write_bytes(f->memory, to + done, zeros, here);
-        done += here;
-    }
+    dma_pad(f, to + n, len - n);
 }
 
 static bool dma_write(struct fw_cfg *f, struct item *item, uint64_t from, uint32_t len)

@@ -124,7 +124,7 @@ static bool take_address(struct ide_drive *d)
 
     s->lba = task_lba(s);
     s->left = count != 0 ? count : is_ext(s->command) ? 65536 : 256;
-    s->len = 0;
+    s->at = s->len = 0;
     if (s->lba > ata_sectors(d) || s->left > ata_sectors(d) - s->lba) {
         s->left = 0;
         fail_later(d, ATA_IDNF);
@@ -203,6 +203,7 @@ static void disk_in(struct ide_drive *d)
     }
     s->lba += n;
     s->left -= n;
+    s->at = 0;
     s->len = n * 512u;
     drive_offer(d);
     drive_raise(d);

@@ -90,6 +90,7 @@ void ata_identify(struct ide_drive *d)
     identify_geometry(d, data);
     identify_features(d, data);
     ide_identify_checksum(data);
+    d->state.at = 0;
     d->state.len = 512;
     drive_after(d, STEP_BUFFER_IN, ATA_COMMAND_NS);
 }
