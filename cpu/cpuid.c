@@ -35,7 +35,7 @@ static const struct { uint8_t feature, needs; } dependencies[] = {
     { F_AVX, F_XSAVE }, { F_AVX, F_SSE42 }, { F_AVX2, F_AVX }, { F_FMA, F_AVX }, { F_F16C, F_AVX }, { F_AVX512F, F_AVX2 },
     { F_AVX512DQ, F_AVX512F }, { F_XSAVE, F_FXSR }, { F_XSAVEOPT, F_XSAVE }, { F_XSAVEC, F_XSAVE }, { F_XGETBV1, F_XSAVE },
     { F_XSAVES, F_XSAVEC }, { F_PKU, F_XSAVE }, { F_PKU, F_LM }, { F_LM, F_PAE }, { F_LM, F_SYSCALL }, { F_LM, F_SSE2 },
-    { F_LM, F_NX }, { F_NX, F_PAE }, { F_PCID, F_LM }, { F_INVPCID, F_PCID }, { F_LA57, F_LM }, { F_PDPE1GB, F_LM },
+    { F_LM, F_NX }, { F_NX, F_PAE }, { F_PCID, F_LM }, { F_LA57, F_LM }, { F_PDPE1GB, F_LM },
     { F_FSGSBASE, F_LM }, { F_CX16, F_LM }, { F_LAHF_LM, F_LM }, { F_X2APIC, F_APIC }, { F_TSC_DEADLINE, F_APIC },
     { F_TSC_DEADLINE, F_TSC }, { F_TSC_ADJUST, F_TSC }, { F_RDTSCP, F_TSC }, { F_INVARIANT_TSC, F_TSC }, { F_MCA, F_MCE },
     { F_RDPID, F_RDTSCP }, { F_SEP, F_MSR }, { F_SYSCALL, F_MSR }, { F_MTRR, F_MSR }, { F_PAT, F_MSR }, { F_APIC, F_MSR },

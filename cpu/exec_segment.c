@@ -344,26 +344,19 @@ static unsigned verify(struct cpu *cpu, const struct insn *i, bool (*allows)(uin
 EXEC(VERR) { return verify(cpu, i, attr_readable); }
 EXEC(VERW) { return verify(cpu, i, attr_writable); }
 
+/* Memory is written, and must be writable, only when the RPL changes (observed on processors; test386 relies on it). */
 EXEC(ARPL)
 {
     uint64_t destination, rpl = reg_get(cpu, i->o[1], 2) & 3;
-    struct rmw at = { 0 };
     bool raise;
 
     if (!in_protected(cpu))
         RAISE_UD();
-    if (FORM_KIND(i->form, 0) == KIND_REG)
-        destination = reg_get(cpu, i->o[0], 2);
-    else if (!rmw_load(cpu, i, 2, &at, &destination))
+    if (!operand_load(cpu, i, 0, 2, &destination))
         FAULT();
     raise = (destination & 3) < rpl;
-    if (raise) {
-        destination = (destination & ~(uint64_t)3) | rpl;
-        if (FORM_KIND(i->form, 0) == KIND_REG)
-            reg_set(cpu, i->o[0], 2, destination);
-        else if (!rmw_store(cpu, i, 2, &at, destination))
-            FAULT();
-    }
+    if (raise && !operand_store(cpu, i, 0, 2, (destination & ~(uint64_t)3) | rpl))
+        FAULT();
     set_zf(cpu, raise);
     NEXT();
 }

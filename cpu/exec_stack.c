@@ -142,7 +142,8 @@ EXEC(ENTER)
 
     if (!push_width(cpu, i, i->width, reg_get(cpu, REG_AT(RBP), i->width)))
         FAULT();
-    frame = at = stack_pointer(cpu, 0);
+    frame = in_64bit(cpu) ? cpu->s.gpr[RSP] : mask_size(cpu->s.gpr[RSP], i->width);      /* all of ESP, also on a 16-bit stack */
+    at = stack_pointer(cpu, 0);
     if (level > 0 && !push_display(cpu, i, level, frame, &at))
         goto undo;
     at = mask_size(at - i->imm, stack_bytes(cpu));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The page walk of every paging mode (SDM 3A "Paging"). A walk reads entries from the top down, sets accessed bits as it
- * uses them and collects what the entries allow; rights, faults and the dirty bit are decided once at the end. */
+ * The page walk of every paging mode (SDM 3A "Paging"). A walk reads entries from the top down and collects what they allow;
+ * rights, faults, accessed bits and the dirty bit are decided once at the end, so a walk that faults changes nothing
+ * (SDM 3A "Accessed and Dirty Flags" leaves the upper entries open; 386 processors did so, test386 checks it). */
 #include "cpu/tlb.h"
 
 #define PTE_P   0x1u
@@ -17,8 +18,9 @@ enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16, PF_PK = 32 };
 
 struct walk {
     gva_t gva;
-    bool set_accessed;
     /* found */
+    struct { gpa_t at; uint64_t entry; } upper[4];      /* entries above the last that were never used before */
+    unsigned nupper;
     gpa_t gpa;
     gpa_t entry_at;             /* of the last entry used */
     uint64_t entry;
@@ -156,8 +158,10 @@ static bool walk_tables(struct cpu *cpu, struct walk *w)
             return false;
         if (leaf)
             break;
-        if (w->set_accessed && !(w->entry & PTE_A))
-            table_write(cpu, w->entry_at, mode.entry_bytes, w->entry | PTE_A);
+        if (!(w->entry & PTE_A)) {
+            w->upper[w->nupper].at = w->entry_at;
+            w->upper[w->nupper++].entry = w->entry;
+        }
         table = w->entry & (mode.entry_bytes == 4 ? 0xfffff000u : bits_mask(52) & PAGE_MASK);
     }
     w->gpa = leaf_address(&mode, w);
@@ -268,6 +272,8 @@ static void mark_used(struct cpu *cpu, struct walk *w, unsigned access)
 {
     uint64_t marked = w->entry | PTE_A | (access & ACCESS_WRITE ? PTE_D : 0);
 
+    for (unsigned n = 0; n < w->nupper; n++)
+        table_write(cpu, w->upper[n].at, w->entry_bytes, w->upper[n].entry | PTE_A);
     if (w->entry_bytes == 0 || marked == w->entry)
         return;
     table_write(cpu, w->entry_at, w->entry_bytes, marked);
@@ -276,7 +282,7 @@ static void mark_used(struct cpu *cpu, struct walk *w, unsigned access)
 
 bool mmu_translate(struct cpu *cpu, gva_t gva, unsigned access, enum tlb_bank bank, struct translation *out)
 {
-    struct walk w = { .gva = gva, .set_accessed = true };
+    struct walk w = { .gva = gva };
     unsigned pages, keys, rights;
 
     if (!walk(cpu, &w))
@@ -302,7 +308,7 @@ bool mmu_translate(struct cpu *cpu, gva_t gva, unsigned access, enum tlb_bank ba
 /* The present page is asked for as a supervisor that SMAP does not bind. */
 bool cpu_translate(struct cpu *cpu, gva_t gva, unsigned access, bool user, bool set_ad, gpa_t *out)
 {
-    struct walk w = { .gva = gva, .set_accessed = set_ad };
+    struct walk w = { .gva = gva };
     enum tlb_bank bank = user ? BANK_USER : BANK_SUPERVISOR_AC;
 
     if (cpu->p.efer & EFER_LMA ? !cpu_canonical(cpu, gva) : gva >> 32 != 0)

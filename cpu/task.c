@@ -164,10 +164,11 @@ static void take_selectors(struct cpu *cpu, const struct image *im)
     }
 }
 
+/* A 16-bit TSS fills the upper halves with ones: the SDM is silent, test386 observed it. */
 static void take_registers(struct cpu *cpu, const struct image *im, unsigned width)
 {
     for (unsigned k = 0; k < 8; k++)
-        reg_set(cpu, REG_AT(k), width, im->regs[k]);
+        cpu->s.gpr[k] = width == 2 ? 0xffff0000u | im->regs[k] : im->regs[k];
     cpu->p.rip = im->ip;
     cpu->p.cr0 |= CR0_TS;
     cpu->p.dr7 &= ~(uint64_t)DR7_LOCAL;

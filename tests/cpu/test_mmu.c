@@ -322,6 +322,21 @@ static void crossing_accesses_check_both_pages_first(void **state)
     assert_int_equal(fixture_read(&f, border - 3, 8), 0x1122334455667788);
 }
 
+/* As test386 has it of the 386: a walk that ends in a fault marks nothing it passed. */
+static void faults_leave_accessed_bits_alone(void **state)
+{
+    (void)state;
+    fixture_small_pages(&f, FIXTURE_DATA);
+    put64(fixture_entry_at(&f, FIXTURE_DATA, 1), 0);
+    tlb_flush_all(f.cpu);
+    assert_false(mmu_translate(f.cpu, FIXTURE_DATA, ACCESS_READ, BANK_SUPERVISOR, &t));
+    assert_int_equal(fixture_read(&f, fixture_entry_at(&f, FIXTURE_DATA, 2), 8) & 0x20, 0);
+    put64(fixture_entry_at(&f, FIXTURE_DATA, 1), FIXTURE_DATA | 7);
+    assert_true(mmu_translate(f.cpu, FIXTURE_DATA, ACCESS_READ, BANK_SUPERVISOR, &t));
+    assert_int_equal(fixture_read(&f, fixture_entry_at(&f, FIXTURE_DATA, 2), 8) & 0x60, 0x20);
+    assert_int_equal(fixture_read(&f, fixture_entry_at(&f, FIXTURE_DATA, 1), 8) & 0x60, 0x20);
+}
+
 /* A page read first and written later gets its dirty bit at the write. */
 static void the_first_write_sets_dirty(void **state)
 {
@@ -420,6 +435,7 @@ int main(void)
         TEST(pae_paging),
         TEST(five_levels),
         TEST(crossing_accesses_check_both_pages_first),
+        TEST(faults_leave_accessed_bits_alone),
         TEST(the_first_write_sets_dirty),
         TEST(uncanonical_addresses_are_no_page_faults),
         TEST(rom_ignores_writes),

@@ -177,6 +177,18 @@ static void pop_ss_moves_the_old_stack_pointer(void **state)
     assert_int_equal(f->cpu->p.inhibit, 2);
 }
 
+/* SDM 2A "ENTER": the frame pointer is all of ESP, though only SP moves on a 16-bit stack. */
+static void enter_takes_all_of_esp(void **state)
+{
+    (void)state;
+    put_descriptor(f, 0x80, make_descriptor(0, 0xffff, 0x0012 | PRESENT));
+    ASSERT_LOAD(MOV_SS, 0x80, -1, 0);
+    f->cpu->s.gpr[RSP] = 0x12348000;
+    assert_int_equal(FRESH("\xc8\x10\x00\x00"), -1);                        /* enter 16, 0 */
+    assert_int_equal(f->cpu->s.gpr[RBP], 0x12347ffc);
+    assert_int_equal(f->cpu->s.gpr[RSP], 0x12347fec);
+}
+
 /* ---- table registers ---- */
 
 static void ltr_marks_the_tss_busy(void **state)
@@ -284,6 +296,20 @@ static void arpl_raises_the_lower_rpl(void **state)
     assert_false(zf());
 }
 
+/* test386: a read-only operand that need not change is no fault. */
+static void arpl_writes_only_what_changes(void **state)
+{
+    (void)state;
+    put_descriptor(f, 0x80, make_descriptor(FIXTURE_DATA, 0xfff, 0x4010 | PRESENT));
+    ASSERT_LOAD(MOV_DS, 0x80, -1, 0);
+    f->cpu->s.gpr[RCX] = 1;
+    fixture_put(f, FIXTURE_DATA, "\x02\x00", 2);
+    assert_int_equal(FRESH("\x63\x0d\x00\x00\x00\x00"), -1);              /* arpl [0], cx */
+    assert_false(zf());
+    f->cpu->s.gpr[RCX] = 3;
+    assert_int_equal(FRESH("\x63\x0d\x00\x00\x00\x00"), VEC_GP);
+}
+
 static void questions_are_undefined_in_real_mode(void **state)
 {
     static const uint8_t ivt[4] = { 0x00, 0x90, 0, 0 };
@@ -324,12 +350,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(limits_and_types_bind_accesses, setup32, teardown),
         cmocka_unit_test_setup_teardown(real_mode_keeps_limits, setup_real, teardown),
         cmocka_unit_test_setup_teardown(pop_ss_moves_the_old_stack_pointer, setup32, teardown),
+        cmocka_unit_test_setup_teardown(enter_takes_all_of_esp, setup32, teardown),
         cmocka_unit_test_setup_teardown(ltr_marks_the_tss_busy, setup64, teardown),
         cmocka_unit_test_setup_teardown(long_mode_reads_sixteen_bytes, setup64, teardown),
         cmocka_unit_test_setup_teardown(lgdt_takes_24_bits_with_a_16_bit_operand, setup32, teardown),
         cmocka_unit_test_setup_teardown(umip_hides_the_tables_from_level_3, setup32, teardown),
         cmocka_unit_test_setup_teardown(lar_lsl_verr_verw_answer_in_zf, setup32, teardown),
         cmocka_unit_test_setup_teardown(arpl_raises_the_lower_rpl, setup32, teardown),
+        cmocka_unit_test_setup_teardown(arpl_writes_only_what_changes, setup32, teardown),
         cmocka_unit_test_setup_teardown(questions_are_undefined_in_real_mode, setup_real, teardown),
         cmocka_unit_test_setup_teardown(fsgsbase_needs_cr4_and_canonical_values, setup64, teardown),
     };
