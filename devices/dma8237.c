@@ -201,9 +201,14 @@ static uint64_t page_read(struct device *dev, uint32_t at, unsigned bytes UNUSED
     return ((struct dma8237 *)dev)->state.page[at - 0x80];
 }
 
+/* No channel uses the first of them: firmware and test ROMs tell their progress there (POST codes). */
 static void page_write(struct device *dev, uint32_t at, unsigned bytes UNUSED, uint64_t value)
 {
-    ((struct dma8237 *)dev)->state.page[at - 0x80] = (uint8_t)value;
+    struct dma8237 *dma = (struct dma8237 *)dev;
+
+    if (at == 0x80 && dma->state.page[0] != (uint8_t)value)
+        log_at(LOG_DEV, LOG_INFO, "port 80h: POST code %02Xh", (unsigned)(uint8_t)value);
+    dma->state.page[at - 0x80] = (uint8_t)value;
 }
 
 static const struct reg dma_ports[] = {
