@@ -12,6 +12,7 @@
 #include "machine/board.h"
 
 #define ACPI_ROOM 0x20000u      /* reserved below the top of low memory for ACPI tables */
+#define EBDA_AT   0x9fc00u      /* the extended BIOS data area: the last KiB of conventional memory */
 
 static uint64_t low_ram(const struct machine *m)
 {
@@ -23,8 +24,8 @@ unsigned boot_e820(const struct machine *m, struct e820 *out)
     uint64_t low = low_ram(m);
     unsigned n = 0;
 
-    out[n++] = (struct e820){ 0, 0x9fc00, E820_RAM };
-    out[n++] = (struct e820){ 0x9fc00, 0x400, E820_RESERVED };
+    out[n++] = (struct e820){ 0, EBDA_AT, E820_RAM };
+    out[n++] = (struct e820){ EBDA_AT, 0x400, E820_RESERVED };
     out[n++] = (struct e820){ 0xf0000, 0x10000, E820_RESERVED };
     out[n++] = (struct e820){ 0x100000, low - 0x100000 - ACPI_ROOM, E820_RAM };
     out[n++] = (struct e820){ low - ACPI_ROOM, ACPI_ROOM, E820_ACPI };
@@ -167,6 +168,19 @@ static void start_interrupts(struct machine *m)
         space_write(m->io, programs[k].port, 1, programs[k].value);
 }
 
+/* What guests read of the BIOS data area without asking a BIOS: Xen puts its trampoline below the end of memory that it finds
+ * here, and Linux reserves from there on. */
+static void leave_bios_data(struct machine *m)
+{
+    static const uint8_t ebda_kib = 1;
+    uint8_t area[0x100] = { 0 };
+
+    store16(area + 0x0e, EBDA_AT >> 4);
+    store16(area + 0x13, EBDA_AT >> 10);
+    space_write_bytes(m->memory, 0x400, area, sizeof area);
+    space_write_bytes(m->memory, EBDA_AT, &ebda_kib, 1);
+}
+
 void boot_reset(struct machine *m)
 {
     const struct boot *b = m->boot;
@@ -175,6 +189,7 @@ void boot_reset(struct machine *m)
         return;
     board_direct_setup(m);
     start_interrupts(m);
+    leave_bios_data(m);
     space_write_bytes(m->memory, b->acpi_base, b->acpi.bytes, b->acpi.len);
     space_write_bytes(m->memory, BOOT_RSDP, b->acpi.rsdp, sizeof b->acpi.rsdp);
     if (b->kind == BOOT_LINUX)

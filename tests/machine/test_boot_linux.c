@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "machine/internal.h"
 #include "tests/check.h"
 
 #define SETUP 1024u             /* one boot sector and one of setup code */
@@ -93,10 +94,32 @@ static void the_last_paragraph_need_not_be_full(void **state)
     assert_non_null(strstr(e.text, "cut short"));
 }
 
+/* Conventional memory ends at 639 KiB and the extended data area follows, as a BIOS leaves it; Xen relies on that. */
+static void a_direct_boot_leaves_the_bios_data_that_guests_read(void **state)
+{
+    static const uint16_t expected[2] = { 0x9fc0, 639 };
+    struct machine *m = NULL;
+    struct err e;
+
+    (void)state;
+    write_image(32, 2);
+    e = create(&m);
+    assert_false(failed(&e));
+    assert_int_equal(machine_run(m, 1), RUN_LIMIT);
+    for (int k = 0; k < 2; k++) {
+        uint16_t word = 0;
+
+        space_read_bytes(m->memory, k == 0 ? 0x40e : 0x413, &word, 2);
+        assert_int_equal(word, expected[k]);
+    }
+    machine_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_last_paragraph_need_not_be_full),
+        cmocka_unit_test(a_direct_boot_leaves_the_bios_data_that_guests_read),
     };
 
     return cmocka_run_group_tests(tests, make_file, remove_file);
