@@ -3,53 +3,43 @@
 # Refuses an include arrow that docs/layers.txt does not allow, and a host call outside its door.
 set -u
 cd "$(dirname "$0")/.." || exit 2
-table=docs/layers.txt
-bad=0 seen=0
+folders=$(sed -n 's|^\([a-z/]*\):.*|\1|p' docs/layers.txt)
+sources=$(for folder in $folders; do ls "$folder"/*.c "$folder"/*.h "$folder"/*.def 2>/dev/null; done)
 
-allowed() {     # folder included-file
-    local folder=$1 file=$2 item
-    for item in $(sed -n "s|^$folder: *||p" "$table"); do
-        case $item in
-            *.h|*.def) [ "$file" = "$item" ] && return 0 ;;
-            *) [ "$(dirname "$file")" = "$item" ] && return 0 ;;
-        esac
-        [ "$file" = "$item" ] && return 0
-    done
-    return 1
+# shellcheck disable=SC2086
+awk '
+function folder_of(path) { sub("/[^/]*$", "", path); return path }
+
+# "folder: allowed ..." and "ban what: where ..."
+FILENAME == "docs/layers.txt" {
+    if ($0 ~ /^#/ || NF == 0) next
+    if ($1 == "ban") {
+        what[++bans] = $2; sub(/:$/, "", what[bans])
+        for (k = 3; k <= NF; k++) where[bans, $k] = 1
+        next
+    }
+    folder = $1; sub(/:$/, "", folder)
+    for (k = 2; k <= NF; k++) allowed[folder, $k] = 1
+    next
 }
 
-folders=$(sed -n 's|^\([a-z/]*\):.*|\1|p' "$table")
-for folder in $folders; do
-    for source in "$folder"/*.c "$folder"/*.h "$folder"/*.def; do
-        [ -e "$source" ] || continue
-        while IFS=: read -r line text; do
-            included=$(printf '%s' "$text" | sed -n 's/^ *# *include *"\([^"]*\)".*/\1/p')
-            [ -n "$included" ] || continue
-            seen=$((seen + 1))
-            if ! allowed "$folder" "$included"; then
-                echo "$source:$line: $folder may not include $included"
-                bad=$((bad + 1))
-            fi
-        done < <(grep -n '^ *# *include *"' "$source")
-    done
-done
+function refuse(text) { print FILENAME ":" FNR ": " text; bad++ }
 
-while IFS= read -r row; do
-    what=$(printf '%s' "$row" | sed 's/^ban \(.*\): .*/\1/; s/ *$//')
-    where=$(printf '%s' "$row" | sed 's/^ban .*: *//')
-    for source in base/*.[ch] core/*.[ch] cpu/*.[ch] cpu/decoder/*.[ch] devices/*.[ch] devices/block/*.[ch] hv/*.[ch] \
-                  hv/synic/*.[ch] machine/*.[ch] gui/*.[ch]; do
-        [ -e "$source" ] || continue
-        case " $where " in *" $source "*|*" $(dirname "$source") "*) continue ;; esac
-        case $what in
-            *"(") hits=$(grep -nE "(^|[^a-z_>.])${what%(}\(" "$source") ;;
-            *)    hits=$(grep -nF -- "$what" "$source" | grep -E '# *include|setjmp|longjmp') ;;
-        esac
-        [ -z "$hits" ] && continue
-        echo "$source: $what is for $where only: $hits"
-        bad=$((bad + 1))
-    done
-done < <(grep '^ban ' "$table")
+/^ *# *include *"/ {
+    split($0, part, "\""); seen++
+    here = folder_of(FILENAME)
+    if (!((here, folder_of(part[2])) in allowed) && !((here, part[2]) in allowed)) refuse(here " may not include " part[2])
+}
 
-echo "$seen include arrows checked, $bad refused"
-[ "$seen" -gt 0 ] && [ "$bad" -eq 0 ]
+{
+    for (k = 1; k <= bans; k++) {
+        if ((k, FILENAME) in where || (k, folder_of(FILENAME)) in where) continue
+        at = index($0, what[k])
+        if (at == 0) continue
+        # a call of exactly this name; a header or setjmp only where it is included
+        if (what[k] ~ /\($/ ? substr(" " $0, at, 1) !~ /[a-z_>.]/ : $0 ~ /# *include/) refuse(what[k] " has no place here")
+    }
+}
+
+END { print seen + 0 " include arrows checked, " bad + 0 " refused"; exit !(seen > 0 && bad == 0) }
+' docs/layers.txt $sources
