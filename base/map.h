@@ -23,6 +23,6 @@ void   map_put(struct map *m, uint64_t key, void *value);      /* value NULL rem
 void   map_clear(struct map *m);
 
 #define MAP_EACH(m, e) \
-    for (struct map_entry *e = (m)->entries; e < (m)->entries + (m)->used; e++) if (e->value)
+    for (struct map_entry *e = (m)->entries; e != NULL && e < (m)->entries + (m)->used; e++) if (e->value)
 
 #endif
