@@ -11,7 +11,8 @@ enum {
     HDR_SETUP_SECTS = 0x1f1, HDR_SYSSIZE = 0x1f4, HDR_BOOT_FLAG = 0x1fe, HDR_JUMP = 0x201, HDR_MAGIC = 0x202, HDR_VERSION = 0x206,
     HDR_LOADER = 0x210, HDR_LOADFLAGS = 0x211, HDR_RAMDISK = 0x218, HDR_RAMDISK_SIZE = 0x21c, HDR_HEAP_END = 0x224,
     HDR_CMDLINE = 0x228, HDR_INITRD_MAX = 0x22c, HDR_CMDLINE_SIZE = 0x238, HDR_PREF_ADDRESS = 0x258, HDR_INIT_SIZE = 0x260,
-    PARAM_RSDP = 0x70, PARAM_E820_COUNT = 0x1e8, PARAM_E820 = 0x2d0,
+    PARAM_VIDEO_MODE = 0x06, PARAM_COLUMNS = 0x07, PARAM_EGA_BX = 0x0a, PARAM_LINES = 0x0e, PARAM_IS_VGA = 0x0f,
+    PARAM_CHAR_HEIGHT = 0x10, PARAM_RSDP = 0x70, PARAM_E820_COUNT = 0x1e8, PARAM_E820 = 0x2d0,
     PARAMS_BYTES = 4096,
 };
 #define HDRS            0x53726448u     /* "HdrS" */
@@ -92,6 +93,17 @@ struct err linux_check(const struct machine *m, const struct boot *b)
     return OK;
 }
 
+/* "struct screen_info": the text mode that the display adapter is left in when there is no firmware. */
+static void describe_screen(uint8_t *params)
+{
+    params[PARAM_VIDEO_MODE] = 3;
+    params[PARAM_COLUMNS] = 80;
+    params[PARAM_LINES] = 25;
+    params[PARAM_CHAR_HEIGHT] = 16;
+    params[PARAM_IS_VGA] = 1;
+    store16(params + PARAM_EGA_BX, 3);          /* colour, 256 KiB: not 10h, which means no EGA or better */
+}
+
 void linux_load(struct machine *m, const struct boot *b)
 {
     uint8_t params[PARAMS_BYTES] = { 0 };
@@ -103,6 +115,8 @@ void linux_load(struct machine *m, const struct boot *b)
 
     memcpy(params + HDR_SETUP_SECTS, h + HDR_SETUP_SECTS, header_end - HDR_SETUP_SECTS);
     params[HDR_LOADER] = 0xff;                                  /* a loader without a number of its own */
+    if (m->cfg.vga)
+        describe_screen(params);
     store32(params + HDR_CMDLINE, CMDLINE_AT);
     store64(params + PARAM_RSDP, BOOT_RSDP);
     params[PARAM_E820_COUNT] = (uint8_t)n;
