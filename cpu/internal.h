@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * struct cpu and what the files of cpu/ share: the inside of the processor. Only the files of cpu/ and the JIT include this. */
+ * struct cpu and what the files of cpu/ share: the inside of the processor. Only cpu/ and the JIT include it. */
 #ifndef CPU_INTERNAL_H
 #define CPU_INTERNAL_H
 
@@ -16,24 +16,24 @@
 enum vector {
     VEC_DE, VEC_DB, VEC_NMI, VEC_BP, VEC_OF, VEC_BR, VEC_UD, VEC_NM, VEC_DF, VEC_FPU_SEG, VEC_TS, VEC_NP, VEC_SS, VEC_GP,
     VEC_PF, VEC_MF = 16, VEC_AC, VEC_MC, VEC_XM, VEC_VE, VEC_CP,
-    VEC_NONE = 0xfe     /* = FAULT_RETRY: EXEC_FAULT with nothing to deliver; the processor waits (activity) at this instruction */
+    VEC_NONE = 0xfe     /* = FAULT_RETRY: EXEC_FAULT with nothing to deliver; the processor waits (activity) here */
 };
 
 /* Handlers return one of these. Use the macros below rather than the values. */
 enum exec_result {
     EXEC_NEXT,      /* never seen by the run loop while handlers chain; kept for handlers called by hand */
     EXEC_STOP,      /* this instruction completed; cpu->p.rip is already where execution goes on */
-    EXEC_FAULT,     /* this instruction did not complete; cpu->fault says why; cpu->p.rip is set by the run loop to the instruction */
+    EXEC_FAULT,     /* this instruction did not complete; cpu->fault says why; the run loop sets cpu->p.rip to it */
     EXEC_AGAIN,     /* restart point reached inside the instruction (REP, RETRY): it runs again from its own RIP */
 };
 
-/* A software TLB entry. A tag is the page address with permission, or TLB_INVALID. host = (gva + addend) when tag matches. */
+/* A software TLB entry. A tag is the page address with permission, or TLB_INVALID. host = gva + addend on a match. */
 struct tlb_entry {
     uint64_t read, write, execute;
     uint64_t addend;
 };
 #define TLB_INVALID  1ull          /* no page-aligned address equals it */
-#define TLB_ENTRIES  1024u
+#define TLB_ENTRIES  2048u
 
 enum tlb_bank {
     BANK_SUPERVISOR,        /* CPL < 3 and implicit supervisor accesses; SMAP, when on, forbids user pages */
@@ -47,14 +47,14 @@ enum tlb_bank {
 enum {
     MODE_DECODE = 3,        /* enum decode_mode */
     MODE_STACK32 = 4,       /* SS.B */
-    MODE_FLAT = 8,          /* legacy: DS ES SS (and CS for reads) have base 0, limit 4G-1, read/write, so addresses are linear */
+    MODE_FLAT = 8,          /* legacy: DS ES SS (and CS for reads) have base 0, limit 4G-1, read/write: offsets are linear */
     MODE_USER = 16,         /* CPL 3 */
     MODE_PE = 32, MODE_VM86 = 64, MODE_LONG = 128,      /* CR0.PE, RFLAGS.VM, EFER.LMA */
 };
 
 struct block;
 
-/* Not exceptions, but ways the host can answer a page it denied; in fault.vector with EXEC_FAULT, consumed by the run loop. */
+/* Not exceptions, but ways the host can answer a page it denied; in fault.vector with EXEC_FAULT, for the run loop only. */
 enum { FAULT_RETRY = VEC_NONE, FAULT_SKIP = 0xff };
 
 struct fault {
@@ -104,12 +104,13 @@ struct cpu {
     uint64_t block_rip;             /* RIP of the block's first instruction */
     uint64_t code_tag;              /* generation << 40 | low 32 bits of the code base << 8 | mode; see block_shortcut */
     uint64_t code_base, code_limit; /* CS base and last valid offset; 0 and ~0 in 64-bit code. Set by the run loop */
-    uint64_t budget;                /* instructions of this turn not yet given to a block (the running block's are already taken) */
+    uint64_t budget;                /* instructions of this turn not yet given to a block (the running one took its own) */
     uint64_t turn_insns;            /* clock->state.insns when the turn's budget was `turn_budget` */
     uint64_t turn_budget;
     struct fault fault;
-    uint64_t slow_value[8];         /* what slow paths return and take: a handler whose locals' addresses go elsewhere could */
-    gva_t slow_lin;                 /* not hand on to the next by a tail call */
+    /* What slow paths return and take: a handler whose locals' addresses go elsewhere could not hand on by a tail call. */
+    uint64_t slow_value[8];
+    gva_t slow_lin;
 
     struct cpu_ports ports;
     struct cpu_config config;
@@ -150,8 +151,14 @@ static ALWAYS_INLINE uint64_t rip_wrap(const struct cpu *cpu, uint64_t rip)
 {
     return (cpu->mode & MODE_DECODE) == DECODE_64 ? rip : (uint32_t)rip;
 }
-static ALWAYS_INLINE uint64_t rip_next(const struct cpu *cpu, const struct insn *i) { return rip_wrap(cpu, cpu->block_rip + i->end); }
-static ALWAYS_INLINE uint64_t rip_of(const struct cpu *cpu, const struct insn *i) { return rip_wrap(cpu, cpu->block_rip + i->end - i->len); }
+static ALWAYS_INLINE uint64_t rip_next(const struct cpu *cpu, const struct insn *i)
+{
+    return rip_wrap(cpu, cpu->block_rip + i->end);
+}
+static ALWAYS_INLINE uint64_t rip_of(const struct cpu *cpu, const struct insn *i)
+{
+    return rip_wrap(cpu, cpu->block_rip + i->end - i->len);
+}
 
 /* ---- the shape of a handler ---- */
 
@@ -159,7 +166,7 @@ static ALWAYS_INLINE uint64_t rip_of(const struct cpu *cpu, const struct insn *i
 
 /* Every block ends with a sentinel instruction whose handler leaves it, so a handler always has a successor. */
 #define NEXT_PURE()     return (i + 1)->fn(cpu, i + 1)                          /* touched registers only */
-#define NEXT()                                                                  /* may have raised attention (memory, I/O, system) */ \
+#define NEXT()                  /* may have raised attention (memory, I/O, system) */                   \
     do {                                                                        \
         if (UNLIKELY(cpu->attention))                                           \
             return exec_leave(cpu, i);                                          \
@@ -167,7 +174,7 @@ static ALWAYS_INLINE uint64_t rip_of(const struct cpu *cpu, const struct insn *i
     } while (0)
 #define STOP_AT(target) return exec_stop(cpu, i, target)                        /* completed; go on at RIP `target` */
 #define STOP()          return exec_stop(cpu, i, rip_next(cpu, i))
-#define FAULT()         return (cpu->insn = i, EXEC_FAULT)                      /* cpu->fault was set by whoever returned false */
+#define FAULT()         return (cpu->insn = i, EXEC_FAULT)                  /* cpu->fault was set by whoever returned false */
 #define AGAIN()         return (cpu->insn = i, EXEC_AGAIN)
 
 static ALWAYS_INLINE unsigned exec_stop(struct cpu *cpu, const struct insn *i, uint64_t rip)
@@ -194,9 +201,9 @@ void cpu_sync(struct cpu *cpu, const struct insn *i);
 /* What is no instruction but takes the time of `insns` of them: event_deliver_*() charge 1 each. Between instructions. */
 void cpu_charge(struct cpu *cpu, uint64_t insns);
 
-/* Iterations a repeated string instruction may do before it must leave: always at least one. A handler tells what it did with
- * exec_iterated() whether it then completes, faults or stops half way with AGAIN; the instruction itself counts as one of
- * them when it completes. False: it completed, but the turn is over and it must STOP. (docs/determinism.md) */
+/* Iterations a repeated string instruction may do before it must leave: always at least one. A handler tells what it did
+ * with exec_iterated() whether it then completes, faults or stops half way with AGAIN; the instruction itself counts as one
+ * of them when it completes. False: it completed, but the turn is over and it must STOP. (docs/determinism.md) */
 uint64_t exec_iterations(const struct cpu *cpu, const struct insn *i);
 bool exec_iterated(struct cpu *cpu, uint64_t done, bool completed);
 
@@ -205,12 +212,12 @@ bool exec_iterated(struct cpu *cpu, uint64_t done, bool completed);
 /* ---- seams between the files of cpu/ ---- */
 
 /* block.c */
-struct block_cache *block_cache_create(struct cpu *cpu);   /* ports are wired; also empties the TLB and listens to the space */
+struct block_cache *block_cache_create(struct cpu *cpu);    /* ports are wired; also empties the TLB, listens to the space */
 void block_cache_free(struct block_cache *c);
 void block_cache_flush(struct cpu *cpu);                    /* forget all decoded code, also from within an instruction */
 void block_lookup_flush(struct cpu *cpu);                   /* mapping changed: forget RIP to block shortcuts only */
 
-/* tlb.c, mmu.c. Also cpu_flush_tlb() and cpu_translate() of cpu.h. A change of PKRU with CR4.PKE set needs tlb_flush_all(). */
+/* tlb.c, mmu.c; also cpu_flush_tlb() and cpu_translate(). A change of PKRU with CR4.PKE set needs tlb_flush_all(). */
 void tlb_flush_all(struct cpu *cpu);                        /* global entries too */
 void tlb_flush_nonglobal(struct cpu *cpu);
 void tlb_flush_page(struct cpu *cpu, gva_t gva);
@@ -223,9 +230,9 @@ bool mmu_load_pdptes(struct cpu *cpu, uint64_t cr3);        /* PAE; false: #GP (
 bool cpu_sleep_over(const struct cpu *cpu);                 /* CPU_MWAITING: has an interrupt arrived, masked or not? */
 
 /* cpu.c */
-void cpu_mode_changed(struct cpu *cpu);                     /* after CR0 CR4 EFER RFLAGS.VM/AC CPL segment or DR7 changes: bank, mode */
+void cpu_mode_changed(struct cpu *cpu);         /* after CR0 CR4 EFER RFLAGS.VM/AC CPL segment or DR7 changes: bank, mode */
 uint32_t cpu_rflags(const struct cpu *cpu);                 /* with lazy flags materialised */
-void cpu_set_rflags(struct cpu *cpu, uint32_t value);       /* all bits as given (caller masked); raises attention as needed */
+void cpu_set_rflags(struct cpu *cpu, uint32_t value);       /* all bits as given (caller masked); may raise attention */
 
 static ALWAYS_INLINE bool cpu_canonical(const struct cpu *cpu, gva_t lin)
 {
@@ -235,9 +242,10 @@ static ALWAYS_INLINE bool cpu_canonical(const struct cpu *cpu, gva_t lin)
 }
 
 /* seg.c */
-bool seg_load(struct cpu *cpu, enum seg seg, uint16_t selector);        /* MOV/POP to a data segment or SS, all checks; false: fault */
+bool seg_load(struct cpu *cpu, enum seg seg, uint16_t selector);        /* MOV/POP to a data segment or SS, all checks */
 void seg_load_real(struct cpu *cpu, enum seg seg, uint16_t selector);   /* real and virtual-8086 mode */
-bool seg_check(struct cpu *cpu, enum seg seg, uint64_t offset, unsigned bytes, unsigned access, gva_t *linear);  /* limit, rights, canonical */
+/* Limit, rights, canonical form; then the linear address. */
+bool seg_check(struct cpu *cpu, enum seg seg, uint64_t offset, unsigned bytes, unsigned access, gva_t *linear);
 
 /* event.c */
 /* Deliver cpu->fault or an interrupt; handles double and triple faults. On return p.rip is the handler's first
@@ -248,16 +256,16 @@ void event_deliver_nmi(struct cpu *cpu);
 bool event_attend(struct cpu *cpu);         /* run loop, between instructions, attention != 0: deliver what is due.
                                              * true: something was delivered or state changed; the loop looks again */
 
-/* debug.c. While debug_active() (TF, RF, an instruction breakpoint or an interrupt shadow) the run loop takes one instruction
- * at a time:
+/* debug.c. While debug_active() (TF, RF, an instruction breakpoint or an interrupt shadow) the run loop takes one
+ * instruction at a time:
  *     if (debug_insn_breakpoint(cpu))
  *         event_deliver_fault(cpu);
  *     else {
  *         unsigned step = debug_step_begin(cpu);        takes TF, RF and the shadow; the instruction may set them anew
  *         ... one instruction (one iteration of a repeated one) ...
- *         debug_step_end(cpu, step, result);            RF and the single-step trap (pending_db); before a fault is delivered
+ *         debug_step_end(cpu, step, result);            RF and the single-step trap; before a fault is delivered
  *     }
- * event_attend() with a shadow in p.inhibit delivers nothing the shadow holds back and leaves its attention bits standing. */
+ * event_attend() with a shadow in p.inhibit delivers nothing the shadow holds back and leaves its attention bits set. */
 #define SHADOW_STI 1u       /* p.inhibit: the instruction after STI, after MOV SS or POP SS */
 #define SHADOW_SS  2u
 bool debug_active(const struct cpu *cpu);
