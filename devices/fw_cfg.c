@@ -204,7 +204,7 @@ static uint32_t item_left(const struct fw_cfg *f, const struct item *item)
     return item == NULL || f->state.offset >= item->len ? 0 : item->len - f->state.offset;
 }
 
-/* Zeros behind the end of an item. A length is 32 bits and the guest's, so pages that are no memory are passed over whole. */
+/* Zeros behind the end of an item. A length is 32 bits and the guest's, so pages without memory are passed over whole. */
 static void dma_pad(struct fw_cfg *f, uint64_t to, uint64_t len)
 {
     static const uint8_t zeros[PAGE_SIZE];
