@@ -216,6 +216,11 @@ static struct code_map *map_of(const struct block_cache *c, const uint8_t *host)
     return NULL;
 }
 
+struct ram *block_ram_of(const struct cpu *cpu, const uint8_t *host)
+{
+    return map_of(cpu->blocks, host)->ram;
+}
+
 static void page_clear(struct block_cache *c, struct code_page *p)
 {
     struct code_map *map = map_of(c, p->host);
@@ -637,6 +642,8 @@ struct block *block_find(struct cpu *cpu)
     if (!fetch_page(cpu, src.lin, &src.at))
         return NULL;
     b = src.at.host != NULL ? lookup(cpu, src.at.host, rip) : NULL;
+    if (b != NULL)
+        cpu->stats.block_hits++;
     if (b != NULL && !fits_limit(cpu, b))
         return make(cpu, &src, false);
     if (b != NULL && !tail_holds(cpu, b)) {

@@ -40,6 +40,9 @@ static ALWAYS_INLINE unsigned block_shortcut_slot(uint64_t rip)
 /* A page at linear address lin was unmapped: forget the shortcuts if any leads there. */
 void block_page_flush(struct cpu *cpu, gva_t lin);
 
+/* The watched memory that holds this host address. */
+struct ram *block_ram_of(const struct cpu *cpu, const uint8_t *host);
+
 /* The processor has seen this memory: it must hear of writes to code in it and of code arriving on its pages. */
 void block_watch_ram(struct cpu *cpu, struct ram *ram);
 

@@ -33,6 +33,7 @@ struct tlb_entry {
     uint64_t addend;
 };
 #define TLB_INVALID  1ull          /* no page-aligned address equals it */
+#define TLB_CODE     2ull          /* in a write tag: writable, but the page holds code, so each store is told to the RAM */
 #define TLB_ENTRIES  2048u
 
 enum tlb_bank {
@@ -174,7 +175,7 @@ static ALWAYS_INLINE uint64_t rip_of(const struct cpu *cpu, const struct insn *i
     } while (0)
 #define STOP_AT(target) return exec_stop(cpu, i, target)                        /* completed; go on at RIP `target` */
 #define STOP()          return exec_stop(cpu, i, rip_next(cpu, i))
-#define FAULT()         return (cpu->insn = i, EXEC_FAULT)                  /* cpu->fault was set by whoever returned false */
+#define FAULT()         return (cpu->insn = i, EXEC_FAULT)                  /* cpu->fault is set by whoever returned false */
 #define AGAIN()         return (cpu->insn = i, EXEC_AGAIN)
 
 static ALWAYS_INLINE unsigned exec_stop(struct cpu *cpu, const struct insn *i, uint64_t rip)

@@ -15,6 +15,11 @@ struct spans {
     unsigned count;
 };
 
+static bool place_of(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out)
+{
+    return ((access & ACCESS_WRITE) && tlb_code_write(cpu, lin, bank, out)) || tlb_fill(cpu, lin, access, bank, out);
+}
+
 static bool spans_translate(struct cpu *cpu, gva_t lin, uint64_t wrap, unsigned bytes, unsigned access, enum tlb_bank bank,
                             struct spans *s)
 {
@@ -23,9 +28,9 @@ static bool spans_translate(struct cpu *cpu, gva_t lin, uint64_t wrap, unsigned 
     s->count = bytes > first ? 2 : 1;
     s->part[0].bytes = bytes > first ? first : bytes;
     s->part[1].bytes = bytes - s->part[0].bytes;
-    if (!tlb_fill(cpu, lin & wrap, access, bank, &s->part[0].at))
+    if (!place_of(cpu, lin & wrap, access, bank, &s->part[0].at))
         return false;
-    return s->count == 1 || tlb_fill(cpu, (lin + first) & wrap, access, bank, &s->part[1].at);
+    return s->count == 1 || place_of(cpu, (lin + first) & wrap, access, bank, &s->part[1].at);
 }
 
 static void device_read(struct cpu *cpu, gpa_t at, uint8_t *to, unsigned bytes)

@@ -20,7 +20,7 @@ static void entry_clear(struct tlb_entry *e)
 /* The page an entry stands for: whichever tag is valid, all valid ones agree. */
 static uint64_t entry_page(const struct tlb_entry *e)
 {
-    return !(e->read & 1) ? e->read : !(e->execute & 1) ? e->execute : e->write;
+    return !(e->read & 1) ? e->read : !(e->execute & 1) ? e->execute : e->write & ~TLB_CODE;
 }
 
 static void drop(struct cpu *cpu, unsigned bank, unsigned word, uint64_t which)
@@ -109,8 +109,8 @@ void tlb_poison_writes(struct cpu *cpu, const uint8_t *host_page)
             for (uint64_t left = cpu->tlb_marks[bank].used[word]; left != 0; left &= left - 1) {
                 struct tlb_entry *e = &cpu->banks[bank][word * 64 + bits_lowest(left)];
 
-                if (e->write != TLB_INVALID && e->write + e->addend == (uintptr_t)host_page)
-                    e->write = TLB_INVALID;
+                if (!(e->write & TLB_INVALID) && (e->write & PAGE_MASK) + e->addend == (uintptr_t)host_page)
+                    e->write |= TLB_CODE;
             }
 }
 
@@ -128,13 +128,31 @@ const struct space_page *tlb_phys_page(struct cpu *cpu, gpa_t page)
 }
 
 /* RAM hears of fast writes to a page once, here; so a mere read may not grant them on a page that RAM believes clean. */
-static bool may_write_fast(const struct space_page *at, unsigned access)
+static uint64_t write_tag(gva_t page, const struct space_page *at, unsigned access)
 {
     struct ram *ram = at->ram;
 
-    if (ram->code[at->ram_page] != 0 || !((access & ACCESS_WRITE) || ram->dirty[at->ram_page]))
-        return false;
+    if (ram->code[at->ram_page] != 0)
+        return page | TLB_CODE;
+    if (!(access & ACCESS_WRITE) && !ram->dirty[at->ram_page])
+        return TLB_INVALID;
     ram->dirty[at->ram_page] = ram->touched[at->ram_page] = 1;
+    return page;
+}
+
+bool tlb_code_write(struct cpu *cpu, gva_t lin, enum tlb_bank bank, struct tlb_place *out)
+{
+    struct tlb_entry *e = &cpu->banks[bank][slot_of(lin)];
+    uint8_t *host = (uint8_t *)(uintptr_t)(lin + e->addend);
+
+    if (e->write != ((lin & PAGE_MASK) | TLB_CODE))
+        return false;
+    *out = (struct tlb_place){ .host = host, .ram = block_ram_of(cpu, host) };
+    out->ram_offset = (uint64_t)(host - out->ram->bytes);
+    if (out->ram->code[out->ram_offset >> PAGE_SHIFT] == 0) {
+        out->ram->dirty[out->ram_offset >> PAGE_SHIFT] = out->ram->touched[out->ram_offset >> PAGE_SHIFT] = 1;
+        e->write &= ~TLB_CODE;
+    }
     return true;
 }
 
@@ -152,8 +170,8 @@ static void enter(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank ban
     e->addend = addend;
     if (rights & ACCESS_READ)
         e->read = page;
-    if ((rights & ACCESS_WRITE) && may_write_fast(at, access))
-        e->write = page;
+    if (rights & ACCESS_WRITE)
+        e->write = write_tag(page, at, access);
     if ((t->rights & ACCESS_EXECUTE) && (access & ACCESS_EXECUTE))
         e->execute = page;
     m->used[slot / 64] |= bit;

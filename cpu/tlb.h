@@ -17,6 +17,9 @@ struct tlb_place {
 /* Translate one byte's address for access, enter it into `bank` (never BANK_SLOW), false: fault recorded. */
 bool tlb_fill(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out);
 
+/* A store to a page of code whose translation is still known: no walk. False: ask tlb_fill(). */
+bool tlb_code_write(struct cpu *cpu, gva_t lin, enum tlb_bank bank, struct tlb_place *out);
+
 /* The bank that explicit data accesses belong to, also when all of them take the slow path. */
 static inline enum tlb_bank tlb_data_bank(const struct cpu *cpu)
 {
