@@ -30,7 +30,8 @@ static const uint8_t derived[] = { F_HYPERVISOR, F_HTT };
 static const uint8_t not_in_max[] = { F_MONITOR, F_LA57, F_SSE4A, F_CR8_LEGACY, F_FXSR_OPT };
 
 static const struct { uint8_t feature, needs; } dependencies[] = {
-    { F_SSE, F_FXSR }, { F_SSE2, F_SSE }, { F_SSE3, F_SSE2 }, { F_SSSE3, F_SSE3 }, { F_SSE41, F_SSSE3 }, { F_SSE42, F_SSE41 },
+    { F_SSE, F_FXSR }, { F_SSE2, F_SSE }, { F_SSE3, F_SSE2 }, { F_SSSE3, F_SSE3 }, { F_SSE41, F_SSSE3 },
+    { F_SSE42, F_SSE41 },
     { F_PCLMULQDQ, F_SSE2 }, { F_AES, F_SSE2 }, { F_SHA, F_SSE2 }, { F_SSE4A, F_SSE3 }, { F_MMX, F_FPU }, { F_FXSR, F_FPU },
     { F_AVX, F_XSAVE }, { F_AVX, F_SSE42 }, { F_AVX2, F_AVX }, { F_FMA, F_AVX }, { F_F16C, F_AVX }, { F_AVX512F, F_AVX2 },
     { F_AVX512DQ, F_AVX512F }, { F_XSAVE, F_FXSR }, { F_XSAVEOPT, F_XSAVE }, { F_XSAVEC, F_XSAVE }, { F_XGETBV1, F_XSAVE },
@@ -45,8 +46,8 @@ static const struct { uint8_t feature, needs; } dependencies[] = {
 /* ---- models ---- */
 
 #define FEATURES_486      F_FPU, F_VME
-#define FEATURES_PENTIUM3 FEATURES_486, F_DE, F_PSE, F_TSC, F_MSR, F_PAE, F_MCE, F_CX8, F_APIC, F_SEP, F_MTRR, F_PGE, F_MCA, \
-                          F_CMOV, F_PAT, F_PSE36, F_MMX, F_FXSR, F_SSE
+#define FEATURES_PENTIUM3 FEATURES_486, F_DE, F_PSE, F_TSC, F_MSR, F_PAE, F_MCE, F_CX8, F_APIC, F_SEP, F_MTRR, F_PGE, \
+                          F_MCA, F_CMOV, F_PAT, F_PSE36, F_MMX, F_FXSR, F_SSE
 #define FEATURES_V1       FEATURES_PENTIUM3, F_CLFLUSH, F_SSE2, F_SYSCALL, F_NX, F_LM
 #define FEATURES_V2       FEATURES_V1, F_SSE3, F_SSSE3, F_SSE41, F_SSE42, F_POPCNT, F_CX16, F_LAHF_LM, F_RDTSCP, F_X2APIC, \
                           F_TSC_DEADLINE, F_ARAT, F_INVARIANT_TSC
@@ -66,9 +67,12 @@ struct cpu_model {
 };
 
 static const struct cpu_model models[] = {
-    { "max", "Partita Virtual Processor", "everything that works (default)", NULL, 0x16, 0x80000008, 6, 94, 3, 46, VENDOR_INTEL },
-    { "x86-64-v2", "Partita x86-64-v2", "SSE4.2, POPCNT, CMPXCHG16B", features_v2, 0xb, 0x80000008, 6, 26, 5, 40, VENDOR_INTEL },
-    { "x86-64-v1", "Partita x86-64-v1", "the first 64-bit processors", features_v1, 5, 0x80000008, 15, 6, 1, 36, VENDOR_INTEL },
+    { "max", "Partita Virtual Processor", "everything that works (default)", NULL,
+      0x16, 0x80000008, 6, 94, 3, 46, VENDOR_INTEL },
+    { "x86-64-v2", "Partita x86-64-v2", "SSE4.2, POPCNT, CMPXCHG16B", features_v2,
+      0xb, 0x80000008, 6, 26, 5, 40, VENDOR_INTEL },
+    { "x86-64-v1", "Partita x86-64-v1", "the first 64-bit processors", features_v1,
+      5, 0x80000008, 15, 6, 1, 36, VENDOR_INTEL },
     { "pentium3", "", "32-bit with SSE", features_pentium3, 2, 0, 6, 8, 3, 36, VENDOR_INTEL },
     { "486", "", "80486DX4 with CPUID", features_486, 1, 0, 4, 8, 0, 32, VENDOR_INTEL },
 };
@@ -312,7 +316,8 @@ static struct cpuid_regs leaf_2(const struct cpu *cpu)
     return (struct cpuid_regs){ .eax = 0x0301ff01 };
 }
 
-struct cache_row { uint8_t type, level, ways, shared; uint32_t sets; };     /* type: 1 data, 2 code, 3 both; lines of 64 bytes */
+/* type: 1 data, 2 code, 3 both; lines of 64 bytes */
+struct cache_row { uint8_t type, level, ways, shared; uint32_t sets; };
 static const struct cache_row caches[] = {
     { 1, 1, 8, 0, 64 }, { 2, 1, 8, 0, 64 }, { 3, 2, 16, 0, 1024 }, { 3, 3, 16, 1, 16384 },
 };
@@ -378,7 +383,8 @@ static struct cpuid_regs leaf_d(const struct cpu *cpu, uint32_t subleaf)
     if (subleaf >= XSAVE_COMPONENTS || !(all & BIT64(subleaf)))
         return r;
     c = &xsave_components[subleaf];
-    return (struct cpuid_regs){ c->size, c->supervisor ? 0 : c->offset, (uint32_t)c->supervisor | (uint32_t)c->align << 1, 0 };
+    return (struct cpuid_regs){ .eax = c->size, .ebx = c->supervisor ? 0 : c->offset,
+                                .ecx = (uint32_t)c->supervisor | (uint32_t)c->align << 1 };
 }
 
 static uint64_t greatest_divisor(uint64_t a, uint64_t b)
@@ -400,7 +406,8 @@ static struct cpuid_regs leaf_15(const struct cpu *cpu)
 
     if (common == 0 || crystal >> 32 || cpu->config.tsc_hz / common >> 32)
         return (struct cpuid_regs){ 0 };
-    return (struct cpuid_regs){ (uint32_t)(crystal / common), (uint32_t)(cpu->config.tsc_hz / common), (uint32_t)crystal, 0 };
+    return (struct cpuid_regs){ .eax = (uint32_t)(crystal / common), .ebx = (uint32_t)(cpu->config.tsc_hz / common),
+                                .ecx = (uint32_t)crystal };
 }
 
 static struct cpuid_regs leaf_16(const struct cpu *cpu)

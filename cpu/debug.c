@@ -118,8 +118,8 @@ static bool went_straight(const struct cpu *cpu)
     return cpu->p.rip == rip_next(cpu, cpu->insn);
 }
 
-/* Loading SS loses its own single step; breakpoints it hit wait in pending_db (SDM 3A "Masking Exceptions and Interrupts When
- * Switching Stacks"). */
+/* Loading SS loses its own single step; breakpoints it hit wait in pending_db (SDM 3A "Masking Exceptions and Interrupts
+ * When Switching Stacks"). */
 void debug_step_end(struct cpu *cpu, unsigned step, unsigned result)
 {
     if (result == EXEC_FAULT || result == EXEC_AGAIN)

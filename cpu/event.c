@@ -65,7 +65,8 @@ static bool deliver_real(struct cpu *cpu, const struct delivery *d)
 
     if (d->vector * 4u + 3 > cpu->p.idtr_limit)
         return fault_gp(cpu, 0);
-    if (!vector_table_entry(cpu, cpu->p.idtr_base, d->vector, &cs, &ip) || !push_real_frame(cpu, (uint16_t)d->rflags, d->rip))
+    if (!vector_table_entry(cpu, cpu->p.idtr_base, d->vector, &cs, &ip) ||
+        !push_real_frame(cpu, (uint16_t)d->rflags, d->rip))
         return false;
     cpu_set_rflags(cpu, cpu_rflags(cpu) & ~(FLAG_IF | FLAG_TF | FLAG_AC | FLAG_RF));
     seg_load_real(cpu, SEG_CS, cs);
@@ -109,7 +110,8 @@ static bool read_gate(struct cpu *cpu, const struct delivery *d, struct descript
 
     if (d->vector * bytes + bytes - 1 > cpu->p.idtr_limit)
         return fault_gp(cpu, idt_error(d->vector));
-    if (!mem_load_system(cpu, long_mode ? at : (uint32_t)at, 8, &raw) || (long_mode && !mem_load_system(cpu, at + 8, 8, &high)))
+    if (!mem_load_system(cpu, long_mode ? at : (uint32_t)at, 8, &raw) ||
+        (long_mode && !mem_load_system(cpu, at + 8, 8, &high)))
         return false;
     desc_unpack(raw, gate);
     gate->offset |= high << 32;
@@ -220,7 +222,8 @@ static bool enter_same(struct cpu *cpu, const struct delivery *d, const struct e
     return true;
 }
 
-/* SDM 3A "64-Bit Mode Stack Frame": SS:RSP is always pushed, the new stack is aligned, SS becomes null on a change of level. */
+/* SDM 3A "64-Bit Mode Stack Frame": SS:RSP is always pushed, the new stack is aligned, SS becomes null on a change of
+ * level. */
 static bool enter_long(struct cpu *cpu, const struct delivery *d, const struct entry *e)
 {
     unsigned ist = e->gate.params & 7;
@@ -293,8 +296,8 @@ static bool deliver(struct cpu *cpu, struct delivery *d)
     return false;
 }
 
-/* SDM 3B "Debug Status Register": bits 3:0 show this exception's breakpoints only, the others stay until software clears them.
- * Traps that waited for the end of a MOV SS shadow become part of it; INT1 by itself sets nothing. */
+/* SDM 3B "Debug Status Register": bits 3:0 show this exception's breakpoints only, the others stay until software clears
+ * them. Traps that waited for the end of a MOV SS shadow become part of it; INT1 by itself sets nothing. */
 static void note_debug(struct cpu *cpu, uint64_t hit)
 {
     hit |= cpu->p.pending_db;

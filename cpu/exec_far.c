@@ -156,7 +156,8 @@ static unsigned call_inner(struct cpu *cpu, const struct insn *i, const struct g
     STOP_AT(t->gate.offset);
 }
 
-static unsigned through_gate(struct cpu *cpu, const struct insn *i, uint16_t selector, const struct descriptor *gate, bool call)
+static unsigned through_gate(struct cpu *cpu, const struct insn *i, uint16_t selector, const struct descriptor *gate,
+                             bool call)
 {
     struct gate_target t = { .gate = *gate };
     struct stack st;
@@ -179,7 +180,8 @@ static unsigned through_gate(struct cpu *cpu, const struct insn *i, uint16_t sel
 
 static unsigned to_task(struct cpu *cpu, const struct insn *i, uint16_t selector, bool call)
 {
-    bool switched, done = task_switch(cpu, selector, call ? TASK_CALL : TASK_JUMP, rip_next(cpu, i), cpu_rflags(cpu), &switched);
+    enum task_cause cause = call ? TASK_CALL : TASK_JUMP;
+    bool switched, done = task_switch(cpu, selector, cause, rip_next(cpu, i), cpu_rflags(cpu), &switched);
 
     return far_task_done(cpu, i, done, switched);
 }

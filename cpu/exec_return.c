@@ -6,7 +6,6 @@
 
 #define FLAGS_ALWAYS (FLAGS_ARITH | FLAG_TF | FLAG_DF | FLAG_NT)
 #define FLAGS_WIDE   (FLAG_RF | FLAG_AC | FLAG_ID)
-#define FLAGS_V86    (FLAGS_ALWAYS | FLAGS_WIDE | FLAG_IF | FLAG_IOPL | FLAG_VM | FLAG_VIF | FLAG_VIP)
 
 /* What was popped, and what it leads to. */
 struct frame {
@@ -183,7 +182,7 @@ static unsigned iret_to_v86(struct cpu *cpu, const struct insn *i, struct frame 
     seg_install_v86(cpu, SEG_CS, (uint16_t)f->cs);
     seg_install_v86(cpu, SEG_SS, (uint16_t)f->ss);
     cpu->s.gpr[RSP] = f->sp;
-    merge_flags(cpu, FLAGS_V86, f->flags);
+    merge_flags(cpu, FLAGS_DEFINED, f->flags);
     cpu_mode_changed(cpu);
     STOP_AT(f->ip);
 }
@@ -232,7 +231,8 @@ EXEC(IRET)
     if (cpu_in_v86(cpu) && (cpu->p.rflags & FLAG_IOPL) != FLAG_IOPL && !(cpu->p.cr4 & CR4_VME))
         RAISE_GP(0);
     stack_current(cpu, &f.st);
-    if (!stack_pop(cpu, &f.st, bytes, &f.ip) || !stack_pop(cpu, &f.st, bytes, &f.cs) || !stack_pop(cpu, &f.st, bytes, &f.flags))
+    if (!stack_pop(cpu, &f.st, bytes, &f.ip) || !stack_pop(cpu, &f.st, bytes, &f.cs) ||
+        !stack_pop(cpu, &f.st, bytes, &f.flags))
         FAULT();
     if (cpu_in_real_mode(cpu))
         return iret_real(cpu, i, &f, flags_mask(cpu, bytes) & ~(FLAG_VIF | FLAG_VIP));

@@ -275,7 +275,8 @@ static bool visible(const struct cpu *cpu, uint16_t selector, uint32_t attr)
 }
 
 /* The descriptor behind operand 1 (or 0 of VERR, VERW). *found false: answer with ZF clear. */
-static bool query(struct cpu *cpu, const struct insn *i, unsigned slot, struct descriptor *d, uint16_t *selector, bool *found)
+static bool query(struct cpu *cpu, const struct insn *i, unsigned slot, struct descriptor *d, uint16_t *selector,
+                  bool *found)
 {
     uint64_t value;
 

@@ -12,10 +12,9 @@
 #define DEBUGCTL_BTF    2u
 #define UPDATE_REVISION 0xf0u
 #define PAT_RESET       0x0007040600070406u
-/* SDM 4 IA32_ARCH_CAPABILITIES: an interpreter does not speculate. RDCL_NO, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, PSCHANGE_MC_NO,
- * TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO. */
-#define ARCH_CAPS       (BIT64(0) | BIT64(3) | BIT64(4) | BIT64(5) | BIT64(6) | BIT64(8) | BIT64(13) | BIT64(14) | BIT64(15) | \
-                         BIT64(20) | BIT64(24) | BIT64(26) | BIT64(27))
+/* SDM 4 IA32_ARCH_CAPABILITIES: an interpreter does not speculate. RDCL_NO, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO,
+ * PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO. */
+#define ARCH_CAPS       0x0d10e179u
 
 /* IA32_MISC_ENABLE. Thermal control, SpeedStep and xTPR messages are switches of what does not exist here. */
 #define MISC_FAST_STRING    BIT64(0)
@@ -40,8 +39,10 @@ struct msr_row {
     uint64_t arg;                   /* writable bits, or the constant */
 };
 
-#define READ(name)  static bool name##_read(struct cpu *cpu, const struct msr_row *row UNUSED, uint32_t msr UNUSED, uint64_t *value)
-#define WRITE(name) static bool name##_write(struct cpu *cpu, const struct msr_row *row UNUSED, uint32_t msr UNUSED, uint64_t value)
+#define READ(name)  \
+    static bool name##_read(struct cpu *cpu, const struct msr_row *row UNUSED, uint32_t msr UNUSED, uint64_t *value)
+#define WRITE(name) \
+    static bool name##_write(struct cpu *cpu, const struct msr_row *row UNUSED, uint32_t msr UNUSED, uint64_t value)
 
 /* ---- the kinds ---- */
 

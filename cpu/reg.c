@@ -34,8 +34,6 @@ static const struct { const char *name; uint8_t bits; } names[CPU_REG_COUNT] = {
 #undef CPU_REG
 };
 
-#define RFLAGS_BITS (FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_VIF | \
-                     FLAG_VIP | FLAG_ID)
 #define ATTR_BITS   0x1f0ffu
 
 const char *cpu_reg_name(enum cpu_reg reg)
@@ -67,7 +65,7 @@ static bool value_allowed(const struct cpu *cpu, enum cpu_reg reg, uint64_t valu
         return cpu_canonical(cpu, value);
     switch (reg) {
     case CPU_REG_RFLAGS:
-        return !(value & ~(uint64_t)(RFLAGS_BITS | 2));
+        return !(value & ~(uint64_t)(FLAGS_DEFINED | 2));
     case CPU_REG_CR0:
         return !(value & ~(uint64_t)CR0_BITS) && !((value & CR0_PG) && !(value & CR0_PE)) &&
                !((value & CR0_NW) && !(value & CR0_CD));
@@ -106,7 +104,7 @@ static void level_changed(struct cpu *cpu)
 static void mapping_changed(struct cpu *cpu)
 {
     if ((cpu->p.cr0 & CR0_PG) && (cpu->p.cr4 & CR4_PAE) && !cpu_in_long_mode(cpu))
-        (void)mmu_load_pdptes(cpu, cpu->p.cr3);     /* a table that is not there yet is loaded with the next of these registers */
+        (void)mmu_load_pdptes(cpu, cpu->p.cr3);     /* a table not there yet is loaded with the next of these registers */
     tlb_flush_all(cpu);
 }
 

@@ -322,8 +322,8 @@ void stack_current(const struct cpu *cpu, struct stack *st)
 void stack_legacy(struct stack *st, uint16_t selector, const struct descriptor *ss, uint64_t sp, unsigned cpl)
 {
     *st = (struct stack){
-        .base = ss->base, .sp = sp & stack_mask(ss->attr), .mask = stack_mask(ss->attr), .limit = ss->limit, .attr = ss->attr,
-        .error = selector_error(selector), .cpl = (uint8_t)cpl,
+        .base = ss->base, .sp = sp & stack_mask(ss->attr), .mask = stack_mask(ss->attr), .limit = ss->limit,
+        .attr = ss->attr, .error = selector_error(selector), .cpl = (uint8_t)cpl,
     };
 }
 
@@ -364,7 +364,8 @@ bool stack_pop(struct cpu *cpu, struct stack *st, unsigned bytes, uint64_t *valu
     *value = 0;
     if (!stack_linear(cpu, st, bytes, &lin))
         return false;
-    if (!(st->cpl < 3 ? mem_load_system(cpu, lin, bytes, value) : mem_load_slow(cpu, cpu->insn, lin, value, bytes, BANK_USER)))
+    if (st->cpl < 3 ? !mem_load_system(cpu, lin, bytes, value)
+                    : !mem_load_slow(cpu, cpu->insn, lin, value, bytes, BANK_USER))
         return false;
     st->sp = (st->sp + bytes) & st->mask;
     return true;

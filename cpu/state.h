@@ -117,6 +117,7 @@ enum cpu_activity { CPU_RUNNING, CPU_HALTED, CPU_SHUTDOWN, CPU_WAIT_SIPI, CPU_MW
 #define FLAG_VIF  0x80000u
 #define FLAG_VIP  0x100000u
 #define FLAG_ID   0x200000u
+#define FLAGS_DEFINED 0x3f7fd5u      /* all of the above */
 #define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
 #define CR0_PE 0x1u

@@ -7,8 +7,6 @@
 
 #define DR7_LOCAL   0x155u          /* L0-L3 and LE */
 #define DB_TASK     BIT64(15)       /* DR6.BT */
-#define FLAGS_TASK  (FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_VIF | \
-                     FLAG_VIP | FLAG_ID)
 
 /* Where things lie in a TSS (SDM 3A figures "32-Bit Task-State Segment", "16-Bit TSS Format"). */
 struct layout {
@@ -41,8 +39,8 @@ static bool read_image(struct cpu *cpu, gva_t tss, const struct layout *l, struc
     bool ok;
 
     *im = (struct image){ 0 };
-    ok = mem_load_system(cpu, tss + l->ip, l->width, &im->ip) && mem_load_system(cpu, tss + l->flags, l->width, &im->flags) &&
-         mem_load_system(cpu, tss + l->ldt, 2, &im->ldt);
+    ok = mem_load_system(cpu, tss + l->ip, l->width, &im->ip) &&
+         mem_load_system(cpu, tss + l->flags, l->width, &im->flags) && mem_load_system(cpu, tss + l->ldt, 2, &im->ldt);
     if (ok && l->cr3)
         ok = mem_load_system(cpu, tss + l->cr3, 4, &im->cr3) && mem_load_system(cpu, tss + l->trap, 2, &im->trap);
     for (unsigned k = 0; ok && k < 8; k++)
@@ -172,7 +170,7 @@ static void take_registers(struct cpu *cpu, const struct image *im, unsigned wid
     cpu->p.rip = im->ip;
     cpu->p.cr0 |= CR0_TS;
     cpu->p.dr7 &= ~(uint64_t)DR7_LOCAL;
-    cpu_set_rflags(cpu, ((uint32_t)im->flags & FLAGS_TASK) | 2);
+    cpu_set_rflags(cpu, ((uint32_t)im->flags & FLAGS_DEFINED) | 2);
 }
 
 static bool take_cr3(struct cpu *cpu, uint64_t cr3)

@@ -51,9 +51,9 @@ void put_idt32(struct fixture *f, unsigned vector, uint64_t gate)
     fixture_put(f, FIXTURE_IDT + 8 * vector, &gate, 8);
 }
 
-void put_idt64(struct fixture *f, unsigned vector, uint16_t selector, uint64_t offset, uint32_t type_and_rights, unsigned ist)
+void put_idt64(struct fixture *f, unsigned vector, uint16_t selector, uint64_t offset, uint32_t rights, unsigned ist)
 {
-    uint64_t gate[2] = { make_gate(selector, (uint32_t)offset, type_and_rights, ist), offset >> 32 };
+    uint64_t gate[2] = { make_gate(selector, (uint32_t)offset, rights, ist), offset >> 32 };
 
     fixture_put(f, FIXTURE_IDT + 16 * vector, gate, 16);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Single instructions on the fixture, and what tests of the system side build around them: descriptors, gates, a fake APIC. */
+ * Single instructions on the fixture, and what tests of the system side build around them: descriptors, gates, an APIC. */
 #ifndef TESTS_CPU_STEPS_H
 #define TESTS_CPU_STEPS_H
 
@@ -26,7 +26,7 @@ void put_descriptor(struct fixture *f, unsigned selector, uint64_t raw);
 uint64_t make_descriptor(uint32_t base, uint32_t limit, uint32_t attr);                     /* attr as in cpu/state.h */
 uint64_t make_gate(uint16_t selector, uint32_t offset, uint32_t type_and_rights, unsigned params);
 void put_idt32(struct fixture *f, unsigned vector, uint64_t gate);
-void put_idt64(struct fixture *f, unsigned vector, uint16_t selector, uint64_t offset, uint32_t type_and_rights, unsigned ist);
+void put_idt64(struct fixture *f, unsigned vector, uint16_t selector, uint64_t offset, uint32_t rights, unsigned ist);
 
 #define PRESENT     0x80u
 #define DPL(n)      ((uint32_t)(n) << 5)

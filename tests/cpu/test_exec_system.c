@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Control and debug registers, ports, flags, time and waiting: which values and which levels are allowed, and what follows. */
+ * Control and debug registers, ports, flags, time, waiting: which values and which levels are allowed, and what follows. */
 #include "cpu/control.h"
 #include "cpu/seg.h"
 #include "tests/cpu/steps.h"
@@ -225,7 +225,7 @@ static void instruction_breakpoints_fault_and_rf_passes_them(void **state)
     assert_false(f->cpu->p.rflags & FLAG_RF);
 }
 
-/* SDM 3A "Masking Exceptions and Interrupts When Switching Stacks": the step of MOV SS is lost, a watchpoint it hit is not. */
+/* SDM 3A "Masking Exceptions and Interrupts When Switching Stacks": the step of MOV SS is lost, its watchpoint is not. */
 static void mov_ss_loses_its_step_and_keeps_its_watchpoint(void **state)
 {
     uint16_t ss = 0x10;

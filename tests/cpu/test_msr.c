@@ -88,8 +88,8 @@ static void constants_cannot_be_written(void **state)
 
 static void unknown_registers_are_gp(void **state)
 {
-    static const uint32_t unknown[] = { 0x2, 0xce, 0xc1, 0x186, 0x210, 0x251, 0x267, 0x270, 0x428, 0x480, 0x40000000, 0xc0000104,
-                                        0xc0010015, 0xffffffff };
+    static const uint32_t unknown[] = { 0x2, 0xce, 0xc1, 0x186, 0x210, 0x251, 0x267, 0x270, 0x428, 0x480, 0x40000000,
+                                        0xc0000104, 0xc0010015, 0xffffffff };
 
     (void)state;
     for (unsigned k = 0; k < COUNT_OF(unknown); k++) {

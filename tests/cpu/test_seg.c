@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Loads of segment registers and table registers with their checks, accesses through segments, questions about descriptors. */
+ * Loads of segment and table registers with their checks, accesses through segments, questions about descriptors. */
 #include "cpu/seg.h"
 #include "tests/cpu/steps.h"
 
