@@ -294,9 +294,10 @@ void block_lookup_flush(struct cpu *cpu)
     memset(cpu->blocks->shortcut_pages, 0, sizeof cpu->blocks->shortcut_pages);
 }
 
+/* Multiplied, so that round addresses far apart do not meet: guests test paging at those while their code is at others. */
 static unsigned page_hash(gva_t lin)
 {
-    return (unsigned)((lin >> 12) ^ (lin >> 22)) & 1023;
+    return (unsigned)((lin >> PAGE_SHIFT) * 0x9e3779b97f4a7c15u >> 54);
 }
 
 void block_page_flush(struct cpu *cpu, gva_t lin)
