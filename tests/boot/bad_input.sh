@@ -27,7 +27,7 @@ refuses "empty" -m 256M -kernel "$build/guest/vmlinuz" -initrd "$work/empty"
 refuses 'missing' -hda "$work/missing"
 refuses 'empty' -hda "$work/empty"
 refuses 'missing' -cdrom "$work/missing"
-refuses 'floppy|format' -fda "$work/random"
+refuses 'floppy|format' -fda "$work/cut2"
 refuses '-m' -m 0
 refuses '-m' -m 12345678T
 refuses '-m' -m -5
