@@ -15,7 +15,7 @@ refuses() {
 : >"$work/empty"
 head -c 2560 /dev/urandom >"$work/random"
 head -c 20000 "$build/guest/vmlinuz" >"$work/cut"
-head -c 5000000 "$build/guest/vmlinuz" >"$work/cut2"
+head -c 5120000 "$build/guest/vmlinuz" >"$work/cut2"
 for file in missing empty random; do
     refuses "$file" -kernel "$work/$file"
     refuses "$file|sector|512|size" -bios "$work/$file"
