@@ -20,10 +20,35 @@ guest() {
         "$top/tests/guest/start.S" "$top/tests/guest/$1.c" -o "$work/$1.elf" || { fail "cannot build guest $1"; finish; }
 }
 
-# script LINES...: an initramfs that runs the lines, in $work/initrd
+# setup FUNCTION...: one of tools/setup.sh; what cannot be fetched here is no failure of ours, so the test is skipped.
+setup() {
+    ( say() { echo "$*"; }; die() { echo "$*"; exit 77; }; . "$top/tools/setup.sh"; "$@" )
+    [ $? -ne 77 ] || exit 77
+}
+
+# script_initrd LINES...: an initramfs ($initramfs if set) that runs the lines, in $work/initrd
 script_initrd() {
     printf '#!/bin/sh\n' >"$work/script"
     printf '%s\n' "$@" >>"$work/script"
     . "$top/tools/setup.sh"
-    { cat "$build/guest/initramfs"; script_archive "$work/script"; } >"$work/initrd"
+    { cat "${initramfs:-$build/guest/initramfs}"; script_archive "$work/script"; } >"$work/initrd"
+}
+
+# add_modules KERNEL NAMES...: appends these modules of $build/guest/KERNEL and what they need to $work/initrd; in the guest
+# `. /modules/load` loads them.
+add_modules() {
+    local kernel=$build/guest/$1 root name file version
+    version=$(cat "$kernel/version")
+    root=$kernel/root/lib/modules/$version
+    [ -s "$root/modules.dep" ] || busybox depmod -b "$(readlink -f "$kernel/root")" "$version" || { fail "depmod"; finish; }
+    shift
+    mkdir -p "$work/tree/modules"
+    for name in "$@"; do
+        for file in $(sed -n "s,^\(.*/$name\.ko\):\(.*\),\1 \2,p" "$root/modules.dep" | tr ' ' '\n' | tac); do
+            cp "$root/$file" "$work/tree/modules/"
+            echo "[ -d /sys/module/$(basename "$file" .ko | tr - _) ] || insmod /modules/$(basename "$file")" >>"$work/tree/modules/load"
+        done
+    done
+    find "$work/tree" -exec touch -h -d @0 {} +
+    (cd "$work/tree" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >>"$work/initrd"
 }
