@@ -102,7 +102,7 @@ foreign() {
     state=$(readlink -f "$build")/apt/$arch-$suite
     mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/parts"
     [ -e "$state/status" ] || : >"$state/status"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $suite main" >"$state/sources.list"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(sed -nE 's|^URIs: *([^ ]*/debian/?) *$|\1|p; s|^deb +(\[[^]]*\] +)?([^ ]*/debian/?) .*|\2|p' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1) $suite main" >"$state/sources.list"
     "$command" -o "Dir::State=$state" -o "Dir::State::status=$state/status" -o "Dir::Cache=$state/cache" \
         -o "Dir::Etc::sourcelist=$state/sources.list" -o "Dir::Etc::sourceparts=$state/parts" -o "APT::Architecture=$arch" \
         -o "APT::Architectures=$arch" -o APT::Sandbox::User=root -o Acquire::Languages=none "$@"

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+# Xen with Debian's kernel as its dom0 comes up to a shell and powers the machine off: given with -kernel as a Multiboot image,
+# and by SeaBIOS and GRUB as Multiboot 2 with two processors. (Fewer instructions a second: Xen spends seconds waiting.)
+. "$top/tests/boot/lib.sh"
+command -v grub-mkrescue >/dev/null && command -v xorriso >/dev/null || { echo "grub-mkrescue or xorriso is not here"; exit 77; }
+setup fetch_foreign amd64 "$build/guest/xen" xen-hypervisor-4.17-amd64
+setup fetch_kernel linux-image-amd64 "$build/guest/full" amd64
+script_initrd 'dmesg | grep -i "xen version"' 'cat /sys/hypervisor/type' 'echo "processors: $(grep -c ^processor /proc/cpuinfo)"' \
+    'cat /sys/devices/system/clocksource/clocksource0/current_clocksource' 'echo the end'
+xen='console=com1 com1=115200,8n1 noreboot'
+dom0='console=hvc0 panic=-1 cryptomgr.notests'
+
+# boots PROCESSORS OPTIONS...
+boots() {
+    local n=$1
+    shift
+    timeout 500 "$PARTITA" run -m 768M -clock ips=200000000 -smp "$n" -serial stdio -no-reboot "$@" </dev/null >"$work/out" 2>&1
+    [ $? -eq 0 ] || { fail "-smp $n: exit status"; tail -n 30 "$work/out"; }
+    expect "$work/out" "\(XEN\) Brought up $n CPUs"
+    expect "$work/out" '^xen'
+    expect "$work/out" "^processors: $n"
+    expect "$work/out" '^the end'
+    expect "$work/out" '\(XEN\) Entering ACPI S5 state'
+    refuse "$work/out" 'Oops|BUG:|Call Trace|rcu.*stall|\(XEN\) .*(FATAL|WARN_ON|Unhandled)'
+}
+zcat "$build"/guest/xen/boot/xen-*-amd64.gz >"$work/xen"
+boots 1 -kernel "$work/xen" -append "$xen no-real-mode" -initrd "$build/guest/full/vmlinuz $dom0,$work/initrd"
+
+mkdir -p "$work/iso/boot/grub"
+cp "$work/xen" "$build/guest/full/vmlinuz" "$work/initrd" "$work/iso/boot/"
+cat >"$work/iso/boot/grub/grub.cfg" <<G
+multiboot2 /boot/xen $xen
+module2 /boot/vmlinuz $dom0
+module2 --nounzip /boot/initrd
+boot
+G
+grub-mkrescue -o "$work/cd.iso" "$work/iso" >"$work/log" 2>&1 || { cat "$work/log"; fail "grub-mkrescue"; finish; }
+boots 2 -cdrom "$work/cd.iso"
+finish
