@@ -8,7 +8,7 @@ for hv in on off; do
     timeout 300 "$PARTITA" run -m 512M -smp 4 -hv $hv -kernel "$build/guest/trixie/vmlinuz" -initrd "$work/initrd" -append 'console=ttyS0 panic=-1' \
         -serial stdio -serial "file:$work/status" -no-reboot </dev/null >"$work/out" 2>&1 || fail "-hv $hv: exit status"
     [ "$(tr -dc 0-9 <"$work/status")" = 9 ] || fail "-hv $hv: the script's status"
-    expect "$work/out" "^release $(cat "$build/guest/trixie/version")"
+    expect "$work/out" '^release 6\.12\.'
     expect "$work/out" "^clocksource $([ $hv = on ] && echo hyperv_clocksource_tsc_page || echo tsc)"
     expect "$work/out" '^processors 4'
     refuse "$work/out" 'Oops|BUG:|Call Trace|rcu.*stall|skew|soft lockup'
