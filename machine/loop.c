@@ -13,6 +13,8 @@ STATE_SCHEMA(loop_state, LOOP_STATE);
 #define TURN_ALONE      1000000u    /* one processor: how often outside input is looked at */
 #define TURN_SHARED     20000u      /* several: instructions before the next one's turn */
 #define PACE_HOST_NS    100000000u  /* host policy: how often the pace is corrected while busy */
+#define PACE_AHEAD_NS   10000000u   /* ... and at once when the guest is so far ahead */
+#define PACE_INSNS      100000u     /* fewer say nothing of the rate */
 #define WAIT_PIECE_NS   16000000u
 #define TICK_NS         16000000u
 #define DEAF_NS         10000000000u    /* no processor takes interrupts: how long an NMI is waited for */
@@ -101,18 +103,19 @@ static uint64_t host_since_start(struct machine *m)
 }
 
 /* While busy: choose the picoseconds per instruction that the last interval really took, leaning against any lag, and send
- * it through the door, so that a replay sees the same clock. */
+ * it through the door, so that a replay sees the same clock. The rate may rise fifty times from one moment to the next, after
+ * a stretch of device accesses say: then the guest's clock would run away within one interval. */
 static void pace_busy(struct machine *m)
 {
     uint64_t host = host_since_start(m), guest = clock_ns(&m->clock) - m->pace.virtual_start;
     uint64_t host_delta = m->pace.host_start + host - m->pace.last_host, insns = m->clock.state.insns - m->pace.last_insns;
     uint64_t ps;
 
-    if (host_delta < PACE_HOST_NS)
+    if (host_delta < PACE_HOST_NS && (guest < host + PACE_AHEAD_NS || insns < PACE_INSNS))
         return;
     m->pace.last_host += host_delta;
     m->pace.last_insns = m->clock.state.insns;
-    if (insns < 100000)
+    if (insns < PACE_INSNS)
         return;                                             /* mostly idle: the rate would mean nothing */
     ps = host_delta * 1000 / insns;
     if (host > guest)
