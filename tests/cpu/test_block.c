@@ -196,6 +196,23 @@ static void remapping_a_page_changes_the_code(void **state)
 }
 
 /* An overlay page lies over the code from one instruction to the next. */
+/* Only INVLPG of a page with code makes shortcuts stale; round addresses far apart must not pass for each other. */
+static void flushing_a_page_without_code_keeps_shortcuts(void **state)
+{
+    uint64_t tag;
+
+    (void)state;
+    PUT(0x401000, 0x0f, 0x01, 0x3f, 0xf4);          /* invlpg [rdi]; hlt */
+    f.cpu->s.gpr[RDI] = 0x123400000000;
+    run_from(0x401000);
+    tag = f.cpu->code_tag;
+    run_from(0x401000);
+    assert_true(f.cpu->code_tag == tag);
+    f.cpu->s.gpr[RDI] = 0x401000;
+    run_from(0x401000);
+    assert_true(f.cpu->code_tag != tag);
+}
+
 static void an_overlay_hides_code(void **state)
 {
     struct ram *over;
@@ -333,6 +350,7 @@ int main(void)
         TEST(the_second_page_faults_when_it_is_reached),
         TEST(remapping_the_second_page_changes_the_instruction),
         TEST(remapping_a_page_changes_the_code),
+        TEST(flushing_a_page_without_code_keeps_shortcuts),
         TEST(an_overlay_hides_code),
         TEST(bad_bytes_fault_only_where_they_are),
         TEST(sixteen_bytes_are_too_many),

@@ -89,7 +89,11 @@ run_one() {     # NAME FILE ARGS SMP QEMU_PARAMS
             -cpu) line+=(-cpu "$(processor "$1")"); shift ;;
             -m) memory=$1; shift ;;
             -device)
-                case $1 in hyperv-testdev*) line+=(-device "$1") ;; *) left_out "$name" "no device ${1%%,*}"; return ;; esac
+                case $1 in
+                    hyperv-testdev*) [[ " ${extra[*]-} " == *' -hv off '* ]] && { left_out "$name" "needs -hv on"; return; } ;;
+                    *) left_out "$name" "no device ${1%%,*}"; return ;;
+                esac
+                line+=(-device "$1")
                 shift ;;
         esac
     done
