@@ -20,7 +20,11 @@ static const struct { const char *name; uint32_t leaf; uint8_t subleaf, output, 
 };
 
 /* Named by features.def because instructions need them, but nothing executes them yet. */
-static const uint8_t lacking[] = { F_AVX512F, F_AVX512DQ, F_SHA };
+static const uint8_t lacking[] = {
+    F_AVX512F, F_AVX512DQ, F_AVX512IFMA, F_AVX512CD, F_AVX512BW, F_AVX512VL, F_AVX512VBMI, F_AVX512VBMI2, F_AVX512VNNI,
+    F_AVX512BITALG, F_AVX512VPOPCNTDQ, F_AVX512VP2INTERSECT, F_AVX512BF16, F_AVX_VNNI, F_GFNI, F_VAES, F_VPCLMULQDQ,
+    F_WAITPKG, F_CET_SS, F_CET_IBT, F_CLDEMOTE, F_MOVDIRI, F_MOVDIR64B, F_LAM,
+};
 
 /* Set by the configuration, not by name. */
 static const uint8_t derived[] = { F_HYPERVISOR, F_HTT };
@@ -34,7 +38,11 @@ static const struct { uint8_t feature, needs; } dependencies[] = {
     { F_SSE42, F_SSE41 },
     { F_PCLMULQDQ, F_SSE2 }, { F_AES, F_SSE2 }, { F_SHA, F_SSE2 }, { F_SSE4A, F_SSE3 }, { F_MMX, F_FPU }, { F_FXSR, F_FPU },
     { F_AVX, F_XSAVE }, { F_AVX, F_SSE42 }, { F_AVX2, F_AVX }, { F_FMA, F_AVX }, { F_F16C, F_AVX }, { F_AVX512F, F_AVX2 },
-    { F_AVX512DQ, F_AVX512F }, { F_XSAVE, F_FXSR }, { F_XSAVEOPT, F_XSAVE }, { F_XSAVEC, F_XSAVE }, { F_XGETBV1, F_XSAVE },
+    { F_AVX512DQ, F_AVX512F }, { F_AVX512IFMA, F_AVX512F }, { F_AVX512CD, F_AVX512F }, { F_AVX512BW, F_AVX512F },
+    { F_AVX512VL, F_AVX512F }, { F_AVX512VBMI, F_AVX512BW }, { F_AVX512VBMI2, F_AVX512BW }, { F_AVX512VNNI, F_AVX512F },
+    { F_AVX512BITALG, F_AVX512BW }, { F_AVX512VPOPCNTDQ, F_AVX512F }, { F_AVX512VP2INTERSECT, F_AVX512F },
+    { F_AVX512BF16, F_AVX512BW }, { F_AVX_VNNI, F_AVX2 }, { F_GFNI, F_SSE2 }, { F_VAES, F_AVX }, { F_VAES, F_AES },
+    { F_VPCLMULQDQ, F_AVX }, { F_VPCLMULQDQ, F_PCLMULQDQ }, { F_LAM, F_LM }, { F_XSAVE, F_FXSR }, { F_XSAVEOPT, F_XSAVE }, { F_XSAVEC, F_XSAVE }, { F_XGETBV1, F_XSAVE },
     { F_XSAVES, F_XSAVEC }, { F_PKU, F_XSAVE }, { F_PKU, F_LM }, { F_LM, F_PAE }, { F_LM, F_SYSCALL }, { F_LM, F_SSE2 },
     { F_LM, F_NX }, { F_NX, F_PAE }, { F_PCID, F_LM }, { F_LA57, F_LM }, { F_PDPE1GB, F_LM },
     { F_FSGSBASE, F_LM }, { F_CX16, F_LM }, { F_LAHF_LM, F_LM }, { F_X2APIC, F_APIC }, { F_TSC_DEADLINE, F_APIC },

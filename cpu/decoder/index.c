@@ -9,7 +9,7 @@
 
 static const struct insn_row rows[] = {
 #define INSN(map, opcode, prefix, modrm, op, o1, o2, o3, o4, needs, attributes) \
-    { OP_##op, modrm, attributes, map, opcode, prefix, F_##needs, { LETTER_##o1, LETTER_##o2, LETTER_##o3, LETTER_##o4 } },
+    { attributes, OP_##op, modrm, map, opcode, prefix, F_##needs, { LETTER_##o1, LETTER_##o2, LETTER_##o3, LETTER_##o4 } },
 #include "cpu/decoder/insns.def"
 #undef INSN
 };

@@ -45,9 +45,9 @@ enum row_attr {
 };
 
 struct insn_row {
+    uint32_t attrs;
     uint16_t op;
     uint16_t modrm;
-    uint16_t attrs;
     uint8_t  map, opcode, prefix, needs;
     uint8_t  o[4];
 };
