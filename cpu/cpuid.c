@@ -23,7 +23,7 @@ static const struct { const char *name; uint32_t leaf; uint8_t subleaf, output, 
 static const uint8_t lacking[] = {
     F_AVX512F, F_AVX512DQ, F_AVX512IFMA, F_AVX512CD, F_AVX512BW, F_AVX512VL, F_AVX512VBMI, F_AVX512VBMI2, F_AVX512VNNI,
     F_AVX512BITALG, F_AVX512VPOPCNTDQ, F_AVX512VP2INTERSECT, F_AVX512BF16, F_AVX_VNNI, F_GFNI, F_VAES, F_VPCLMULQDQ,
-    F_WAITPKG, F_CET_SS, F_CET_IBT, F_CLDEMOTE, F_MOVDIRI, F_MOVDIR64B, F_LAM,
+    F_WAITPKG, F_CET_SS, F_CET_IBT, F_LAM,
 };
 
 /* Set by the configuration, not by name. */
@@ -476,7 +476,9 @@ static struct cpuid_regs extended_leaf(const struct cpu *cpu, uint32_t leaf)
     case 0x80000006:
         return (struct cpuid_regs){ .ecx = 1024u << 16 | 8u << 12 | 64 };       /* level 2: KiB, 16 ways, bytes of a line */
     case 0x80000008:
-        return (struct cpuid_regs){ .eax = cpu_physical_bits(cpu) | (cpu_has(cpu, F_LA57) ? 57u : 48u) << 8 };
+        r = feature_leaf(cpu, leaf, 0);
+        r.eax = cpu_physical_bits(cpu) | (cpu_has(cpu, F_LA57) ? 57u : 48u) << 8;
+        return r;
     default:
         return feature_leaf(cpu, leaf, 0);
     }

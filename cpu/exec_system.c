@@ -323,19 +323,7 @@ static unsigned random_to_register(struct cpu *cpu, const struct insn *i)
 EXEC(RDRAND) { return random_to_register(cpu, i); }
 EXEC(RDSEED) { return random_to_register(cpu, i); }
 
-/* ---- caches and translation ---- */
-
-EXEC(INVD)
-{
-    PRIVILEGED();
-    NEXT();
-}
-
-EXEC(WBINVD)
-{
-    PRIVILEGED();
-    NEXT();
-}
+/* ---- translation caches ---- */
 
 /* Linear address of the operand without any check: INVLPG of an address that cannot be mapped does nothing. */
 EXEC(INVLPG)
@@ -382,38 +370,6 @@ EXEC(INVPCID)
         FAULT();
     STOP();
 }
-
-/* Faults as a one-byte load would, but reads nothing: a device must not notice. */
-static unsigned touch_line(struct cpu *cpu, const struct insn *i)
-{
-    struct translation t;
-    gva_t lin;
-
-    cpu->insn = i;
-    if (!ea_linear(cpu, i, 1, ACCESS_READ, &lin))
-        FAULT();
-    if (mem_host_read(cpu, lin, 1) != NULL)
-        NEXT();
-    if (!cpu_in_64bit(cpu)) {
-        lin = (uint32_t)lin;
-    } else if (!cpu_canonical(cpu, lin)) {
-        fault_raise_error(cpu, i->seg == SEG_SS ? VEC_SS : VEC_GP, 0);
-        FAULT();
-    }
-    if (!mmu_translate(cpu, lin, ACCESS_READ, tlb_data_bank(cpu), &t))
-        FAULT();
-    NEXT();
-}
-
-EXEC(CLFLUSH)    { return touch_line(cpu, i); }
-EXEC(CLFLUSHOPT) { return touch_line(cpu, i); }
-EXEC(CLWB)       { return touch_line(cpu, i); }
-
-/* Memory is always seen in program order. */
-EXEC(LFENCE)     { NEXT_PURE(); }
-EXEC(MFENCE)     { NEXT_PURE(); }
-EXEC(SFENCE)     { NEXT_PURE(); }
-EXEC(SERIALIZE)  { STOP(); }
 
 /* ---- waiting ---- */
 

@@ -91,12 +91,13 @@ static bool canonical_range(const struct cpu *cpu, gva_t lin, unsigned bytes)
     return cpu_canonical(cpu, lin) && cpu_canonical(cpu, lin + bytes - 1);
 }
 
-/* SDM 3A "Alignment-Check Exception (#AC)"; checked after translation, as #PF has priority. */
+/* SDM 3A "Alignment-Check Exception (#AC)"; checked after translation, as #PF has priority. Vectors are not checked: those
+ * that must be aligned raise #GP by themselves (SDM 2A "Exception Type 4"). */
 static bool misaligned(const struct cpu *cpu, gva_t lin, unsigned bytes)
 {
     unsigned natural = bytes >= 8 ? 8 : bytes >= 4 ? 4 : bytes;
 
-    return cpu->p.cpl == 3 && (cpu->p.cr0 & CR0_AM) && (cpu->p.rflags & FLAG_AC) && (lin & (natural - 1)) != 0;
+    return bytes <= 10 && cpu->p.cpl == 3 && (cpu->p.cr0 & CR0_AM) && (cpu->p.rflags & FLAG_AC) && (lin & (natural - 1)) != 0;
 }
 
 /* Everything an explicit data access must pass. i->seg names the segment for #SS; pushes and pops check their own. */
