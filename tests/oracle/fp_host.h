@@ -16,5 +16,8 @@ void     fp_random80(struct fp_random *r, uint64_t *mant, uint16_t *se);
 /* Compares `rounds` random cases of every operation and returns the number of differences; the first few are printed. */
 unsigned long fp_host_sse(uint64_t seed, unsigned long rounds);
 bool          fp_host_available(void);
+/* The same of cpu/fp_avx512. */
+unsigned long fp_host_avx512(uint64_t seed, unsigned long rounds);
+bool          fp_host_has_avx512(void);
 
 #endif
