@@ -375,9 +375,11 @@ static void finish_insn(const struct cpu *cpu, struct insn *i, uint64_t block_ri
     if (i->seg == SEG_FS || i->seg == SEG_GS || (!wide && (!(cpu->mode & MODE_FLAT) || i->seg == SEG_CS)))
         i->flags |= INSN_SEGMENT;
     /* VEX is #UD in real and virtual-8086 mode, whatever it encodes (SDM 2A "VEX Prefix and Instruction #UD"s) */
-    if ((i->flags & INSN_VEX) && (!(cpu->mode & MODE_PE) || (cpu->mode & MODE_VM86)))
+    if ((i->flags & (INSN_VEX | INSN_EVEX)) && (!(cpu->mode & MODE_PE) || (cpu->mode & MODE_VM86)))
         i->fn = exec_undefined;
     else if (i->needs != F_BASE && !cpu_has(cpu, (enum feature)i->needs))
+        i->fn = exec_undefined;
+    else if ((i->flags & INSN_AVX512VL) && !cpu_has(cpu, F_AVX512VL))
         i->fn = exec_undefined;
     else
         exec_bind(cpu, i, block_rip);

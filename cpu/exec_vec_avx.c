@@ -33,7 +33,7 @@ static ALWAYS_INLINE bool broadcast(struct cpu *cpu, const struct insn *i, unsig
     union wide d;
     uint64_t element;
 
-    if (!avx_check(cpu) || !vec_load_low(cpu, i, 1, &element, bytes))
+    if (!vex_check(cpu, i) || !vec_load_low(cpu, i, 1, &element, bytes))
         return false;
     for (unsigned at = 0; at < i->width; at += bytes)
         store_bytes(d.u8 + at, bytes, element);
@@ -45,7 +45,7 @@ static bool broadcast128(struct cpu *cpu, const struct insn *i)
 {
     union wide d;
 
-    if (!avx_check(cpu) || !vec_load_mem(cpu, i, &d.lane[0], 16))
+    if (!vex_check(cpu, i) || !vec_load_mem(cpu, i, &d.lane[0], 16))
         return false;
     d.lane[1] = d.lane[0];
     vec_put(cpu, i, i->o[0], d.lane, 32);
@@ -65,7 +65,7 @@ static bool insert128(struct cpu *cpu, const struct insn *i)
     union wide d;
     union vec half;
 
-    if (!avx_check(cpu) || !vec_load(cpu, i, 2, &half, 16))
+    if (!vex_check(cpu, i) || !vec_load(cpu, i, 2, &half, 16))
         return false;
     vec_get(cpu, i->o[1], d.lane, 32);
     d.lane[i->imm & 1] = half;
@@ -78,7 +78,7 @@ static bool extract128(struct cpu *cpu, const struct insn *i)
     union wide s;
     gva_t lin;
 
-    if (!avx_check(cpu))
+    if (!vex_check(cpu, i))
         return false;
     vec_get(cpu, i->o[1], s.lane, 32);
     if (FORM_KIND(i->form, 0) != KIND_REG)
@@ -92,7 +92,7 @@ static bool permute128(struct cpu *cpu, const struct insn *i)
 {
     union vec s[2 * VEC_LANES_MAX], d[2];
 
-    if (!avx_check(cpu) || !vec_load(cpu, i, 2, &s[2], 32))
+    if (!vex_check(cpu, i) || !vec_load(cpu, i, 2, &s[2], 32))
         return false;
     vec_get(cpu, i->o[1], s, 32);
     for (unsigned n = 0; n < 2; n++) {
@@ -115,7 +115,7 @@ static bool permute_dwords(struct cpu *cpu, const struct insn *i)
 {
     union wide at, s, d;
 
-    if (!avx_check(cpu) || !vec_load(cpu, i, 2, s.lane, 32))
+    if (!vex_check(cpu, i) || !vec_load(cpu, i, 2, s.lane, 32))
         return false;
     vec_get(cpu, i->o[1], at.lane, 32);
     for (unsigned k = 0; k < 8; k++)
@@ -128,7 +128,7 @@ static bool permute_qwords(struct cpu *cpu, const struct insn *i)
 {
     union wide s, d;
 
-    if (!avx_check(cpu) || !vec_load(cpu, i, 1, s.lane, 32))
+    if (!vex_check(cpu, i) || !vec_load(cpu, i, 1, s.lane, 32))
         return false;
     for (unsigned k = 0; k < 4; k++)
         d.u64[k] = s.u64[(i->imm >> (2 * k)) & 3];
@@ -193,7 +193,7 @@ static ALWAYS_INLINE bool masked_load(struct cpu *cpu, const struct insn *i, uns
     unsigned bits;
     gva_t lin;
 
-    if (!avx_check(cpu))
+    if (!vex_check(cpu, i))
         return false;
     vec_get(cpu, i->o[1], mask.lane, i->width);
     bits = mask_signs(&mask, i->width, size);
@@ -216,7 +216,7 @@ static ALWAYS_INLINE bool masked_store(struct cpu *cpu, const struct insn *i, un
     unsigned bits;
     gva_t lin;
 
-    if (!avx_check(cpu))
+    if (!vex_check(cpu, i))
         return false;
     vec_get(cpu, i->o[1], mask.lane, i->width);
     vec_get(cpu, i->o[2], s.lane, i->width);
@@ -291,7 +291,7 @@ static bool gather(struct cpu *cpu, const struct insn *i, unsigned index_bytes, 
     const unsigned larger = index_bytes > bytes ? index_bytes : bytes;
     unsigned used;
 
-    if (!avx_check(cpu))
+    if (!vex_check(cpu, i))
         return false;
     if (i->o[0] == i->index || i->o[0] == i->o[2] || i->index == i->o[2])
         return fault_ud(cpu);
@@ -332,7 +332,7 @@ static ALWAYS_INLINE bool test_signs(struct cpu *cpu, const struct insn *i, unsi
     union wide a, b;
     unsigned first, second;
 
-    if (!avx_check(cpu) || !vec_load(cpu, i, 1, b.lane, i->width))
+    if (!vex_check(cpu, i) || !vec_load(cpu, i, 1, b.lane, i->width))
         return false;
     vec_get(cpu, i->o[0], a.lane, i->width);
     first = mask_signs(&a, i->width, size);

@@ -13,7 +13,11 @@ struct sse_math {
     struct fp_env e;
     uint8_t all, earlier;
     bool vex;
+    bool silent;            /* EVEX SAE: nothing is recorded or raised */
 };
+
+/* What EVEX changes: rounding of its own, SAE as if all were masked (SDM 2A "Static Rounding Support in EVEX"). */
+void sse_begin_evex(struct sse_math *m, const struct cpu *cpu, const struct insn *i);
 
 static ALWAYS_INLINE void sse_begin(struct sse_math *m, const struct cpu *cpu, const struct insn *i)
 {
@@ -25,6 +29,9 @@ static ALWAYS_INLINE void sse_begin(struct sse_math *m, const struct cpu *cpu, c
     };
     m->all = m->earlier = 0;
     m->vex = i->vl != 0;
+    m->silent = false;
+    if (UNLIKELY(i->evex & EVEX_SAE))
+        sse_begin_evex(m, cpu, i);
 }
 
 /* After each element. An unmasked exception found in its operands stops it: no result, so no overflow or loss of precision.
@@ -46,6 +53,8 @@ static ALWAYS_INLINE bool sse_end(struct cpu *cpu, const struct sse_math *m)
 {
     if (UNLIKELY(m->all & ~m->e.masked))
         return sse_raise(cpu, m);
+    if (UNLIKELY(m->silent))
+        return true;
     cpu->s.mxcsr |= m->all | m->earlier;
     return true;
 }
@@ -76,8 +85,15 @@ static ALWAYS_INLINE bool sse_packed_sized(struct cpu *cpu, const struct insn *i
     return true;
 }
 
+/* EVEX forms, once and out of line. Elements that take no part compute with 1.0, which raises nothing whatever is done. */
+void evex_blank(const struct cpu *cpu, const struct insn *i, union vec *v, unsigned bytes);
+bool evex_packed(struct cpu *cpu, const struct insn *i, sse_lanes *fn, bool unary);
+bool evex_low(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned bytes);
+
 static ALWAYS_INLINE bool sse_packed(struct cpu *cpu, const struct insn *i, sse_lanes *fn, bool unary)
 {
+    if (UNLIKELY(i->flags & INSN_EVEX))
+        return evex_packed(cpu, i, fn, unary);
     if (!vec_check(cpu, i))
         return false;
     return LIKELY(!i->vl) ? sse_packed_sized(cpu, i, fn, unary, 16) : sse_packed_sized(cpu, i, fn, unary, i->width);
@@ -90,6 +106,8 @@ static ALWAYS_INLINE bool sse_low(struct cpu *cpu, const struct insn *i, sse_sca
     uint64_t b, r;
     union vec d;
 
+    if (UNLIKELY(i->flags & INSN_EVEX))
+        return evex_low(cpu, i, fn, bytes);
     if (!vec_check(cpu, i) || !vec_load_low(cpu, i, sse_second_slot(i, false), &b, bytes))
         return false;
     vec_get(cpu, sse_first(i), &d, 16);

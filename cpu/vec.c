@@ -12,7 +12,7 @@ bool mmx_sources(struct cpu *cpu, const struct insn *i, union vec *a, union vec 
 
 bool vex_sources(struct cpu *cpu, const struct insn *i, union vec *a, union vec *b, bool unary)
 {
-    if (!avx_check(cpu) || !vec_load(cpu, i, unary ? 1 : 2, b, i->width))
+    if (!vex_check(cpu, i) || !vec_load(cpu, i, unary ? 1 : 2, b, i->width))
         return false;
     if (!unary)
         vec_get(cpu, i->o[1], a, i->width);

@@ -5,6 +5,7 @@
 #ifndef CPU_VEC_H
 #define CPU_VEC_H
 
+#include "cpu/evex.h"
 #include "cpu/fpu.h"
 #include "cpu/internal.h"
 #include "cpu/mem.h"
@@ -34,9 +35,14 @@ static ALWAYS_INLINE void vec_get(struct cpu *cpu, unsigned n, union vec *to, un
     memcpy(to, xmm_at(cpu, n), bytes);
 }
 
-/* A VEX destination is zero above what is written; legacy SSE leaves the rest (SDM 1 "Handling of the Upper Bits"). */
+/* A VEX destination is zero above what is written; legacy SSE leaves the rest (SDM 1 "Handling of the Upper Bits"). EVEX
+ * writes what its mask selects. */
 static ALWAYS_INLINE void vec_put(struct cpu *cpu, const struct insn *i, unsigned n, const union vec *from, unsigned bytes)
 {
+    if (UNLIKELY(i->flags & INSN_EVEX)) {
+        evex_put(cpu, i, n, from, bytes);
+        return;
+    }
     memcpy(xmm_at(cpu, n), from, bytes);
     if (UNLIKELY(i->vl))
         memset(xmm_at(cpu, n) + bytes, 0, 64 - bytes);
@@ -66,10 +72,16 @@ static ALWAYS_INLINE bool avx_check(struct cpu *cpu)
     return true;
 }
 
-/* For instructions on XMM registers in either encoding. */
+/* For instructions in VEX or EVEX encoding. */
+static ALWAYS_INLINE bool vex_check(struct cpu *cpu, const struct insn *i)
+{
+    return LIKELY(!(i->flags & INSN_EVEX)) ? avx_check(cpu) : avx512_check(cpu);
+}
+
+/* For instructions on XMM registers in any encoding. */
 static ALWAYS_INLINE bool vec_check(struct cpu *cpu, const struct insn *i)
 {
-    return LIKELY(!i->vl) ? sse_check(cpu, i) : avx_check(cpu);
+    return LIKELY(!i->vl) ? sse_check(cpu, i) : vex_check(cpu, i);
 }
 
 /* ---- memory operands ---- */
@@ -88,6 +100,8 @@ static ALWAYS_INLINE bool vec_load_mem(struct cpu *cpu, const struct insn *i, un
 {
     gva_t lin;
 
+    if (UNLIKELY(i->flags & INSN_EVEX))
+        return evex_load(cpu, i, to, bytes);
     return vec_linear(cpu, i, bytes, ACCESS_READ, &lin) && mem_load_block(cpu, i, lin, to, bytes);
 }
 

@@ -179,7 +179,7 @@ static bool take_sib(struct decoding *d, struct insn *out)
     unsigned index = (sib >> 3 & 7) | d->index;
 
     if (index != RSP || d->vsib) {
-        out->index = d->vsib ? (uint8_t)index : REG_AT(index);
+        out->index = d->vsib ? (uint8_t)(index | d->vprime) : REG_AT(index);
         out->scale = sib >> 6;
     }
     if ((sib & 7) == RBP && out->modrm < 0x40)
@@ -208,21 +208,21 @@ static void take_memory32(struct decoding *d, struct insn *out)
         out->disp = take_signed(d, 1);
 }
 
-/* EVEX scales disp8 by what is accessed: the operand, or one element when it is broadcast (SDM 2A 2.7.5). */
-static void scale_disp8(const struct decoding *d, struct insn *out)
+/* EVEX scales disp8 by what is accessed: the operand, or one element when it is broadcast (SDM 2A "Compressed Displacement"). */
+static void scale_disp8(struct insn *out)
 {
     if ((out->flags & INSN_EVEX) && out->modrm >= 0x40 && out->modrm < 0x80)
-        out->disp *= out->flags & INSN_EVEX_B ? (d->key.w ? 8 : 4) : out->mem_bytes;
+        out->disp *= out->mem_bytes;
 }
 
 static void take_memory(struct decoding *d, struct insn *out, uint8_t bytes)
 {
-    out->mem_bytes = bytes;
+    out->mem_bytes = out->evex & EVEX_BCAST ? (d->key.w ? 8 : 4) : bytes;
     if (out->asize == 2)
         take_memory16(d, out);
     else
         take_memory32(d, out);
-    scale_disp8(d, out);
+    scale_disp8(out);
     if (d->seg == SEG_COUNT && (out->base == REG_AT(RSP) || out->base == REG_AT(RBP)))
         out->seg = SEG_SS;
 }
@@ -258,6 +258,9 @@ static bool put_register(const struct decoding *d, struct insn *out, unsigned sl
     case VEC:
         out->o[slot] = (uint8_t)n;
         return true;
+    case MASK:
+        out->o[slot] = n & 7;
+        return n < 8 || PLACE(operand->place) == IN_RM || PLACE(operand->place) == IN_RMREG;
     default:
         out->o[slot] = n & 7;
         return true;
@@ -311,7 +314,7 @@ static int take_operand(struct decoding *d, struct insn *out, unsigned slot, con
         n = (out->opcode & 7) | d->rm;
         break;
     case IN_VVVV:
-        n = d->mode == DECODE_64 ? d->vvvv : d->vvvv & 7;
+        n = d->mode == DECODE_64 ? d->vvvv | d->vprime : d->vvvv & 7;
         break;
     case IN_IS4:
         out->imm = take_unsigned(d, 1);
@@ -371,7 +374,7 @@ static bool take_operands(struct decoding *d, struct insn *out, const struct ins
     }
     if (out->width == 0)
         out->width = d->bytes_osize;
-    return vvvv_used || d->vvvv == 0;
+    return vvvv_used || (d->vvvv == 0 && (d->vprime == 0 || d->vsib));
 }
 
 /* ---- the whole ---- */
@@ -418,6 +421,8 @@ static bool take_insn(struct decoding *d, struct insn *out)
         return false;
     if (index_has_modrm(d->key.map, d->key.opcode))
         out->modrm = d->key.modrm = d->bytes[d->at++];
+    if ((out->flags & INSN_EVEX) && !evex_length(d, out))
+        return false;
     row = index_find(&d->key);
     if (!row)
         return false;
@@ -428,12 +433,16 @@ static bool take_insn(struct decoding *d, struct insn *out)
     out->seg = d->seg == SEG_COUNT ? SEG_DS : d->seg;
     if (out->flags & (INSN_VEX | INSN_EVEX))
         out->vl = row->attrs & LIG ? 16 : (uint8_t)(16 << (d->key.l & 3));
+    if ((out->flags & INSN_EVEX) && !evex_fields(d, out, row))
+        return false;
     d->bytes_osize = operand_size(d, row->attrs);
     set_flags(d, out, row);
     if (take_nop(d, out))
         return !d->lock;
     take_modrm_memory(d, out, row);
-    return take_operands(d, out, row) && (!d->lock || lock_legal(out, row));
+    if (!take_operands(d, out, row) || (d->lock && !lock_legal(out, row)))
+        return false;
+    return !(out->flags & INSN_EVEX_Z) || FORM_KIND(out->form, 0) != KIND_MEM;
 }
 
 enum decoded decode(struct insn *out, const uint8_t *bytes, size_t len, enum decode_mode mode)

@@ -23,11 +23,17 @@ struct decoding {
     uint8_t rex;                /* whole byte, 0: none */
     uint8_t reg, rm, index;     /* to be added to the ModRM and SIB fields: 8, or 16 and 24 with EVEX */
     uint8_t vsib;               /* the memory operand's index is a vector register */
-    uint8_t vvvv;               /* VEX register, 0 when unused */
+    uint8_t vvvv;               /* VEX register, 0 when unused; 4 bits */
+    uint8_t vprime;             /* EVEX.V': 16, extends vvvv or the index of a vector SIB */
     uint8_t bytes_osize;        /* effective operand size */
 };
 
 /* vex.c: reads what follows C4, C5 or 62 (already taken) up to the opcode into the key; false: #UD. */
 bool vex_prefix(struct decoding *d, struct insn *out, uint8_t escape);
+/* EVEX, once ModRM is known: with b and a register in ModRM.rm L'L is rounding control and the vector is 512 bits long (SDM 2A
+ * "Static Rounding Support in EVEX"). False: #UD. */
+bool evex_length(struct decoding *d, struct insn *out);
+/* EVEX, once the row is known: masking, broadcast, rounding. False: #UD. */
+bool evex_fields(struct decoding *d, struct insn *out, const struct insn_row *row);
 
 #endif

@@ -98,7 +98,8 @@ bool index_has_modrm(unsigned map, unsigned opcode)
 const struct insn_row *index_find(const struct row_key *key)
 {
     const uint16_t *range = &first[key->map * 256 + key->opcode];
-    unsigned wrong = (key->mode64 ? I64 : O64) | (key->w ? W0 : W1) | (key->l != 0 ? L0 : 0) | (key->l != 1 ? L1 : 0);
+    unsigned wrong = (key->mode64 ? I64 : O64) | (key->w ? W0 : W1) | (key->l != 0 ? L0 : 0) | (key->l != 1 ? L1 : 0) |
+                     (key->l != 2 ? L2 : 0);
 
     for (unsigned at = range[0]; at < range[1]; at++) {
         const struct insn_row *row = &rows[slots[at].row];
@@ -121,13 +122,13 @@ static bool slots_overlap(const struct slot *a, const struct slot *b)
 {
     const struct insn_row *ra = &rows[a->row], *rb = &rows[b->row];
     unsigned attrs = ra->attrs | rb->attrs;
-    static const unsigned apart[] = { I64 | O64, W0 | W1, L0 | L1 };
+    static const unsigned apart[] = { I64 | O64, W0 | W1, L0 | L1, L0 | L2, L1 | L2 };
 
     if (ra->prefix != rb->prefix && ra->prefix != ANY && rb->prefix != ANY)
         return false;
     if ((ra->modrm == NONE) != (rb->modrm == NONE))
         return true;
-    for (unsigned n = 0; n < 3; n++)
+    for (unsigned n = 0; n < sizeof apart / sizeof apart[0]; n++)
         if ((attrs & apart[n]) == apart[n])
             return false;
     for (unsigned modrm = 0; modrm < 256; modrm++)

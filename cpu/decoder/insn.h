@@ -53,11 +53,21 @@ enum {
     INSN_VEX     = 1 << 7,      /* VEX encoded: zero the upper part of the destination vector register */
     INSN_EVEX    = 1 << 8,
     INSN_EVEX_Z  = 1 << 9,      /* zeroing masking */
-    INSN_EVEX_B  = 1 << 10,     /* broadcast, rounding or SAE */
+    INSN_EVEX_B  = 1 << 10,     /* broadcast, rounding or SAE: `evex` says which */
     INSN_REXW    = 1 << 11,
     INSN_ASIZE   = 1 << 12,     /* 67 present */
     INSN_REX     = 1 << 13,     /* any REX */
+    INSN_AVX512VL = 1 << 14,    /* an EVEX form of 128 or 256 bits, which needs AVX512VL beside `needs` */
 };
+
+/* insn.evex */
+enum {
+    EVEX_BCAST = 1 << 0,        /* one element of memory stands for all */
+    EVEX_SAE   = 1 << 1,        /* no floating-point exception is reported; set with EVEX_ROUND too */
+    EVEX_ROUND = 1 << 2,        /* rounding control is in bits 5:4 and not in MXCSR */
+    EVEX_WHOLE = 1 << 3,        /* memory is read whole, whatever the mask leaves out */
+};
+#define EVEX_RC_SHIFT 4
 
 struct cpu;
 struct insn;
@@ -82,7 +92,9 @@ struct insn {
     uint8_t  seg;           /* enum seg of the memory operand: default or override */
     uint8_t  mem_bytes;     /* size of the memory operand in bytes; 0: none, or the handler knows (FXSAVE, strings) */
     uint8_t  vl;            /* vector length in bytes for VEX/EVEX: 16, 32, 64; 0 otherwise */
-    uint8_t  mask;          /* EVEX aaa */
+    uint8_t  mask;          /* EVEX aaa; 0: all elements */
+    uint8_t  esize;         /* EVEX: the mask has a bit for every `esize` bytes of `vl`; scalars have bit 0 alone */
+    uint8_t  evex;          /* EVEX_* */
     uint8_t  needs;         /* enum feature; cpu/block gives #UD when the processor lacks it */
     uint8_t  opcode;        /* last opcode byte: condition codes (opcode & 15), x87 */
     uint8_t  modrm;         /* raw ModRM byte */

@@ -18,9 +18,17 @@
  *            F64    operand size is always 64 in 64-bit mode       I64   invalid in 64-bit mode
  *            O64    valid only in 64-bit mode                      REPS  F3/F2 mean REP (movs, stos, ins...)
  *            REPZ   F3/F2 mean REPE/REPNE (cmps, scas)             CC    sixteen opcodes, condition in opcode & 15
- *            W0 W1  VEX/EVEX/REX.W must be 0 / 1                   L0 L1 VEX.L must be 0 / 1;  LIG ignored
+ *            W0 W1  VEX/EVEX/REX.W must be 0 / 1                   L0 L1 L2 vector length must be 128, 256, 512;  LIG ignored
  *            RO     the operand E is read only (no write back; informational)
  *            NOSEG  the memory operand is an address only (LEA, INVLPG is not)
+ *
+ *   attributes of EVEX rows (SDM 2A "AVX-512 Encoding", "Exception Classifications of EVEX-Encoded Instructions"):
+ *            MK     may be masked, merging or zeroing              MKM    may be masked, merging only (stores, compares)
+ *            MKR    must be masked by other than k0, merging       BC     memory may be broadcast: 4 bytes, 8 with W
+ *            ER     register form takes rounding and SAE           SAE    register form takes SAE
+ *            NFS    types E4NF, E6NF...: masked-off elements of memory are read all the same
+ *            EB EW ED EQ  element that a mask bit stands for; without one it is ED, EQ with W
+ *            NOVL   128 bits need no AVX512VL (LIG says so too)
  */
 #ifndef CPU_DECODER_ROW_H
 #define CPU_DECODER_ROW_H
@@ -41,7 +49,9 @@ enum row_prefix { ANY, NP, P66, PF3, PF2 };
 
 enum row_attr {
     LOCK = 1 << 0, D64 = 1 << 1, F64 = 1 << 2, I64 = 1 << 3, O64 = 1 << 4, REPS = 1 << 5, REPZ = 1 << 6, CC = 1 << 7,
-    W0 = 1 << 8, W1 = 1 << 9, L0 = 1 << 10, L1 = 1 << 11, LIG = 1 << 12, RO = 1 << 13, NOSEG = 1 << 14,
+    W0 = 1 << 8, W1 = 1 << 9, L0 = 1 << 10, L1 = 1 << 11, LIG = 1 << 12, RO = 1 << 13, NOSEG = 1 << 14, L2 = 1 << 15,
+    MK = 1 << 16, MKM = 1 << 17, MKR = 1 << 18, BC = 1 << 19, ER = 1 << 20, SAE = 1 << 21, NFS = 1 << 22,
+    EB = 1 << 23, EW = 1 << 24, ED = 1 << 25, EQ = 1 << 26, NOVL = 1 << 27,
 };
 
 struct insn_row {

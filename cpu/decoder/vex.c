@@ -43,13 +43,60 @@ static bool take_evex(struct decoding *d, struct insn *out)
     if (d->mode == DECODE_64) {
         d->reg |= p0 & 0x10 ? 0 : 16;
         d->rm |= d->index << 1;                 /* X extends a vector register in ModRM.rm */
-        d->vvvv |= p2 & 0x08 ? 0 : 16;
+        d->vprime = p2 & 0x08 ? 0 : 16;
     }
     d->key.w = p1 >> 7;
     d->key.l = p2 >> 5 & 3;
     out->flags |= INSN_EVEX | (p2 & 0x80 ? INSN_EVEX_Z : 0) | (p2 & 0x10 ? INSN_EVEX_B : 0);
     out->mask = p2 & 7;
-    return d->key.l != 3 || (p2 & 0x10);        /* L'L is rounding control when b is set */
+    return true;
+}
+
+bool evex_length(struct decoding *d, struct insn *out)
+{
+    if ((out->flags & INSN_EVEX_B) && out->modrm >= 0xc0) {
+        out->evex |= (uint8_t)(d->key.l << EVEX_RC_SHIFT);
+        d->key.l = 2;
+    }
+    return d->key.l != 3;
+}
+
+/* What b means: broadcast for memory, else rounding or SAE. */
+static bool evex_b(struct insn *out, uint32_t attrs)
+{
+    if (!(out->flags & INSN_EVEX_B))
+        return true;
+    if (out->modrm < 0xc0) {
+        out->evex |= EVEX_BCAST;
+        return attrs & BC;
+    }
+    out->evex |= EVEX_SAE | (attrs & ER ? EVEX_ROUND : 0);
+    return attrs & (ER | SAE);
+}
+
+/* A mask only where the row allows one; zeroing needs a mask, and no memory as destination (SDM 2A 2.7.11 "#UD Equations"). */
+static bool evex_mask(const struct insn *out, uint32_t attrs)
+{
+    if (out->mask == 0)
+        return !(attrs & MKR) && !(out->flags & INSN_EVEX_Z);
+    if (out->flags & INSN_EVEX_Z)
+        return attrs & MK;
+    return attrs & (MK | MKM | MKR);
+}
+
+static uint8_t evex_element(const struct decoding *d, uint32_t attrs)
+{
+    return attrs & EB ? 1 : attrs & EW ? 2 : attrs & ED ? 4 : (attrs & EQ) || d->key.w ? 8 : 4;
+}
+
+bool evex_fields(struct decoding *d, struct insn *out, const struct insn_row *row)
+{
+    out->esize = evex_element(d, row->attrs);
+    if (row->attrs & NFS)
+        out->evex |= EVEX_WHOLE;
+    if (out->vl < 64 && !(row->attrs & (LIG | NOVL)))
+        out->flags |= INSN_AVX512VL;
+    return evex_b(out, row->attrs) && evex_mask(out, row->attrs);
 }
 
 bool vex_prefix(struct decoding *d, struct insn *out, uint8_t escape)

@@ -78,7 +78,7 @@ static void state_to_cpu(const struct vec_state *s)
 {
     for (unsigned n = 0; n < 16; n++) {
         cpu->s.gpr[n] = s->gpr[n];
-        memcpy(&cpu->s.zmm[8 * n], s->ymm[n], 32);
+        memcpy(&cpu->s.zmm[8 * n], s->zmm[n], 32);
     }
     memcpy(cpu->s.fpr_mant, s->mant, sizeof s->mant);
     memcpy(cpu->s.fpr_se, s->se, sizeof s->se);
@@ -94,7 +94,7 @@ static void state_from_cpu(struct vec_state *s)
 {
     for (unsigned n = 0; n < 16; n++) {
         s->gpr[n] = cpu->s.gpr[n];
-        memcpy(s->ymm[n], &cpu->s.zmm[8 * n], 32);
+        memcpy(s->zmm[n], &cpu->s.zmm[8 * n], 32);
     }
     memcpy(s->mant, cpu->s.fpr_mant, sizeof s->mant);
     memcpy(s->se, cpu->s.fpr_se, sizeof s->se);
@@ -222,7 +222,7 @@ static void random_state(struct vec_state *s, uint64_t address)
 
     for (unsigned n = 0; n < 16; n++) {
         s->gpr[n] = fp_random_next(&rng) >> below(64);
-        random_lanes(s->ymm[n], 32);
+        random_lanes(s->zmm[n], 32);
     }
     s->gpr[RSP] = 0;
     s->gpr[RSI] = address;
@@ -266,7 +266,7 @@ static bool states_differ(const struct vec_state *host, const struct vec_state *
 
     for (unsigned n = 0; n < 16; n++) {
         bad |= n != RSP && differs("gpr", n, &host->gpr[n], &ours->gpr[n], 8);
-        bad |= differs("xmm", n, host->ymm[n], ours->ymm[n], 32);
+        bad |= differs("xmm", n, host->zmm[n], ours->zmm[n], 32);
     }
     for (unsigned n = 0; n < 8; n++) {
         bad |= differs("mant", n, &host->mant[n], &ours->mant[n], 8);
@@ -350,10 +350,10 @@ static void forgive_approximation(const struct vec_state *host, struct vec_state
 {
     for (unsigned n = 0; n < 16; n++)
         for (unsigned at = 0; at < 32; at += 4) {
-            uint32_t a = load32(host->ymm[n] + at), b = load32(ours->ymm[n] + at);
+            uint32_t a = load32(host->zmm[n] + at), b = load32(ours->zmm[n] + at);
 
             if (a - b + 0x3000 <= 0x6000)
-                store32(ours->ymm[n] + at, a);
+                store32(ours->zmm[n] + at, a);
         }
 }
 

@@ -21,6 +21,14 @@
 static insn_fn *const handlers[OP_COUNT] = {
 #define OP(name, mnemonic, reads, writes, then, jit) [OP_##name] = exec_##name,
 #include "cpu/decoder/ops_vec.def"
+#include "cpu/decoder/ops_avx512.def"
+#undef OP
+};
+
+/* Legacy and VEX forms of these are compared in test_exec_fp.c. */
+static insn_fn *const evex_handlers[OP_COUNT] = {
+#define OP(name, mnemonic, reads, writes, then, jit) [OP_##name] = exec_##name,
+#include "cpu/decoder/ops_vecfp.def"
 #undef OP
 };
 
@@ -65,7 +73,7 @@ static void cpu_prepare(uint64_t memory)
     cpu->p.cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
     cpu->p.efer = EFER_LMA | EFER_LME;
     cpu->p.seg_attr[SEG_CS] = SEG_L | SEG_P | SEG_S | 0xb;
-    cpu->s.xcr0 = 7;
+    cpu->s.xcr0 = 0xe7;
     cpu->s.mxcsr = 0x1f80;
     cpu->tlb = cpu->banks[BANK_SUPERVISOR];
     for (unsigned b = 0; b < BANK_COUNT; b++) {
@@ -81,9 +89,10 @@ static void state_to_cpu(const struct vec_state *s)
 {
     for (unsigned n = 0; n < 16; n++) {
         cpu->s.gpr[n] = s->gpr[n];
-        memset(&cpu->s.zmm[8 * n], 0, 64);
-        memcpy(&cpu->s.zmm[8 * n], s->ymm[n], 32);
     }
+    memcpy(cpu->s.zmm, s->zmm, sizeof s->zmm);
+    memcpy(cpu->s.k, s->k, sizeof s->k);
+    cpu->s.mxcsr = s->mxcsr;
     memcpy(cpu->s.fpr_mant, s->mant, sizeof s->mant);
     memcpy(cpu->s.fpr_se, s->se, sizeof s->se);
     cpu->s.fsw = s->fsw;
@@ -96,8 +105,10 @@ static void state_from_cpu(struct vec_state *s)
 {
     for (unsigned n = 0; n < 16; n++) {
         s->gpr[n] = cpu->s.gpr[n];
-        memcpy(s->ymm[n], &cpu->s.zmm[8 * n], 32);
     }
+    memcpy(s->zmm, cpu->s.zmm, sizeof s->zmm);
+    memcpy(s->k, cpu->s.k, sizeof s->k);
+    s->mxcsr = cpu->s.mxcsr;
     memcpy(s->mant, cpu->s.fpr_mant, sizeof s->mant);
     memcpy(s->se, cpu->s.fpr_se, sizeof s->se);
     s->fsw = cpu->s.fsw;
@@ -111,10 +122,10 @@ static insn_fn *handler(const struct insn *i)
 {
     insn_fn *bound = random_below(2) ? exec_bind_vec(cpu, i) : NULL;
 
-    return bound ? bound : handlers[i->op];
+    return bound ? bound : handlers[i->op] ? handlers[i->op] : evex_handlers[i->op];
 }
 
-/* SIGILL and SIGSEGV stand for #UD and #GP. */
+/* SIGILL, SIGFPE and SIGSEGV stand for #UD, #XM and #GP. */
 static void cpu_execute(struct vec_state *s, const struct insn *i)
 {
     struct insn block[2] = { *i, { .fn = end_of_block } };
@@ -123,7 +134,7 @@ static void cpu_execute(struct vec_state *s, const struct insn *i)
     state_to_cpu(s);
     s->signal = 0;
     if (handler(i)(cpu, block) == EXEC_FAULT)
-        s->signal = cpu->fault.vector == VEC_UD ? SIGILL : SIGSEGV;
+        s->signal = cpu->fault.vector == VEC_UD ? SIGILL : cpu->fault.vector == VEC_XM ? SIGFPE : SIGSEGV;
     state_from_cpu(s);
 }
 
@@ -177,6 +188,66 @@ static void put_vex(struct encoder *e, const struct insn_row *row)
                                                               row->prefix == PF2 ? 3 : 0));
 }
 
+/* Where the operand letter puts a register: -1 nowhere, else its file. */
+static int file_at(const struct insn_row *row, unsigned place)
+{
+    for (unsigned n = 0; n < 4; n++)
+        if (PLACE(operands[row->o[n]].place) == place)
+            return operands[row->o[n]].file;
+    return -1;
+}
+
+static unsigned evex_vvvv(const struct insn_row *row)
+{
+    const int file = file_at(row, IN_VVVV);
+
+    return file < 0 ? 31 : file == MASK ? 31 - random_below(8) : random_below(32);
+}
+
+/* R and R' extend ModRM.reg: not a mask register; R' not a general one. X extends a vector in ModRM.rm. */
+static unsigned evex_rxb(const struct insn_row *row, unsigned modrm)
+{
+    const int reg = file_at(row, IN_REG), rm = file_at(row, modrm < 0xc0 ? IN_VSIB : IN_RM);
+    unsigned bits = (unsigned)random64() & 0xf0;
+
+    if (reg < 0 || reg == MASK || (row->modrm & 0x700) == N(0))
+        bits |= 0x90;
+    if (reg == GPR)
+        bits |= 0x10;
+    if (modrm >= 0xc0 && rm != VEC && file_at(row, IN_RMREG) != VEC)
+        bits |= 0x60;
+    if (modrm < 0xc0 && !row_has(row, IN_VSIB))
+        bits |= 0x40;
+    return bits;
+}
+
+static unsigned evex_l(const struct insn_row *row)
+{
+    return row->attrs & L0 ? 0 : row->attrs & L1 ? 1 : row->attrs & L2 ? 2 : random_below(3);
+}
+
+static bool to_memory(const struct insn_row *row, unsigned modrm)
+{
+    const unsigned place = PLACE(operands[row->o[0]].place);
+
+    return modrm < 0xc0 && (place == IN_RM || place == IN_MEM || place == IN_VSIB);
+}
+
+static void put_evex(struct encoder *e, const struct insn_row *row, unsigned modrm)
+{
+    static const uint8_t pp[] = { [P66] = 1, [PF3] = 2, [PF2] = 3 };
+    const bool b = (row->attrs & (modrm < 0xc0 ? BC : ER | SAE)) && random_below(3) == 0;
+    const unsigned aaa = row->attrs & MKR ? 1 + random_below(7) : row->attrs & (MK | MKM) ? random_below(8) : 0;
+    const bool z = aaa && (row->attrs & MK) && !to_memory(row, modrm) && random_below(2);
+    const unsigned l = b && modrm >= 0xc0 ? random_below(4) : evex_l(row);
+    const unsigned vvvv = row_has(row, IN_VSIB) ? 15 | (random_below(2) << 4) : evex_vvvv(row);
+
+    put(e, 0x62);
+    put(e, evex_rxb(row, modrm) | (unsigned)(row->map - E0F + 1));
+    put(e, random_w(row) << 7 | (vvvv & 15) << 3 | 4 | pp[row->prefix]);
+    put(e, (unsigned)z << 7 | l << 5 | (unsigned)b << 4 | (vvvv & 16) >> 1 | aaa);
+}
+
 /* Memory operands are [RSI] or [R14], which point into the page. */
 static unsigned random_modrm(const struct insn_row *row)
 {
@@ -195,16 +266,23 @@ static unsigned random_modrm(const struct insn_row *row)
 
 static void encode(struct encoder *e, const struct insn_row *row)
 {
+    unsigned modrm = random_modrm(row);
+    const bool disp8 = row->map >= E0F && modrm < 0xc0 && random_below(2);
+
     e->len = 0;
-    if (row->map >= V0F)
+    if (row->map >= E0F)
+        put_evex(e, row, modrm);
+    else if (row->map >= V0F)
         put_vex(e, row);
     else
         put_legacy(e, row);
     put(e, row->opcode);
     if (row->modrm != NONE)
-        put(e, random_modrm(row));
+        put(e, modrm | (disp8 ? 0x40 : 0));
     if (row_has(row, IN_VSIB))
         put(e, ((unsigned)random64() & 0xf8) | 6);        /* based on RSI or R14 */
+    if (disp8)
+        put(e, (random_below(5) - 2) & 0xff);             /* times what EVEX scales it by */
     if (row_has(row, IMM_U8) || row_has(row, IN_IS4))
         put(e, (unsigned)random64() & (random_below(4) ? 0xff : 0x1f));
     if (row_has(row, IMM_2ND8))
@@ -222,12 +300,42 @@ static bool names_rsp(const struct insn *i, const struct insn_row *row)
 
 /* ---- random states ---- */
 
+/* Elements of 4 or 8 bytes: specials of the format, values near 1 and near integers, anything. */
+static void random_floats(uint8_t *v, unsigned bytes, unsigned size)
+{
+    static const uint32_t single[] = { 0, 1, 0x007fffff, 0x00800000, 0x3f800000, 0x3f800001, 0x4b000001, 0x4f000000, 0x5f000000,
+                                       0x7f7fffff, 0x7f800000, 0x7f800001, 0x7fc00000, 0x7fffffff, 0x40490fdb, 0x3effffff };
+    static const uint64_t twice[] = { 0, 1, 0x000fffffffffffff, 0x0010000000000000, 0x3ff0000000000000, 0x3ff0000000000001,
+                                      0x4330000000000001, 0x41e0000000000000, 0x43e0000000000000, 0x7fefffffffffffff,
+                                      0x7ff0000000000000, 0x7ff0000000000001, 0x7ff8000000000000, 0x7fffffffffffffff,
+                                      0x400921fb54442d18, 0x36a0000000000000 };
+
+    for (unsigned at = 0; at + size <= bytes; at += size) {
+        const unsigned kind = random_below(4);
+        uint64_t x = size == 4 ? single[random_below(16)] : twice[random_below(16)];
+
+        if (kind == 0)
+            x = random64();
+        else if (kind == 1)         /* a sum away from a special: near 1, near a power of two */
+            x += random_below(17) - 8u;
+        else if (kind == 2)
+            x = size == 4 ? (0x3f000000u + (random64() & 0x01ffffff)) : (0x3fe0000000000000 + (random64() >> 11));
+        if (random_below(2))
+            x ^= size == 4 ? 0x80000000u : 0x8000000000000000u;
+        memcpy(v + at, &x, size);
+    }
+}
+
 /* Bytes where arithmetic goes wrong when it does: small numbers, limits of each width, repeats; or anything. */
 static void random_vector(uint8_t *v, unsigned bytes, const uint8_t *before)
 {
     static const uint8_t bounds[] = { 0, 0, 1, 2, 0x7f, 0x80, 0xff, 0xfe };
-    const unsigned style = random_below(6);
+    const unsigned style = random_below(8);
 
+    if (style > 5) {
+        random_floats(v, bytes, style == 6 ? 4 : 8);
+        return;
+    }
     if (style == 5) {
         memcpy(v, before, bytes);
         v[random_below(bytes)] ^= (uint8_t)random64();
@@ -243,27 +351,33 @@ static void random_vector(uint8_t *v, unsigned bytes, const uint8_t *before)
 
 static void random_state(struct vec_state *s, uint64_t address)
 {
-    static const uint8_t zeros[32];
+    static const uint8_t zeros[64];
+    const bool wide = vec_host_has(F_AVX512F);
 
-    for (unsigned n = 0; n < 16; n++) {
+    for (unsigned n = 0; n < 16; n++)
         s->gpr[n] = random_below(2) ? random64() : (uint64_t)(int64_t)(int)(random_below(41) - 20);
-        random_vector(s->ymm[n], 32, n ? s->ymm[n - 1] : zeros);
-    }
+    memset(s->zmm, 0, sizeof s->zmm);
+    for (unsigned n = 0; n < (wide ? 32 : 16); n++)
+        random_vector(s->zmm[n], wide ? 64 : 32, n ? s->zmm[n - 1] : zeros);
+    for (unsigned n = 0; n < 8; n++)
+        s->k[n] = wide ? random_below(4) ? random64() : random64() & random64() & random64() : 0;
     s->gpr[RSP] = 0;
     s->gpr[RSI] = s->gpr[RDI] = s->gpr[R14] = address;
     for (unsigned n = 0; n < 8; n++) {
-        random_vector((uint8_t *)&s->mant[n], 8, s->ymm[n]);
+        random_vector((uint8_t *)&s->mant[n], 8, s->zmm[n]);
         s->se[n] = (uint16_t)random64();
     }
     s->fsw = (uint16_t)(random64() & 0x7f00);
     s->ftag = (uint8_t)random64();
     s->flags = random64() & FLAGS_ARITH;
-    s->mxcsr = 0x1f80;
+    s->mxcsr = 0x1f80 | ((unsigned)random64() & 0xe07f & (random_below(2) ? 0xffff : 0));
+    if (random_below(8) == 0)
+        s->mxcsr &= 0xe07f | ((unsigned)random64() & 0xffff);
     s->fcw = 0x37f;
     s->signal = 0;
     memset(s->mem, 0xa5, sizeof s->mem);
-    random_vector(s->mem + 1024, 32, s->ymm[random_below(16)]);
-    random_vector(s->mem + 1056, 16, zeros);
+    for (unsigned at = 896; at < 1216; at += 64)
+        random_vector(s->mem + at, 64, s->zmm[random_below(16)]);
 }
 
 /* ---- comparison ---- */
@@ -288,8 +402,12 @@ static bool states_differ(const struct vec_state *host, const struct vec_state *
 
     for (unsigned n = 0; n < 16; n++) {
         bad |= n != RSP && differs("gpr", n, &host->gpr[n], &ours->gpr[n], 8);
-        bad |= differs("ymm", n, host->ymm[n], ours->ymm[n], 32);
     }
+    for (unsigned n = 0; n < 32; n++)
+        bad |= differs("zmm", n, host->zmm[n], ours->zmm[n], 64);
+    for (unsigned n = 0; n < 8; n++)
+        bad |= differs("k", n, &host->k[n], &ours->k[n], 8);
+    bad |= differs("mxcsr", 0, &host->mxcsr, &ours->mxcsr, 4);
     for (unsigned n = 0; n < 8; n++) {
         bad |= differs("mm", n, &host->mant[n], &ours->mant[n], 8);
         bad |= differs("exponent", n, &host->se[n], &ours->se[n], 2);
@@ -298,7 +416,7 @@ static bool states_differ(const struct vec_state *host, const struct vec_state *
     bad |= differs("ftag", 0, &host->ftag, &ours->ftag, 1);
     bad |= differs("flags", 0, &host->flags, &ours->flags, 8);
     bad |= differs("signal", 0, &host->signal, &ours->signal, sizeof host->signal);
-    for (unsigned n = 1008; n < 1104; n += 16)
+    for (unsigned n = 896; n < 1216; n += 16)
         bad |= differs("mem", n, host->mem + n, ours->mem + n, 16);
     return bad || memcmp(host->mem, ours->mem, sizeof host->mem) != 0;
 }
@@ -313,8 +431,8 @@ static void report(const struct insn_row *row, const struct encoder *e, const st
         if (FORM_KIND(i->form, n) != KIND_REG)
             continue;
         printf("  slot %u = %u:", n, i->o[n]);
-        for (unsigned k = 32; k-- > 0;)
-            printf("%02x", before->ymm[i->o[n] & 15][k]);
+        for (unsigned k = 64; k-- > 0;)
+            printf("%02x", before->zmm[i->o[n] & 31][k]);
         printf("\n");
     }
 }
@@ -322,7 +440,7 @@ static void report(const struct insn_row *row, const struct encoder *e, const st
 /* What the manuals leave undefined: SSE4a fields that do not lie inside 64 bits. */
 static bool undefined(const struct insn *i, const struct vec_state *s)
 {
-    const uint8_t *ctl = s->ymm[i->o[1] & 15];
+    const uint8_t *ctl = s->zmm[i->o[1] & 31];
     unsigned length, index;
 
     switch (i->op) {
@@ -348,8 +466,8 @@ static void tame_indices(struct vec_state *s, const struct insn *i)
 {
     const unsigned size = i->op == OP_VPGATHERDD || i->op == OP_VPGATHERDQ ? 4 : 8;
 
-    for (unsigned at = 0; at < 32; at += size)
-        memcpy(s->ymm[i->index & 15] + at, &(int64_t){ (int)random_below(41) - 20 }, size);
+    for (unsigned at = 0; at < 64; at += size)
+        memcpy(s->zmm[i->index & 31] + at, &(int64_t){ (int)random_below(41) - 20 }, size);
 }
 
 static bool one_case(const struct insn_row *row)
@@ -394,7 +512,7 @@ static void every_row_agrees_with_the_host(void **state)
         skip();
     cpu_prepare(vec_host_memory());
     for (size_t r = 0; r < count; r++) {
-        if (!handlers[rows[r].op])
+        if (!handlers[rows[r].op] && !(evex_handlers[rows[r].op] && rows[r].map >= E0F))
             continue;
         if (!vec_host_has((enum feature)rows[r].needs)) {
             skipped++;

@@ -16,7 +16,7 @@
 
 /* What the routine reads and writes; lies one page after the code. */
 struct host_area {
-    uint8_t  xsave[1088];       /* legacy region, header, YMM upper halves: components 0 to 2 */
+    uint8_t  xsave[2752];       /* standard form; see `at_component` */
     uint64_t gpr[16];
     uint64_t flags, saved_rsp;
     uint32_t mxcsr, reserved[11];
@@ -24,6 +24,8 @@ struct host_area {
 
 #define PAGE 4096u
 
+static uint32_t components = 7;             /* XSAVE's mask: x87, SSE, AVX; opmasks and ZMM where the host has them */
+static uint32_t at_component[8];            /* offsets of 5 to 7 */
 static uint8_t *pages;                      /* code, area, a hole, memory, a hole */
 static struct host_area *area;
 static uint8_t *memory;
@@ -50,7 +52,9 @@ static void emit_rip(const char *opcode, unsigned len, unsigned reg, const void 
 
 static void emit_mask(void)
 {
-    emit("\xb8\x07\0\0\0\x31\xd2", 7);      /* mov eax, 7; xor edx, edx */
+    emit("\xb8", 1);                        /* mov eax, components; xor edx, edx */
+    emit(&components, 4);
+    emit("\x31\xd2", 2);
 }
 
 static void emit_gprs(uint8_t opcode)
@@ -102,12 +106,25 @@ static void on_signal(int number, siginfo_t *info, void *context)
     *rip = (greg_t)after;
 }
 
+static void find_components(void)
+{
+    uint32_t size, ebx, ecx, edx;
+
+    if (!__builtin_cpu_supports("avx512f"))
+        return;
+    components = 0xe7;
+    for (unsigned n = 5; n < 8; n++)
+        __cpuid_count(0xd, n, size, at_component[n], ecx, edx);
+    (void)size, (void)ebx, (void)ecx, (void)edx;
+}
+
 static bool map_pages(void)
 {
     if (pages)
         return true;
     if (!__builtin_cpu_supports("avx"))
         return false;
+    find_components();
     pages = mmap(NULL, 5 * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (pages == MAP_FAILED) {
         pages = NULL;
@@ -171,13 +188,32 @@ static void area_load(const struct vec_state *s)
         memcpy(x + 40 + 16 * n, &s->se[(top + n) & 7], 2);
     }
     for (unsigned n = 0; n < 16; n++) {
-        memcpy(x + 160 + 16 * n, s->ymm[n], 16);
-        memcpy(x + 576 + 16 * n, s->ymm[n] + 16, 16);
+        memcpy(x + 160 + 16 * n, s->zmm[n], 16);
+        memcpy(x + 576 + 16 * n, s->zmm[n] + 16, 16);
     }
-    x[512] = 7;                             /* XSTATE_BV */
+    x[512] = (uint8_t)components;           /* XSTATE_BV */
+    if (components == 7)
+        return;
+    memcpy(x + at_component[5], s->k, sizeof s->k);
+    for (unsigned n = 0; n < 16; n++)
+        memcpy(x + at_component[6] + 32 * n, s->zmm[n] + 32, 32);
+    memcpy(x + at_component[7], s->zmm[16], 16 * 64);
+}
+
+static void gprs_load(const struct vec_state *s)
+{
     memcpy(area->gpr, s->gpr, sizeof s->gpr);
     area->flags = s->flags | 0x202;
     area->mxcsr = 0x1f80;
+}
+
+/* A component that is not in use was not written. */
+static void take(void *to, const uint8_t *from, unsigned bytes, bool in_use)
+{
+    if (in_use)
+        memcpy(to, from, bytes);
+    else
+        memset(to, 0, bytes);
 }
 
 static void area_store(struct vec_state *s)
@@ -195,11 +231,14 @@ static void area_store(struct vec_state *s)
         memcpy(&s->se[(top + n) & 7], x + 40 + 16 * n, 2);
     }
     for (unsigned n = 0; n < 16; n++) {
-        memcpy(s->ymm[n], x + 160 + 16 * n, 16);
-        if (x[512] & 4)
-            memcpy(s->ymm[n] + 16, x + 576 + 16 * n, 16);
-        else
-            memset(s->ymm[n] + 16, 0, 16);
+        memcpy(s->zmm[n], x + 160 + 16 * n, 16);
+        take(s->zmm[n] + 16, x + 576 + 16 * n, 16, x[512] & 4);
+    }
+    if (components != 7) {
+        take(s->k, x + at_component[5], sizeof s->k, x[512] & 0x20);
+        for (unsigned n = 0; n < 16; n++)
+            take(s->zmm[n] + 32, x + at_component[6] + 32 * n, 32, x[512] & 0x40);
+        take(s->zmm[16], x + at_component[7], 16 * 64, x[512] & 0x80);
     }
     area->gpr[4] = s->gpr[4];
     memcpy(s->gpr, area->gpr, sizeof s->gpr);
@@ -212,6 +251,7 @@ void vec_host_run(struct vec_state *s, const uint8_t *bytes, unsigned len)
 
     assemble(bytes, len);
     area_load(s);
+    gprs_load(s);
     memcpy(memory, s->mem, VEC_HOST_MEMORY);
     caught = 0;
     memcpy(&routine, &pages, sizeof routine);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Runs one instruction natively on an x86-64 host: registers, flags, x87/MMX and YMM state in and out, and one page of memory
+ * Runs one instruction natively on an x86-64 host: registers, flags, x87/MMX, vector and opmask state in and out, and one page of memory
  * at a fixed place. The witness of tests/cpu/test_vec.c. */
 #ifndef TESTS_ORACLE_VEC_HOST_H
 #define TESTS_ORACLE_VEC_HOST_H
@@ -14,7 +14,8 @@
 struct vec_state {
     uint64_t gpr[16];           /* RSP is neither loaded nor saved */
     uint64_t flags;             /* the six arithmetic flags */
-    uint8_t  ymm[16][32];
+    uint8_t  zmm[32][64];       /* without AVX-512 the low halves of sixteen; the rest stays as it is */
+    uint64_t k[8];
     uint64_t mant[8];           /* x87 registers by physical number */
     uint16_t se[8];
     uint16_t fcw, fsw;

@@ -71,6 +71,20 @@ static size_t put_vex(uint8_t *to, const struct insn_row *row)
     return 3;
 }
 
+/* EVEX with k1 where a mask may be, vvvv as above. */
+static size_t put_evex(uint8_t *to, const struct insn_row *row)
+{
+    bool vvvv = false;
+
+    for (unsigned n = 0; n < 4; n++)
+        vvvv |= PLACE(operands[row->o[n]].place) == IN_VVVV;
+    to[0] = 0x62;
+    to[1] = 0xf0 | (row->map - E0F + 1);
+    to[2] = (row->attrs & W1 ? 0x80 : 0) | (vvvv ? 0x70 : 0x78) | 4 | prefixes[row->prefix].pp;
+    to[3] = 8 | (row->attrs & L1 ? 0x20 : row->attrs & L2 ? 0x40 : 0) | (row->attrs & (MK | MKM | MKR) ? 1 : 0);
+    return 4;
+}
+
 static size_t put_legacy(uint8_t *to, const struct insn_row *row)
 {
     size_t at = 0;
@@ -94,7 +108,7 @@ static bool decodes_somehow(const struct insn_row *row)
     for (unsigned modrm = 0; modrm < 256; modrm++) {
         uint8_t bytes[32] = { 0 };
         struct insn insn;
-        size_t at = row->map >= V0F ? put_vex(bytes, row) : put_legacy(bytes, row);
+        size_t at = row->map >= E0F ? put_evex(bytes, row) : row->map >= V0F ? put_vex(bytes, row) : put_legacy(bytes, row);
 
         bytes[at++] = row->opcode;
         if (row->modrm != NONE)
