@@ -41,9 +41,20 @@ bool debug_watches_data(const struct cpu *cpu)
     return (cpu->p.dr7 & DR7_ENABLES) && any_enabled(cpu, BIT(KIND_WRITE) | BIT(KIND_ACCESS));
 }
 
+/* SDM 3B "Class 2-Maskable Hardware Interrupt Handling in Virtual-8086 Mode Using the Virtual Interrupt Mechanism": VIF and VIP
+ * both set at the beginning of an instruction are #GP where these flags mean something. */
+bool debug_virtual_interrupt(const struct cpu *cpu)
+{
+    uint64_t rflags = cpu->p.rflags;
+
+    if (LIKELY((rflags & (FLAG_VIF | FLAG_VIP)) != (FLAG_VIF | FLAG_VIP)))
+        return false;
+    return cpu->p.cpl == 3 && (rflags & FLAG_IOPL) != FLAG_IOPL && (cpu->p.cr4 & (rflags & FLAG_VM ? CR4_VME : CR4_PVI));
+}
+
 bool debug_active(const struct cpu *cpu)
 {
-    return (cpu->p.rflags & (FLAG_TF | FLAG_RF)) || cpu->p.inhibit ||
+    return (cpu->p.rflags & (FLAG_TF | FLAG_RF)) || cpu->p.inhibit || debug_virtual_interrupt(cpu) ||
            ((cpu->p.dr7 & DR7_ENABLES) && any_enabled(cpu, BIT(KIND_EXECUTE)));
 }
 

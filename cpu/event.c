@@ -74,6 +74,7 @@ static bool deliver_real(struct cpu *cpu, const struct delivery *d)
     return true;
 }
 
+/* SDM 3B "Method 5: Software Interrupt Handling", "Method 6". */
 bool event_redirect(struct cpu *cpu, unsigned vector, uint64_t rip)
 {
     uint32_t rflags = cpu_rflags(cpu), image = rflags;
@@ -87,7 +88,7 @@ bool event_redirect(struct cpu *cpu, unsigned vector, uint64_t rip)
     }
     if (!vector_table_entry(cpu, 0, vector, &cs, &ip) || !push_real_frame(cpu, (uint16_t)image, rip))
         return false;
-    cpu_set_rflags(cpu, rflags & ~(FLAG_TF | FLAG_NT | FLAG_RF | (virtual_if ? FLAG_VIF : FLAG_IF)));
+    cpu_set_rflags(cpu, rflags & ~(FLAG_TF | FLAG_RF | (virtual_if ? FLAG_VIF : FLAG_IF)));
     seg_load_real(cpu, SEG_CS, cs);
     cpu->p.rip = ip;
     return true;

@@ -150,7 +150,7 @@ static unsigned iret_vme(struct cpu *cpu, const struct insn *i, struct frame *f)
 {
     bool wants_if = f->flags & FLAG_IF;
 
-    if (i->width != 2 || !(cpu->p.cr4 & CR4_VME) || (f->flags & FLAG_TF) || (wants_if && (cpu->p.rflags & FLAG_VIP)))
+    if ((f->flags & FLAG_TF) || (wants_if && (cpu->p.rflags & FLAG_VIP)))
         RAISE_GP(0);
     f->flags = (f->flags & ~(uint64_t)FLAG_VIF) | (wants_if ? FLAG_VIF : 0);
     return iret_real(cpu, i, f, FLAGS_ALWAYS | FLAG_VIF);
@@ -228,7 +228,7 @@ EXEC(IRET)
         done = task_return(cpu, rip_next(cpu, i), &switched);
         return far_task_done(cpu, i, done, switched);
     }
-    if (cpu_in_v86(cpu) && (cpu->p.rflags & FLAG_IOPL) != FLAG_IOPL && !(cpu->p.cr4 & CR4_VME))
+    if (cpu_in_v86(cpu) && (cpu->p.rflags & FLAG_IOPL) != FLAG_IOPL && (!(cpu->p.cr4 & CR4_VME) || bytes != 2))
         RAISE_GP(0);
     stack_current(cpu, &f.st);
     if (!stack_pop(cpu, &f.st, bytes, &f.ip) || !stack_pop(cpu, &f.st, bytes, &f.cs) ||

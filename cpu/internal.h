@@ -257,7 +257,7 @@ void event_deliver_nmi(struct cpu *cpu);
 bool event_attend(struct cpu *cpu);         /* run loop, between instructions, attention != 0: deliver what is due.
                                              * true: something was delivered or state changed; the loop looks again */
 
-/* debug.c. While debug_active() (TF, RF, an instruction breakpoint or an interrupt shadow) the run loop takes one
+/* debug.c. While debug_active() (TF, RF, an instruction breakpoint, an interrupt shadow, VIF with VIP) the run loop takes one
  * instruction at a time:
  *     if (debug_insn_breakpoint(cpu))
  *         event_deliver_fault(cpu);
@@ -270,6 +270,7 @@ bool event_attend(struct cpu *cpu);         /* run loop, between instructions, a
 #define SHADOW_STI 1u       /* p.inhibit: the instruction after STI, after MOV SS or POP SS */
 #define SHADOW_SS  2u
 bool debug_active(const struct cpu *cpu);
+bool debug_virtual_interrupt(const struct cpu *cpu);                    /* #GP is due: VIF and VIP */
 bool debug_watches_data(const struct cpu *cpu);                         /* a data breakpoint is enabled */
 bool debug_insn_breakpoint(struct cpu *cpu);                            /* before an instruction; true: #DB recorded */
 unsigned debug_step_begin(struct cpu *cpu);

@@ -158,7 +158,7 @@ static void step(struct cpu *cpu)
     struct block *b;
     unsigned begun, result;
 
-    if (debug_insn_breakpoint(cpu)) {
+    if (debug_insn_breakpoint(cpu) || (debug_virtual_interrupt(cpu) && !fault_gp(cpu, 0))) {
         fetch_fault(cpu);
         deliver_fault(cpu);
         return;
