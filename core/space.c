@@ -30,6 +30,7 @@ struct extent {
 
 struct space {
     const char *name;
+    struct space *beneath;      /* seen where no region lies; NULL: nothing is */
     uint64_t size, next_serial;
     struct region **regions;
     size_t nregions, room;
@@ -47,6 +48,14 @@ struct space *space_create(const char *name, uint64_t size)
     invariant(s != NULL, "out of memory for address space %s", name);
     s->name = name;
     s->size = size != 0 ? size : (uint64_t)1 << 52;
+    return s;
+}
+
+struct space *space_create_over(const char *name, struct space *beneath)
+{
+    struct space *s = space_create(name, beneath->size);
+
+    s->beneath = beneath;
     return s;
 }
 
@@ -206,7 +215,7 @@ static const struct extent *find(struct space *s, gpa_t at)
             high = mid;
     }
     if (low == s->nview || at < s->view[low].start)
-        return NULL;
+        return s->beneath != NULL ? find(s->beneath, at) : NULL;
     s->last_hit = low;
     return &s->view[low];
 }

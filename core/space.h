@@ -17,6 +17,9 @@ enum { LAYER_RAM = 0, LAYER_ROM = 10, LAYER_DEVICE = 20, LAYER_APIC = 30, LAYER_
 struct space;
 
 struct space *space_create(const char *name, uint64_t size);        /* size: 0x10000 for ports; 0 means 2^52 */
+/* One that shows `beneath` wherever it has no region itself: what a processor in system-management mode sees. Its listeners
+ * hear of its own regions only. */
+struct space *space_create_over(const char *name, struct space *beneath);
 void          space_free(struct space *s);
 
 /* rights: ACCESS_* bits; RAM without ACCESS_WRITE ignores writes (ROM). Page-aligned. */

@@ -262,6 +262,8 @@ struct block_cache *block_cache_create(struct cpu *cpu)
         cpu->tlb = cpu->banks[BANK_SUPERVISOR];
     tlb_map_changed(cpu);
     space_listen(cpu->ports.memory, tlb_map_changed, cpu);
+    if (cpu->ports.smm_memory != NULL)
+        space_listen(cpu->ports.smm_memory, tlb_map_changed, cpu);
     return c;
 }
 
@@ -341,7 +343,7 @@ static void fetch_bytes(struct cpu *cpu, const struct fetch *from, uint8_t *to, 
     }
     cpu_sync(cpu, NULL);
     for (unsigned n = 0; n < len; n++)
-        to[n] = (uint8_t)space_read(cpu->ports.memory, from->gpa + n, 1);
+        to[n] = (uint8_t)space_read(cpu->memory, from->gpa + n, 1);
 }
 
 static bool in_64bit(const struct cpu *cpu)

@@ -13,6 +13,8 @@
 #include "cpu/internal.h"
 #include "cpu/msr.h"
 #include "cpu/seg.h"
+#include "cpu/smm.h"
+#include "cpu/tlb.h"
 
 STATE_SCHEMA(cpu_private, CPU_PRIVATE_STATE);
 STATE_SCHEMA(cpu_shared, CPU_SHARED_STATE);
@@ -26,7 +28,7 @@ static const struct state_schema state_schema = {
     "cpu", state_fields, COUNT_OF(state_fields), sizeof(struct cpu_private) + sizeof(struct cpu_shared)
 };
 
-#define ATTEND_ALL (ATTEND_INTR | ATTEND_NMI | ATTEND_INIT | ATTEND_SIPI | ATTEND_HOST | ATTEND_DEBUG | ATTEND_MODE)
+#define ATTEND_ALL (ATTEND_INTR | ATTEND_NMI | ATTEND_SMI | ATTEND_INIT | ATTEND_SIPI | ATTEND_HOST | ATTEND_DEBUG | ATTEND_MODE)
 
 /* ---- faults ---- */
 
@@ -177,6 +179,12 @@ static void reset_power_on(struct cpu *cpu)
     msr_reset(cpu);
 }
 
+void cpu_memory_changed(struct cpu *cpu)
+{
+    cpu->memory = cpu->s.smm && cpu->ports.smm_memory != NULL ? cpu->ports.smm_memory : cpu->ports.memory;
+    tlb_map_changed(cpu);
+}
+
 void cpu_reset(struct cpu *cpu, bool init)
 {
     if (!init)
@@ -184,6 +192,7 @@ void cpu_reset(struct cpu *cpu, bool init)
     reset_common(cpu, init);
     cpu_set_rflags(cpu, 2);
     cpu->attention |= init ? ATTEND_MODE : ATTEND_ALL;
+    cpu_memory_changed(cpu);
     cpu_mode_changed(cpu);
     cpu_drop_caches(cpu);
 }
@@ -195,6 +204,7 @@ void cpu_start(struct cpu *cpu, uint8_t vector)
     cpu->p.seg_base[SEG_CS] = (uint32_t)vector << 12;
     cpu->p.rip = 0;
     cpu->p.activity = CPU_RUNNING;
+    cpu->attention |= ATTEND_SMI;       /* held back while it waited */
     cpu_mode_changed(cpu);
 }
 
@@ -218,6 +228,7 @@ void cpu_signal(void *self, enum apic_signal what, unsigned vector)
         cpu->attention |= ATTEND_NMI;
         break;
     case APIC_SIGNAL_SMI:
+        cpu->s.smi_pending = 1;
         cpu->attention |= ATTEND_SMI;
         break;
     case APIC_SIGNAL_INIT:
@@ -245,7 +256,7 @@ static bool interrupt_deliverable(const struct cpu *cpu)
 
 bool cpu_idle(const struct cpu *cpu)
 {
-    if ((cpu->attention & ATTEND_HOST) || cpu->p.init_pending)
+    if ((cpu->attention & ATTEND_HOST) || (cpu->p.init_pending && !cpu->s.smm))
         return false;
     switch (cpu->p.activity) {
     case CPU_RUNNING:
@@ -258,7 +269,8 @@ bool cpu_idle(const struct cpu *cpu)
     case CPU_MWAITING:
         return !cpu_sleep_over(cpu);
     default:
-        return cpu->p.pending_db == 0 && !(cpu->p.nmi_pending && !cpu->p.nmi_blocked) && !interrupt_deliverable(cpu);
+        return cpu->p.pending_db == 0 && !smm_wanted(cpu) &&
+               !(cpu->p.nmi_pending && !cpu->p.nmi_blocked) && !interrupt_deliverable(cpu);
     }
 }
 
@@ -325,6 +337,7 @@ static void loaded(struct device *dev)
     cpu->p.efer &= control_efer_bits(cpu);
     flags_put(&cpu->flags, (uint32_t)cpu->p.rflags);
     cpu->attention = ATTEND_ALL;
+    cpu_memory_changed(cpu);
     cpu_mode_changed(cpu);
     cpu_drop_caches(cpu);
 }

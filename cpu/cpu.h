@@ -20,6 +20,7 @@ struct cpu;
 
 struct cpu_ports {                      /* everything a processor is wired to */
     struct space          *memory, *io;
+    struct space          *smm_memory;      /* what lies over or instead of `memory` in system-management mode; NULL: the same */
     struct clock          *clock;
     const struct apic_ops *apic;    void *apic_self;    /* NULL: none */
     const struct cpu_host *host;    void *host_self;    /* NULL: plain PC */
@@ -38,6 +39,8 @@ struct cpu_config {
     uint64_t apic_hz;                           /* the APIC timer's input, CPUID 15h's crystal; 0: 200 MHz */
     uint64_t rdrand_seed;
     bool hypervisor;                            /* CPUID.1:ECX[31] */
+    bool smm_intel64;                           /* 64-bit processors save their state in SMM as Intel's do, not as AMD's:
+                                                 * firmware for virtual boards knows AMD's format only */
 };
 
 /* "max", "qemu64,-sse4_2,+foo"; unknown names are an error that lists what exists. */
@@ -131,7 +134,7 @@ bool     cpu_translate(struct cpu *cpu, gva_t gva, unsigned access, bool user, b
 
 /* Counters for -stats. */
 struct cpu_stats {
-    uint64_t retired, blocks_built, block_hits, tlb_fills, tlb_flushes, code_invalidations, exceptions, interrupts;
+    uint64_t retired, blocks_built, block_hits, tlb_fills, tlb_flushes, code_invalidations, exceptions, interrupts, smis;
 };
 const struct cpu_stats *cpu_stats(const struct cpu *cpu);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What only the hypervisor asks of a processor: to start without a start-up IPI, to sleep until any interrupt. */
 #include "cpu/internal.h"
+#include "cpu/smm.h"
 
 bool cpu_waits_for_start(const struct cpu *cpu)
 {
@@ -11,7 +12,7 @@ void cpu_begin(struct cpu *cpu)
 {
     cpu->p.activity = CPU_RUNNING;
     cpu->p.sipi_pending = 0;
-    cpu->attention |= ATTEND_MODE | ATTEND_INTR;
+    cpu->attention |= ATTEND_MODE | ATTEND_INTR | ATTEND_SMI;
     cpu_mode_changed(cpu);
 }
 
@@ -26,5 +27,5 @@ bool cpu_sleep_over(const struct cpu *cpu)
     const struct apic_ops *apic = cpu->ports.apic;
 
     return (apic != NULL && apic->pending(cpu->ports.apic_self) != APIC_NONE) || cpu->p.pending_db != 0 ||
-           (cpu->p.nmi_pending && !cpu->p.nmi_blocked);
+           (cpu->p.nmi_pending && !cpu->p.nmi_blocked) || smm_wanted(cpu);
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "cpu/mem.h"
 #include "cpu/seg.h"
+#include "cpu/smm.h"
 #include "cpu/task.h"
 
 #define DR6_BD BIT(13)
@@ -375,12 +376,12 @@ static bool deliver_exception(struct cpu *cpu, const struct fault *f)
     return deliver(cpu, &d);
 }
 
-static void shut_down(struct cpu *cpu)
+void event_shut_down(struct cpu *cpu, const char *why)
 {
     const struct cpu_event triple = { .kind = CPU_EVENT_TRIPLE_FAULT };
 
     cpu->p.activity = CPU_SHUTDOWN;
-    log_at(LOG_CPU, LOG_INFO, "%s: triple fault at %04x:%llx", cpu->dev.name, cpu->p.seg_sel[SEG_CS],
+    log_at(LOG_CPU, LOG_INFO, "%s: %s at %04x:%llx", cpu->dev.name, why, cpu->p.seg_sel[SEG_CS],
            (unsigned long long)cpu->p.rip);
     if (cpu->ports.host != NULL && cpu->ports.host->event != NULL)
         cpu->ports.host->event(cpu->ports.host_self, cpu, &triple);
@@ -396,7 +397,7 @@ static bool escalate(struct cpu *cpu, struct fault *now)
     if (cpu->fault.vector == VEC_PF)        /* also when it becomes a double fault */
         cpu->s.cr2 = cpu->fault.cr2;
     if (now->vector == VEC_DF && classify(cpu->fault.vector) != BENIGN) {
-        shut_down(cpu);
+        event_shut_down(cpu, "triple fault");
         return false;
     }
     if (makes_double_fault(now->vector, cpu->fault.vector))
@@ -467,7 +468,7 @@ static bool attend_host(struct cpu *cpu)
 static bool attend_init(struct cpu *cpu)
 {
     cpu->attention &= ~(unsigned)ATTEND_INIT;
-    if (!cpu->p.init_pending)
+    if (!cpu->p.init_pending || cpu->s.smm)     /* RSM asks again */
         return false;
     cpu->p.init_pending = 0;
     cpu_reset(cpu, true);
@@ -484,6 +485,20 @@ static bool attend_sipi(struct cpu *cpu)
     if (!waiting || !pending)
         return false;
     cpu_start(cpu, cpu->p.sipi_vector);
+    return true;
+}
+
+/* A shadow holds SMIs back, so that none needs to be saved. */
+static bool attend_smi(struct cpu *cpu)
+{
+    if (!smm_wanted(cpu)) {             /* RSM and the start of the processor ask again */
+        cpu->attention &= ~(unsigned)ATTEND_SMI;
+        return false;
+    }
+    if (cpu->p.inhibit)
+        return false;
+    cpu->attention &= ~(unsigned)ATTEND_SMI;
+    smm_enter(cpu);
     return true;
 }
 
@@ -538,6 +553,8 @@ bool event_attend(struct cpu *cpu)
         cpu->attention &= ~(unsigned)ATTEND_MODE;
         cpu_mode_changed(cpu);
     }
+    if ((cpu->attention & ATTEND_SMI) && attend_smi(cpu))
+        return true;
     if ((cpu->attention & ATTEND_INIT) && attend_init(cpu))
         return true;
     if ((cpu->attention & ATTEND_SIPI) && attend_sipi(cpu))
@@ -546,10 +563,6 @@ bool event_attend(struct cpu *cpu)
         return false;
     if (cpu->p.activity == CPU_MWAITING && cpu_sleep_over(cpu))
         cpu->p.activity = CPU_RUNNING;
-    if ((cpu->attention & ATTEND_SMI)) {
-        cpu->attention &= ~(unsigned)ATTEND_SMI;
-        log_once(LOG_CPU, "an SMI arrived; system-management mode does not exist here and the interrupt is dropped");
-    }
     if ((cpu->attention & ATTEND_DEBUG) && attend_debug(cpu))
         return true;
     if ((cpu->attention & ATTEND_NMI) && attend_nmi(cpu))

@@ -2,6 +2,7 @@
  * Ports: IN, OUT, INS, OUTS and who may use them (SDM 1 "I/O Privilege Level", "I/O Permission Bit Map"). */
 #include "cpu/exec_string.h"
 #include "cpu/seg.h"
+#include "cpu/smm.h"
 
 /* The bitmap has a bit per port; the processor always reads two bytes of it, both within the limit of a 32-bit TSS. */
 static bool bitmap_allows(struct cpu *cpu, uint16_t port, unsigned bytes)
@@ -32,19 +33,27 @@ static bool port_allowed(struct cpu *cpu, const struct insn *i, uint16_t port)
     return bitmap_allows(cpu, port, i->width);
 }
 
-/* The clock is exact and RIP at i when a device is called; the breakpoint traps after the instruction. */
-static uint64_t port_read(struct cpu *cpu, const struct insn *i, uint16_t port)
+/* The clock is exact and RIP at i when a device is called; the breakpoint traps after the instruction. `lin` is the memory
+ * operand of INS and OUTS. */
+static uint64_t port_read(struct cpu *cpu, const struct insn *i, uint16_t port, gva_t lin)
 {
+    uint64_t value;
+
     cpu_sync(cpu, i);
     debug_io_access(cpu, port, i->width);
-    return space_read(cpu->ports.io, port, i->width);
+    value = space_read(cpu->ports.io, port, i->width);
+    if (smm_wanted(cpu))
+        smm_note_io(cpu, i, port, lin);
+    return value;
 }
 
-static void port_write(struct cpu *cpu, const struct insn *i, uint16_t port, uint64_t value)
+static void port_write(struct cpu *cpu, const struct insn *i, uint16_t port, gva_t lin, uint64_t value)
 {
     cpu_sync(cpu, i);
     debug_io_access(cpu, port, i->width);
     space_write(cpu->ports.io, port, i->width, value);
+    if (smm_wanted(cpu))
+        smm_note_io(cpu, i, port, lin);
 }
 
 static uint16_t port_number(const struct cpu *cpu, const struct insn *i, unsigned slot)
@@ -58,7 +67,7 @@ EXEC(IN)
 
     if (!port_allowed(cpu, i, port))
         FAULT();
-    reg_set(cpu, REG_AT(RAX), i->width, port_read(cpu, i, port));
+    reg_set(cpu, REG_AT(RAX), i->width, port_read(cpu, i, port, 0));
     NEXT();
 }
 
@@ -68,7 +77,7 @@ EXEC(OUT)
 
     if (!port_allowed(cpu, i, port))
         FAULT();
-    port_write(cpu, i, port, reg_get(cpu, REG_AT(RAX), i->width));
+    port_write(cpu, i, port, 0, reg_get(cpu, REG_AT(RAX), i->width));
     NEXT();
 }
 
@@ -82,7 +91,7 @@ static bool ins_step(struct cpu *cpu, const struct insn *i, struct repeat *r)
     (void)r;
     if (!port_allowed(cpu, i, (uint16_t)cpu->s.gpr[RDX]) ||
         !string_destination(cpu, i, i->width, ACCESS_WRITE, &lin) || !mem_probe_write(cpu, i, lin, i->width) ||
-        !string_store(cpu, i, lin, port_read(cpu, i, (uint16_t)cpu->s.gpr[RDX])))
+        !string_store(cpu, i, lin, port_read(cpu, i, (uint16_t)cpu->s.gpr[RDX], lin)))
         return false;
     string_advance(cpu, i, RDI, 1);
     return true;
@@ -97,7 +106,7 @@ static bool outs_step(struct cpu *cpu, const struct insn *i, struct repeat *r)
     if (!port_allowed(cpu, i, (uint16_t)cpu->s.gpr[RDX]) || !string_source(cpu, i, i->width, &lin) ||
         !string_load(cpu, i, lin, &value))
         return false;
-    port_write(cpu, i, (uint16_t)cpu->s.gpr[RDX], value);
+    port_write(cpu, i, (uint16_t)cpu->s.gpr[RDX], lin, value);
     string_advance(cpu, i, RSI, 1);
     return true;
 }

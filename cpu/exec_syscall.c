@@ -129,6 +129,3 @@ EXEC(SYSEXIT)
     cpu_mode_changed(cpu);
     STOP_AT(ip);
 }
-
-/* Outside system-management mode, which is never entered here. */
-EXEC(RSM) { RAISE_UD(); }

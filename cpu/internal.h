@@ -113,6 +113,7 @@ struct cpu {
     uint64_t slow_value[8];
     gva_t slow_lin;
 
+    struct space *memory;           /* ports.memory, or ports.smm_memory in system-management mode */
     struct cpu_ports ports;
     struct cpu_config config;
     struct cpu_stats stats;
@@ -231,6 +232,7 @@ bool mmu_load_pdptes(struct cpu *cpu, uint64_t cr3);        /* PAE; false: #GP (
 bool cpu_sleep_over(const struct cpu *cpu);                 /* CPU_MWAITING: has an interrupt arrived, masked or not? */
 
 /* cpu.c */
+void cpu_memory_changed(struct cpu *cpu);       /* after s.smm changed: the address space, and all that is cached of it */
 void cpu_mode_changed(struct cpu *cpu);         /* after CR0 CR4 EFER RFLAGS.VM/AC CPL segment or DR7 changes: bank, mode */
 uint32_t cpu_rflags(const struct cpu *cpu);                 /* with lazy flags materialised */
 void cpu_set_rflags(struct cpu *cpu, uint32_t value);       /* all bits as given (caller masked); may raise attention */

@@ -38,7 +38,7 @@ static void device_read(struct cpu *cpu, gpa_t at, uint8_t *to, unsigned bytes)
     for (unsigned done = 0; done < bytes; done += 8) {
         unsigned n = bytes - done < 8 ? bytes - done : 8;
 
-        store_bytes(to + done, n, space_read(cpu->ports.memory, at + done, n));
+        store_bytes(to + done, n, space_read(cpu->memory, at + done, n));
     }
 }
 
@@ -47,7 +47,7 @@ static void device_write(struct cpu *cpu, gpa_t at, const uint8_t *from, unsigne
     for (unsigned done = 0; done < bytes; done += 8) {
         unsigned n = bytes - done < 8 ? bytes - done : 8;
 
-        space_write(cpu->ports.memory, at + done, n, load_bytes(from + done, n));
+        space_write(cpu->memory, at + done, n, load_bytes(from + done, n));
     }
 }
 

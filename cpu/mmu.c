@@ -51,7 +51,7 @@ static uint64_t table_read(struct cpu *cpu, gpa_t at, unsigned bytes)
 
     if (LIKELY(page->host != NULL))
         return bytes == 8 ? load64(page->host + (at & ~PAGE_MASK)) : load32(page->host + (at & ~PAGE_MASK));
-    return space_read(cpu->ports.memory, at, bytes);
+    return space_read(cpu->memory, at, bytes);
 }
 
 static void table_write(struct cpu *cpu, gpa_t at, unsigned bytes, uint64_t v)
@@ -59,7 +59,7 @@ static void table_write(struct cpu *cpu, gpa_t at, unsigned bytes, uint64_t v)
     const struct space_page *page = tlb_phys_page(cpu, at & PAGE_MASK);
 
     if (page->host == NULL) {
-        space_write(cpu->ports.memory, at, bytes, v);
+        space_write(cpu->memory, at, bytes, v);
     } else if (page->rights & ACCESS_WRITE) {
         store_bytes(page->host + (at & ~PAGE_MASK), bytes, v);
         ram_wrote(page->ram, (page->ram_page << PAGE_SHIFT) + (at & ~PAGE_MASK), bytes);

@@ -334,6 +334,19 @@ WRITE(misc_enable)
     return true;
 }
 
+READ(smi_count)
+{
+    *value = (uint32_t)cpu->s.smi_count;
+    return true;
+}
+
+WRITE(smi_count)
+{
+    (void)cpu;
+    (void)value;
+    return false;
+}
+
 READ(xss)
 {
     *value = cpu->p.xss;

@@ -81,6 +81,8 @@ extern const struct state_schema cpu_private_schema;
     ONE (u64, monitor_gpa,  "address armed by MONITOR, ~0 when none")                       \
     ONE (u64, halted_ns,    "virtual time spent halted")                                    \
     ONE (u64, smbase,       "SMBASE")                                                       \
+    ONE (u64, smi_count,    "SMIs taken since reset")                                       \
+    MANY(u64, smi_io, 6,    "port access that raised the pending SMI: enum smi_io; all 0: none") \
     ONE (u32, pkru,         "PKRU")                                                         \
     ONE (u32, mxcsr,        "MXCSR")                                                        \
     MANY(u16, fpr_se, 8,    "x87 sign and exponent by physical register")                   \
@@ -93,7 +95,8 @@ extern const struct state_schema cpu_private_schema;
     ONE (u8,  vl_reserved,  "")                                                             \
     ONE (u8,  smm,          "in system-management mode")                                    \
     ONE (u8,  ignne,        "IGNNE# held: x87 errors with CR0.NE clear are ignored")        \
-    MANY(u8,  reserved, 2,  "")
+    ONE (u8,  smi_pending,  "an SMI waits")                                                 \
+    ONE (u8,  reserved,     "")
 STATE_STRUCT(cpu_shared, CPU_SHARED_STATE);
 extern const struct state_schema cpu_shared_schema;
 

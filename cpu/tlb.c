@@ -119,7 +119,7 @@ const struct space_page *tlb_phys_page(struct cpu *cpu, gpa_t page)
     struct phys_page *p = &cpu->phys[(page >> PAGE_SHIFT) & (PHYS_PAGES - 1)];
 
     if (p->page != page) {
-        p->at = space_page(cpu->ports.memory, page);
+        p->at = space_page(cpu->memory, page);
         p->page = page;
         if (p->at.ram != NULL)
             block_watch_ram(cpu, p->at.ram);

@@ -28,7 +28,8 @@ enum { TIMER_BITS = 24 };
     ONE (u8,  smi_command,"port B2h")                                                 \
     ONE (u8,  smi_status, "port B3h")                                                 \
     ONE (u8,  reset_control, "port CF9h")                                             \
-    MANY(u8,  reserved, 6, "")
+    ONE (u8,  smi_enable, "GLBCTL bit 0: SMIs may be made")                           \
+    MANY(u8,  reserved, 5, "")
 STATE_STRUCT(acpi_pm_state, ACPI_PM_STATE);
 STATE_SCHEMA(acpi_pm_state, ACPI_PM_STATE);
 
@@ -178,13 +179,29 @@ static uint64_t read_zero(struct device *dev, uint32_t at, unsigned bytes)
     return 0;
 }
 
+/* 82371AB "GLBCTL": SMI_EN alone; without EOS the next SMI comes all the same, as firmware for virtual boards expects. */
+static uint64_t read_global(struct device *dev, uint32_t at, unsigned bytes)
+{
+    (void)bytes;
+    return (at & 3) == 0 ? ((struct acpi_pm *)dev)->state.smi_enable : 0;
+}
+
+static void write_global(struct device *dev, uint32_t at, unsigned bytes, uint64_t value)
+{
+    (void)bytes;
+    if ((at & 3) == 0)
+        ((struct acpi_pm *)dev)->state.smi_enable = value & 1;
+}
+
 /* The rest of a PIIX4 block (device activity monitors, throttling) has nothing behind it. */
 static const struct reg block[] = {
     { ACPI_PM1_EVENT,   4, "pm1 event",   read_event,   write_event,   0 },
     { ACPI_PM1_CONTROL, 4, "pm1 control", read_control, write_control, 0 },
     { ACPI_PM_TIMER,    4, "pm timer",    read_timer,   reg_ignore,    0 },
     { ACPI_GPE0,        4, "gpe0",        read_gpe,     write_gpe,     0 },
-    { 0x10,             4, "rest",        read_zero,    reg_ignore,    ACPI_PM_SIZE - 0x10 },
+    { 0x10,             4, "rest",        read_zero,    reg_ignore,    ACPI_GLOBAL_CONTROL - 0x10 },
+    { ACPI_GLOBAL_CONTROL, 4, "global",   read_global,  write_global,  4 },
+    { ACPI_GLOBAL_CONTROL + 4, 4, "rest", read_zero,    reg_ignore,    ACPI_PM_SIZE - ACPI_GLOBAL_CONTROL - 4 },
 };
 
 /* ---- fixed ports ---- */
@@ -206,7 +223,7 @@ static void write_smi_command(struct acpi_pm *pm, uint8_t v)
     else if (v == ACPI_DISABLE)
         pm->state.control &= (uint16_t)~CNT_SCI_EN;
     update(pm);
-    if (pm->host.smi != NULL && pm->smi_enabled != NULL && pm->smi_enabled(pm->smi_self))
+    if (pm->host.smi != NULL && pm->state.smi_enable && pm->smi_enabled != NULL && pm->smi_enabled(pm->smi_self))
         pm->host.smi(pm->host.self);
 }
 
@@ -304,7 +321,7 @@ static void reset(struct device *dev)
     struct acpi_pm_state *s = &pm->state;
 
     s->status = s->enable = s->control = s->gpe_status = s->gpe_enable = 0;
-    s->smi_command = s->smi_status = s->reset_control = 0;
+    s->smi_command = s->smi_status = s->reset_control = s->smi_enable = 0;
     s->half_seen = timer_ticks(pm) >> (TIMER_BITS - 1);
     update(pm);
 }

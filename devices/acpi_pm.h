@@ -13,7 +13,8 @@
 #include "core/space.h"
 
 /* Offsets from the base of the block, for the FADT. */
-enum { ACPI_PM1_EVENT = 0x00, ACPI_PM1_CONTROL = 0x04, ACPI_PM_TIMER = 0x08, ACPI_GPE0 = 0x0c, ACPI_PM_SIZE = 0x40 };
+enum { ACPI_PM1_EVENT = 0x00, ACPI_PM1_CONTROL = 0x04, ACPI_PM_TIMER = 0x08, ACPI_GPE0 = 0x0c, ACPI_GLOBAL_CONTROL = 0x28,
+       ACPI_PM_SIZE = 0x40 };
 enum { ACPI_GPE0_BYTES = 4, ACPI_SMI_PORT = 0xb2, ACPI_ENABLE = 0xf1, ACPI_DISABLE = 0xf0, ACPI_RESET_PORT = 0xcf9,
        ACPI_RESET_VALUE = 0x06, ACPI_S5_TYPE = 0 };
 #define ACPI_PM_TIMER_HZ 3579545u
@@ -24,7 +25,7 @@ struct acpi_pm;
 struct acpi_pm_host {
     void (*poweroff)(void *self);
     void (*reset)(void *self);
-    void (*smi)(void *self);                /* the command port was written while DEVACTB allows it */
+    void (*smi)(void *self);                /* the command port was written while DEVACTB and GLBCTL allow it */
     void *self;
     void (*init)(void *self);               /* soft reset: INIT to the processors; NULL: `reset` does for it */
 };

@@ -39,7 +39,7 @@ struct chipset {
     struct pci_function *host, *isa, *pm;
     struct reg closed_rows[SEGMENTS], write_only_rows[SEGMENTS];
     uint8_t shown[SEGMENTS];        /* what the address space has now: PAM bits, or NOT_SHOWN */
-    bool smram_shown;
+    bool smram_open, smram_enabled; /* likewise, to all and to processors in SMM */
 };
 
 #define NOT_SHOWN 0xff
@@ -135,21 +135,26 @@ static void shadow_update(struct chipset *c)
     }
 }
 
-/* "SMRAM": D_OPEN shows the DRAM behind A0000-BFFFF to everyone, D_CLS takes it from data accesses, D_LCK freezes the
- * register until reset. Without D_OPEN only a processor in SMM would see it, which needs a view of its own. */
+static void show_smram(struct chipset *c, struct space *in, int layer, bool show, bool *shown)
+{
+    if (in == NULL || show == *shown)
+        return;
+    if (show)
+        space_add_ram(in, 0xa0000, c->cfg.ram, 0xa0000, 0x20000, ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE, layer);
+    else
+        space_remove(in, 0xa0000, layer);
+    *shown = show;
+}
+
+/* "SMRAM": G_SMRAME shows the DRAM behind A0000-BFFFF to processors in SMM, D_OPEN to everyone; D_LCK freezes the register
+ * until reset. D_CLS, which would take it from the data accesses of SMM and leave it to fetches, only undoes D_OPEN here. */
 static void smram_update(struct chipset *c)
 {
-    uint8_t *reg = &c->host->state.config[SMRAM];
-    bool open = (*reg & (SMRAM_ENABLED | SMRAM_OPEN | SMRAM_CLOSED)) == (SMRAM_ENABLED | SMRAM_OPEN);
+    uint8_t reg = c->host->state.config[SMRAM];
+    bool open = (reg & (SMRAM_ENABLED | SMRAM_OPEN | SMRAM_CLOSED)) == (SMRAM_ENABLED | SMRAM_OPEN);
 
-    if (open == c->smram_shown)
-        return;
-    if (open)
-        space_add_ram(c->cfg.memory, 0xa0000, c->cfg.ram, 0xa0000, 0x20000,
-                      ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE, LAYER_SMRAM);
-    else
-        space_remove(c->cfg.memory, 0xa0000, LAYER_SMRAM);
-    c->smram_shown = open;
+    show_smram(c, c->cfg.memory, LAYER_SMRAM, open, &c->smram_open);
+    show_smram(c, c->cfg.smm_memory, LAYER_RAM, reg & SMRAM_ENABLED, &c->smram_enabled);
 }
 
 static void host_changed(void *self, unsigned at UNUSED, unsigned bytes UNUSED)

@@ -18,6 +18,7 @@ struct chipset;
 struct chipset_config {
     struct pci *pci;
     struct space *memory;
+    struct space *smm_memory;       /* over `memory`: what processors in SMM see; NULL: the same as all others */
     struct ram *ram;        /* guest-physical 0 up, at least 1 MiB; the machine itself adds it to `memory` at LAYER_RAM */
     struct ram *bios;       /* firmware image: shown below 4 GiB, its last 128 KiB below 1 MiB; NULL: none */
     struct irq isa[16];     /* ISA interrupt lines that PIRQs can be routed to */

@@ -304,6 +304,19 @@ static struct err set_clock(struct options *o, const char *value)
     return OK;
 }
 
+static struct err set_smm(struct options *o, const char *value)
+{
+    static const char *const names[] = { [SMM_OFF] = "off", [SMM_ON] = "on", [SMM_INTEL64] = "intel64" };
+
+    for (unsigned k = 0; k < COUNT_OF(names); k++) {
+        if (strcmp(value, names[k]) == 0) {
+            o->machine.smm = (enum smm_policy)k;
+            return OK;
+        }
+    }
+    return err_make(ERR_USAGE, "-smm %s: give on, off or intel64", value);
+}
+
 /* "utc" for the host's clock, or a date such as 2026-01-31T12:00:00. */
 static struct err set_rtc(struct options *o, const char *value)
 {
@@ -406,6 +419,7 @@ static const struct option_row rows[] = {
     { "accel",     "interp", "execution engine", set_accel },
     { "hv",        "on|off", "the Hv#1 hypervisor interface (default on)", set_hv },
     { "clock",     "virtual|host|ips=N", "virtual: never wait for the host; host: keep the host's seconds; ips: instructions a virtual second", set_clock },
+    { "smm",       "on|off|intel64", "system-management interrupts of the chipset; intel64: states are saved in Intel's format", set_smm },
     { "rtc",       "base=utc|DATE", "wall clock at start (default 2026-01-01; utc with -clock host)", set_rtc },
     { "no-reboot", NULL,     "end instead of resetting", set_no_reboot },
     { "stop-at",   "INSNS",  "end after so many instructions", set_stop_at },

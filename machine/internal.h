@@ -40,7 +40,7 @@ struct machine {
     struct device_tree tree;
     struct clock clock;
     struct nondet *nondet;
-    struct space *memory, *io;
+    struct space *memory, *smm_memory, *io;     /* smm_memory: what processors in system-management mode see */
     struct ram *ram;
     struct cpu *vps[MACHINE_MAX_VPS];
     unsigned nvps;

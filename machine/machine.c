@@ -16,7 +16,8 @@ void machine_config_default(struct machine_config *cfg)
 {
     *cfg = (struct machine_config){
         .ram_bytes = (uint64_t)128 << 20, .nvps = 1, .cpu = "max", .append = "", .boot_order = "cda",
-        .hv = true, .vga = true, .clock = CLOCK_VIRTUAL, .ps_per_insn = 1000, .rtc_start_ns = MACHINE_EPOCH_NS,
+        .hv = true, .vga = true, .smm = SMM_ON, .clock = CLOCK_VIRTUAL, .ps_per_insn = 1000,
+        .rtc_start_ns = MACHINE_EPOCH_NS,
         .debug_exit_port = 0x501, .debug_exit_bytes = 2,
     };
 }
@@ -40,6 +41,7 @@ static struct err create_memory(struct machine *m)
 
     TRY(ram_create(&m->ram, "ram", m->cfg.ram_bytes));
     m->memory = space_create("memory", 0);
+    m->smm_memory = space_create_over("memory in SMM", m->memory);
     m->io = space_create("ports", 0x10000);
     space_add_ram(m->memory, 0, m->ram, 0, low, ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE, LAYER_RAM);
     if (m->cfg.ram_bytes > low)
@@ -86,6 +88,7 @@ void machine_free(struct machine *m)
     boot_free(m);
     device_tree_free(&m->tree);     /* first the processors: their block caches refer to the board's ROM */
     board_free(m);
+    space_free(m->smm_memory);
     space_free(m->memory);
     space_free(m->io);
     ram_free(m->ram);

@@ -26,6 +26,10 @@ struct drive_config {
 
 enum clock_policy { CLOCK_VIRTUAL, CLOCK_HOST };
 
+/* Does the chipset make SMIs, and in which format do 64-bit processors then save their state? On: AMD's, which is what
+ * firmware for virtual boards knows. */
+enum smm_policy { SMM_OFF, SMM_ON, SMM_INTEL64 };
+
 /* Strings are borrowed: they must outlive the machine. */
 struct machine_config {
     uint64_t ram_bytes;
@@ -41,6 +45,7 @@ struct machine_config {
     bool debug_exit, testdev, hyperv_testdev, hv, no_reboot, vga;
     uint16_t debug_exit_port, debug_exit_bytes;
     enum clock_policy clock;
+    enum smm_policy smm;
     uint64_t rtc_start_ns;          /* ns since 1970 when the machine starts; 0: ask the host (through the door) */
     uint64_t ps_per_insn;           /* virtual picoseconds an instruction takes at start */
     uint64_t stop_at;               /* instructions; 0: never */

@@ -61,6 +61,11 @@ static void on_init(void *self)
         apic_bus_init_processors(m->board->bus);
 }
 
+/* The chipset's SMI# reaches processor 0 only: firmware sets up SMM, SMBASE above all, on no other. */
+static void on_smi(void *self) { cpu_signal(((struct machine *)self)->vps[0], APIC_SIGNAL_SMI, 0); }
+
+static bool smi_enabled(void *chipset) { return chipset_apmc_smi_enabled(chipset); }
+
 static void on_power_off(void *self) { machine_stop(self, RUN_POWEROFF); }
 
 static void on_exit_port(void *self, uint32_t value)
@@ -221,8 +226,8 @@ static void create_processor(struct machine *m, struct board *b, struct cpu_conf
     struct lapic_config apic = { .index = index, .apic_hz = MACHINE_APIC_HZ, .tsc_hz = MACHINE_TSC_HZ,
                                  .x2apic = has_feature(cfg, F_X2APIC), .tsc_deadline = has_feature(cfg, F_TSC_DEADLINE) };
     struct lapic *lapic = lapic_create(&m->tree, b->bus, &m->clock, &apic);
-    struct cpu_ports ports = { .memory = m->memory, .io = m->io, .clock = &m->clock, .nondet = m->nondet,
-                               .apic = &lapic_ops, .apic_self = lapic, .ferr = on_ferr, .ferr_self = b,
+    struct cpu_ports ports = { .memory = m->memory, .smm_memory = m->smm_memory, .io = m->io, .clock = &m->clock,
+                               .nondet = m->nondet, .apic = &lapic_ops, .apic_self = lapic, .ferr = on_ferr, .ferr_self = b,
                                .tsc_changed = on_tsc_changed, .tsc_self = lapic };
     struct apic_client client;
 
@@ -246,6 +251,7 @@ static struct err create_processors(struct machine *m, struct board *b)
     cfg.apic_hz = MACHINE_APIC_HZ;
     cfg.rdrand_seed = 0x5061727469746121;       /* any constant: the generator is part of the machine's state */
     cfg.hypervisor = m->cfg.hv;
+    cfg.smm_intel64 = m->cfg.smm == SMM_INTEL64;
     for (unsigned k = 0; k < m->nvps; k++)
         create_processor(m, b, &cfg, k);
     return OK;
@@ -278,8 +284,9 @@ static void create_interrupts(struct machine *m, struct board *b)
 
 static void create_chipset(struct machine *m, struct board *b)
 {
-    struct acpi_pm_host host = { on_power_off, on_reset, NULL, m, on_init };
-    struct chipset_config cfg = { .memory = m->memory, .ram = m->ram, .bios = b->bios, .pm_base = acpi_pm_set_base };
+    struct acpi_pm_host host = { on_power_off, on_reset, on_smi, m, on_init };
+    struct chipset_config cfg = { .memory = m->memory, .smm_memory = m->smm_memory, .smm = m->cfg.smm != SMM_OFF,
+                                  .ram = m->ram, .bios = b->bios, .pm_base = acpi_pm_set_base };
 
     b->pci = pci_create(&m->tree, m->memory, m->io);
     for (unsigned k = 0; k < 16; k++)
@@ -289,6 +296,7 @@ static void create_chipset(struct machine *m, struct board *b)
     b->pm = acpi_pm_create(&m->tree, m->io, &m->clock, (struct irq){ on_sci, b, 0 }, &host);
     cfg.pm_self = b->pm;
     b->chipset = chipset_create(&m->tree, &cfg);
+    acpi_pm_connect_smi(b->pm, smi_enabled, b->chipset);
     b->sci = chipset_shared_irq(b->chipset, BOARD_SCI);
     pci_connect_msi(b->pci, apic_bus_msi, b->bus);
     b->ide = ide_create(&m->tree, &(struct ide_config){ .pci = b->pci, .devfn = PCI_DEVFN(1, 1), .io = m->io, .clock = &m->clock,

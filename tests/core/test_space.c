@@ -137,6 +137,25 @@ static void a_write_to_code_is_told_by_line(void **state)
     assert_int_equal(lines_hit, 1 << 1 | 1 << 2);
 }
 
+static void a_space_over_another_shows_it(void **state)
+{
+    struct fixture *f = *state;
+    struct space *over = space_create_over("over", f->space);
+
+    space_write(f->space, 0x3000, 8, 0x1111);
+    assert_int_equal(space_read(over, 0x3000, 8), 0x1111);
+    space_add_ram(over, 0x3000, f->ram, 9 * PAGE_SIZE, PAGE_SIZE, ACCESS_READ | ACCESS_WRITE, LAYER_RAM);
+    space_write(over, 0x3ffc, 8, 0x2222222211111111);
+    assert_int_equal(space_read(f->space, 0x3ffc, 4), 0);
+    assert_int_equal(space_read(f->space, 0x4000, 4), 0x22222222);
+    assert_int_equal(space_read(over, 0x3ffc, 8), 0x2222222211111111);
+    space_add_ram(f->space, 0x4000, f->ram, 10 * PAGE_SIZE, PAGE_SIZE, ACCESS_READ, LAYER_OVERLAY);
+    assert_int_equal(space_read(over, 0x4000, 4), 0);
+    space_remove(over, 0x3000, LAYER_RAM);
+    assert_int_equal(space_read(over, 0x3000, 8), 0x1111);
+    space_free(over);
+}
+
 static void the_hash_ignores_zero_pages(void **state)
 {
     struct fixture *f = *state;
@@ -156,6 +175,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_device_page_is_not_plain, setup, teardown),
         cmocka_unit_test_setup_teardown(wide_accesses_are_split, setup, teardown),
         cmocka_unit_test_setup_teardown(a_write_to_code_is_told_by_line, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_space_over_another_shows_it, setup, teardown),
         cmocka_unit_test_setup_teardown(the_hash_ignores_zero_pages, setup, teardown),
     };
 

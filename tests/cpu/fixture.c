@@ -49,7 +49,7 @@ struct probe *fixture_probe(struct fixture *f)
 
 static struct cpu *make_cpu(struct fixture *f, unsigned index)
 {
-    const struct cpu_ports ports = { .memory = f->memory, .io = f->io, .clock = &f->clock };
+    const struct cpu_ports ports = { .memory = f->memory, .smm_memory = f->smm_memory, .io = f->io, .clock = &f->clock };
     struct cpu_config config = { 0 };
     struct err e = cpu_config_parse(&config, "max");
 
@@ -68,6 +68,7 @@ void fixture_open(struct fixture *f)
     device_tree_init(&f->tree);
     clock_init(&f->clock, 1000);
     f->memory = space_create("memory", 0);
+    f->smm_memory = space_create_over("memory in SMM", f->memory);
     f->io = space_create("ports", 0x10000);
     e = ram_create(&f->ram, "ram", FIXTURE_RAM);
     invariant(!failed(&e), "%s", e.text);
@@ -83,6 +84,7 @@ void fixture_open(struct fixture *f)
 void fixture_close(struct fixture *f)
 {
     device_tree_free(&f->tree);
+    space_free(f->smm_memory);
     space_free(f->memory);
     space_free(f->io);
     ram_free(f->ram);

@@ -15,7 +15,7 @@
 
 struct fixture {
     struct device_tree tree;
-    struct space *memory, *io;
+    struct space *memory, *io, *smm_memory;     /* the last lies over `memory` in system-management mode */
     struct ram *ram;
     struct clock clock;
     struct cpu *cpu, *other;            /* the second processor shares the memory; it runs only when a test runs it */

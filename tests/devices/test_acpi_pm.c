@@ -150,6 +150,9 @@ static void the_command_port_raises_an_smi_when_allowed(void **state)
     assert_int_equal(smis, 0);
     smi_allowed = true;
     out8(&rig, 0xb2, 0x01);
+    assert_int_equal(smis, 0);                  /* GLBCTL.SMI_EN too */
+    out8(&rig, BASE + ACPI_GLOBAL_CONTROL, 1);
+    out8(&rig, 0xb2, 0x01);
     assert_int_equal(smis, 1);
 }
 

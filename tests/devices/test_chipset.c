@@ -14,6 +14,7 @@ static struct rig rig;
 static struct pci *pci;
 static struct chipset *chipset;
 static struct ram *bios;
+static struct space *smm_memory;
 static uint16_t pm_base;
 static bool pm_enabled;
 
@@ -34,7 +35,9 @@ static int setup(void **state)
     for (uint32_t k = 0; k < 0x40000; k++)
         bios->bytes[k] = (uint8_t)(0xb0 | k >> 16);
     pci = pci_create(&rig.tree, rig.memory, rig.io);
-    cfg = (struct chipset_config){ .pci = pci, .memory = rig.memory, .ram = rig.ram, .bios = bios, .pm_base = on_pm_base };
+    smm_memory = space_create_over("smm", rig.memory);
+    cfg = (struct chipset_config){ .pci = pci, .memory = rig.memory, .smm_memory = smm_memory, .ram = rig.ram, .bios = bios,
+                                   .pm_base = on_pm_base };
     for (unsigned k = 0; k < 16; k++)
         cfg.isa[k] = rig_irq(&rig, k);
     chipset = chipset_create(&rig.tree, &cfg);
@@ -45,6 +48,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
+    space_free(smm_memory);
     rig_free(&rig);
     ram_free(bios);
     return 0;
@@ -220,6 +224,28 @@ static void firmware_finds_smm_done_where_there_is_none(void **state)
     assert_false(chipset_apmc_smi_enabled(chipset));
 }
 
+/* 82441FX "SMRAM": G_SMRAME for SMM alone, D_OPEN for all, D_LCK until reset. */
+static void smram_is_seen_in_smm(void **state)
+{
+    (void)state;
+    rig.ram->bytes[0xb0000] = 0x77;
+    rig.ram->bytes[0x40000] = 0xff;         /* stands for the VGA window */
+    space_add_ram(rig.memory, 0xb0000, rig.ram, 0x40000, PAGE_SIZE, ACCESS_READ, LAYER_DEVICE);
+    assert_int_equal(space_read(smm_memory, 0xb0000, 1), 0xff);
+    rig_set_config(&rig, HOST, 0x72, 1, 0x0a);
+    assert_int_equal(space_read(smm_memory, 0xb0000, 1), 0x77);
+    assert_int_equal(mem(0xb0000), 0xff);
+    rig_set_config(&rig, HOST, 0x72, 1, 0x4a);
+    assert_int_equal(mem(0xb0000), 0x77);
+    rig_set_config(&rig, HOST, 0x72, 1, 0x1a);
+    rig_set_config(&rig, HOST, 0x72, 1, 0x42);
+    assert_int_equal(rig_config(&rig, HOST, 0x72, 1), 0x1a);
+    assert_int_equal(mem(0xb0000), 0xff);
+    assert_int_equal(space_read(smm_memory, 0xb0000, 1), 0x77);
+    device_reset_all(&rig.tree);
+    assert_int_equal(space_read(smm_memory, 0xb0000, 1), 0xff);
+}
+
 static void snapshot_restores_shadowing(void **state)
 {
     (void)state;
@@ -253,7 +279,7 @@ int main(void)
         T(ids_are_those_firmware_looks_for), T(firmware_is_seen_at_reset), T(every_segment_has_four_states),
         T(neighbours_keep_their_state), T(plain_shadow_is_whole_pages), T(open_smram_shows_dram),
         T(pirqs_are_routed_and_shared), T(the_sci_shares_its_line), T(pm_ports_move),
-        T(firmware_finds_smm_done_where_there_is_none), T(snapshot_restores_shadowing),
+        T(firmware_finds_smm_done_where_there_is_none), T(snapshot_restores_shadowing), T(smram_is_seen_in_smm),
         T(skipping_firmware_opens_the_board),
     };
 
