@@ -44,27 +44,139 @@ bool evex_packed(struct cpu *cpu, const struct insn *i, sse_lanes *fn, bool unar
     return true;
 }
 
+/* ---- the low element ---- */
+
+static void begin(struct sse_math *m, const struct cpu *cpu, const struct insn *i)
+{
+    sse_begin(m, cpu, i);
+    m->flush = (cpu->s.mxcsr & MXCSR_FTZ) != 0;
+}
+
 /* Masked off: no memory is read, nothing is computed; the low element is merged or zeroed, the rest still comes from the
  * first source. */
-bool evex_low(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned bytes)
+bool evex_low(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned from, unsigned to)
 {
     const bool on = evex_mask(cpu, i) & 1;
     struct sse_math m;
     uint64_t b, r;
     union vec d;
 
-    if (!avx512_check(cpu) || (on && !vec_load_low(cpu, i, 2, &b, bytes)))
+    if (!avx512_check(cpu) || (on && !vec_load_low(cpu, i, 2, &b, from)))
         return false;
     vec_get(cpu, i->o[1], &d, 16);
+    r = load_bytes(xmm_at(cpu, i->o[0]), to);
     if (on) {
-        sse_begin(&m, cpu, i);
-        r = fn(&m, bytes == 4 ? d.u32[0] : d.u64[0], b, (uint8_t)i->imm);
+        begin(&m, cpu, i);
+        m.old = r;
+        r = fn(&m, load_bytes(&d, from), b, (uint8_t)i->imm);
         sse_element(&m);
         if (!sse_end(cpu, &m))
             return false;
-    } else {
-        r = i->flags & INSN_EVEX_Z ? 0 : load_bytes(xmm_at(cpu, i->o[0]), bytes);
+    } else if (i->flags & INSN_EVEX_Z) {
+        r = 0;
     }
-    evex_put_scalar(cpu, i, &d, r, bytes);
+    evex_put_scalar(cpu, i, &d, r, to);
+    return true;
+}
+
+bool evex_low_mask(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned size, bool unary)
+{
+    const bool on = evex_mask(cpu, i) & 1;
+    uint64_t a, b, bit = 0;
+    struct sse_math m;
+
+    if (!avx512_check(cpu) || (on && !vec_load_low(cpu, i, unary ? 1 : 2, &b, size)))
+        return false;
+    if (on) {
+        a = unary ? 0 : load_bytes(xmm_at(cpu, i->o[1]), size);
+        sse_begin(&m, cpu, i);
+        bit = fn(&m, a, b, (uint8_t)i->imm) != 0;
+        sse_element(&m);
+        if (!sse_end(cpu, &m))
+            return false;
+    }
+    evex_put_mask(cpu, i, bit);
+    return true;
+}
+
+/* ---- all elements ---- */
+
+struct elements {
+    struct sse_math m;
+    union { union vec lane[VEC_LANES_MAX]; uint8_t u8[64]; } a, b, d;
+};
+
+static bool elements_load(struct cpu *cpu, const struct insn *i, struct elements *v, unsigned size, bool unary)
+{
+    const unsigned bytes = evex_count(i) * size;
+
+    if (!avx512_check(cpu) || !vec_load(cpu, i, unary ? 1 : 2, v->b.lane, bytes))
+        return false;
+    vec_get(cpu, i->o[1], v->a.lane, bytes);
+    begin(&v->m, cpu, i);
+    return true;
+}
+
+static uint64_t element(struct elements *v, const struct insn *i, sse_scalar *fn, unsigned k, unsigned size)
+{
+    const uint64_t a = load_bytes(v->a.u8 + k * size, size), b = load_bytes(v->b.u8 + k * size, size);
+    const uint64_t r = fn(&v->m, a, b, (uint8_t)i->imm);
+
+    sse_element(&v->m);
+    return r;
+}
+
+static void elements_compute(struct cpu *cpu, const struct insn *i, struct elements *v, sse_scalar *fn, unsigned from,
+                             unsigned to)
+{
+    for (uint64_t mask = evex_mask(cpu, i); mask; mask &= mask - 1) {
+        const unsigned k = bits_lowest(mask);
+
+        v->m.old = load_bytes(v->d.u8 + k * to, to);
+        store_bytes(v->d.u8 + k * to, to, element(v, i, fn, k, from));
+    }
+}
+
+bool evex_elements(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned from, unsigned to, bool unary)
+{
+    struct elements v;
+
+    if (!elements_load(cpu, i, &v, from, unary))
+        return false;
+    vec_get(cpu, i->o[0], v.d.lane, sizeof v.d);
+    elements_compute(cpu, i, &v, fn, from, to);
+    if (!sse_end(cpu, &v.m))
+        return false;
+    evex_put(cpu, i, i->o[0], v.d.lane, evex_count(i) * to);
+    return true;
+}
+
+/* Numeric exceptions come before those of the store; without either, flags are recorded. */
+bool evex_elements_store(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned from, unsigned to)
+{
+    struct elements v;
+
+    if (!elements_load(cpu, i, &v, from, true))
+        return false;
+    memset(&v.d, 0, sizeof v.d);
+    elements_compute(cpu, i, &v, fn, from, to);
+    if (v.m.all & ~v.m.e.masked)
+        return sse_raise(cpu, &v.m);
+    return evex_store(cpu, i, v.d.lane, evex_count(i) * to) && sse_end(cpu, &v.m);
+}
+
+bool evex_elements_mask(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned size, bool unary)
+{
+    struct elements v;
+    uint64_t bits = 0;
+
+    if (!elements_load(cpu, i, &v, size, unary))
+        return false;
+    for (uint64_t mask = evex_mask(cpu, i); mask; mask &= mask - 1)
+        if (element(&v, i, fn, bits_lowest(mask), size))
+            bits |= mask & -mask;
+    if (!sse_end(cpu, &v.m))
+        return false;
+    evex_put_mask(cpu, i, bits);
     return true;
 }

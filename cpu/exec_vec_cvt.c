@@ -37,6 +37,8 @@ static ALWAYS_INLINE bool scalar(struct cpu *cpu, const struct insn *i, sse_scal
     uint64_t b, r;
     union vec d;
 
+    if (UNLIKELY(i->flags & INSN_EVEX))
+        return evex_low(cpu, i, fn, from, to);
     if (!vec_check(cpu, i) || !vec_load_low(cpu, i, sse_second_slot(i, false), &b, from))
         return false;
     vec_get(cpu, sse_first(i), &d, 16);
@@ -106,16 +108,19 @@ SSE_PACKED(CVTPS2DQ, lanes_ps2dq, true)
 SSE_PACKED(CVTTPS2DQ, lanes_tps2dq, true)
 
 /* Those that double the element size read half a vector; d has `n` quadwords. */
-typedef uint64_t widen_fn(struct sse_math *m, uint32_t v);
+static uint64_t widen_int(struct sse_math *m, uint64_t a UNUSED, uint64_t b, unsigned imm UNUSED)
+{
+    return double_of(m, (int32_t)b);
+}
 
-static uint64_t widen_int(struct sse_math *m, uint32_t v) { return double_of(m, (int32_t)v); }
-
-static ALWAYS_INLINE bool widening(struct cpu *cpu, const struct insn *i, widen_fn *fn)
+static ALWAYS_INLINE bool widening(struct cpu *cpu, const struct insn *i, sse_scalar *fn)
 {
     unsigned bytes = i->vl ? i->width : 16;
     union vec b[VEC_LANES_MAX / 2], d[VEC_LANES_MAX];
     struct sse_math m;
 
+    if (UNLIKELY(i->flags & INSN_EVEX))
+        return evex_elements(cpu, i, fn, 4, 8, true);
     if (!vec_check(cpu, i))
         return false;
     if (FORM_KIND(i->form, 1) == KIND_REG)
@@ -128,45 +133,48 @@ static ALWAYS_INLINE bool widening(struct cpu *cpu, const struct insn *i, widen_
     }
     sse_begin(&m, cpu, i);
     for (unsigned k = 0; k < bytes / 8; k++)
-        d[k / 2].u64[k & 1] = fn(&m, b[k / 4].u32[k & 3]);
+        d[k / 2].u64[k & 1] = fn(&m, 0, b[k / 4].u32[k & 3], 0);
     if (!sse_end(cpu, &m))
         return false;
     vec_put(cpu, i, i->o[0], d, bytes);
     return true;
 }
 
-EXEC(CVTPS2PD) { RUN(widening(cpu, i, widen)); }
+EXEC(CVTPS2PD) { RUN(widening(cpu, i, low_ss2sd)); }
 EXEC(CVTDQ2PD) { RUN(widening(cpu, i, widen_int)); }
 
 /* Those that halve it; the upper half of the low 128 bits becomes zero. */
-typedef uint32_t narrow_fn(struct sse_math *m, uint64_t v);
-
-static uint32_t narrow_int(struct sse_math *m, uint64_t v) { return (uint32_t)int32_of_double(m, v); }
-
-static uint32_t narrow_int_truncate(struct sse_math *m, uint64_t v)
+static uint64_t narrow_int(struct sse_math *m, uint64_t a UNUSED, uint64_t b, unsigned imm UNUSED)
 {
-    m->e.rounding = FP_ZERO;
-    return narrow_int(m, v);
+    return (uint32_t)int32_of_double(m, b);
 }
 
-static ALWAYS_INLINE bool narrowing(struct cpu *cpu, const struct insn *i, narrow_fn *fn)
+static uint64_t narrow_int_truncate(struct sse_math *m, uint64_t a, uint64_t b, unsigned imm)
+{
+    m->e.rounding = FP_ZERO;
+    return narrow_int(m, a, b, imm);
+}
+
+static ALWAYS_INLINE bool narrowing(struct cpu *cpu, const struct insn *i, sse_scalar *fn)
 {
     unsigned bytes = i->vl ? i->vl : 16;
     union vec b[VEC_LANES_MAX], d[VEC_LANES_MAX / 2] = { { .u64 = { 0 } } };
     struct sse_math m;
 
+    if (UNLIKELY(i->flags & INSN_EVEX))
+        return evex_elements(cpu, i, fn, 8, 4, true);
     if (!vec_check(cpu, i) || !vec_load(cpu, i, 1, b, bytes))
         return false;
     sse_begin(&m, cpu, i);
     for (unsigned k = 0; k < bytes / 8; k++)
-        d[k / 4].u32[k & 3] = fn(&m, b[k / 2].u64[k & 1]);
+        d[k / 4].u32[k & 3] = (uint32_t)fn(&m, 0, b[k / 2].u64[k & 1], 0);
     if (!sse_end(cpu, &m))
         return false;
-    vec_put(cpu, i, i->o[0], d, bytes > 32 ? 32 : 16);
+    vec_put(cpu, i, i->o[0], d, 16);
     return true;
 }
 
-EXEC(CVTPD2PS)  { RUN(narrowing(cpu, i, narrow)); }
+EXEC(CVTPD2PS)  { RUN(narrowing(cpu, i, low_sd2ss)); }
 EXEC(CVTPD2DQ)  { RUN(narrowing(cpu, i, narrow_int)); }
 EXEC(CVTTPD2DQ) { RUN(narrowing(cpu, i, narrow_int_truncate)); }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Fused multiply-add (FMA) and half-precision conversion (F16C), which exist in VEX form only. */
+ * Fused multiply-add (FMA) and half-precision conversion (F16C), which exist in VEX and EVEX form only. */
 #include "cpu/exec_vec_fp.h"
 
 /* ---- roles of the three operands: op1 is destination too ---- */
@@ -48,16 +48,26 @@ static uint64_t fused64(struct sse_math *m, uint64_t a, uint64_t b, uint64_t c, 
 /* How an operation signs its parts; `even` and `odd` elements differ for FMADDSUB and FMSUBADD. */
 struct signs { bool product, even, odd; };
 
+/* An EVEX scalar: masked off, no memory is read, and the first operand stays or becomes zero. */
+static void put_scalar(struct cpu *cpu, const struct insn *i, union vec *v, unsigned size, bool on)
+{
+    const uint64_t low = on || !(i->flags & INSN_EVEX_Z) ? load_bytes(v, size) : 0;
+
+    evex_put_scalar(cpu, i, v, low, size);
+}
+
 static ALWAYS_INLINE bool fused(struct cpu *cpu, const struct insn *i, unsigned size, bool scalar, struct signs s)
 {
     union vec v[3][VEC_LANES_MAX];
+    const bool evex = i->flags & INSN_EVEX;
+    const uint64_t mask = UNLIKELY(evex) ? evex_mask(cpu, i) : ~0ull;
     unsigned bytes = scalar ? size : i->width;
     struct sse_math m;
     struct roles r;
 
-    if (!avx_check(cpu))
+    if (!vex_check(cpu, i))
         return false;
-    if (scalar ? !vec_load_low(cpu, i, 2, &v[2][0].u64[0], size) : !vec_load(cpu, i, 2, v[2], bytes))
+    if (scalar ? (mask & 1) && !vec_load_low(cpu, i, 2, &v[2][0].u64[0], size) : !vec_load(cpu, i, 2, v[2], bytes))
         return false;
     vec_get(cpu, i->o[0], v[0], scalar ? 16 : bytes);
     vec_get(cpu, i->o[1], v[1], scalar ? 16 : bytes);
@@ -67,6 +77,8 @@ static ALWAYS_INLINE bool fused(struct cpu *cpu, const struct insn *i, unsigned 
         bool negate = k & 1 ? s.odd : s.even;
         unsigned n = k * size / 16, at = k % (16 / size);
 
+        if (UNLIKELY(!(mask >> k & 1)))
+            continue;
         if (size == 4)      /* op1 is read before its element is written, and never again */
             v[0][n].u32[at] = fused32(&m, r.a[n].u32[at], r.b[n].u32[at], r.c[n].u32[at], s.product, negate);
         else
@@ -74,7 +86,10 @@ static ALWAYS_INLINE bool fused(struct cpu *cpu, const struct insn *i, unsigned 
     }
     if (!sse_end(cpu, &m))
         return false;
-    vec_put(cpu, i, i->o[0], v[0], scalar ? 16 : bytes);
+    if (scalar && evex)
+        put_scalar(cpu, i, v[0], size, mask & 1);
+    else
+        vec_put(cpu, i, i->o[0], v[0], scalar ? 16 : bytes);
     return true;
 }
 
@@ -111,24 +126,44 @@ static bool load_halves(struct cpu *cpu, const struct insn *i, union vec *to, un
 }
 
 /* Denormal halves raise nothing, and DAZ does not concern them (SDM 2D "VCVTPH2PS"). */
+static uint64_t single_of_half(struct sse_math *m, uint64_t a UNUSED, uint64_t b, unsigned imm UNUSED)
+{
+    uint32_t out = fp_to32(&m->e, fp_convert(&m->e, fp_from16((uint16_t)b), false));
+
+    sse_element(m);
+    return out;
+}
+
 static bool from_halves(struct cpu *cpu, const struct insn *i)
 {
     union vec b[VEC_LANES_MAX / 2], d[VEC_LANES_MAX];
     struct sse_math m;
 
+    if (i->flags & INSN_EVEX)
+        return evex_elements(cpu, i, single_of_half, 2, 4, true);
     if (!avx_check(cpu) || !load_halves(cpu, i, b, i->width / 2))
         return false;
     sse_begin(&m, cpu, i);
-    for (unsigned k = 0; k < i->width / 4u; k++) {
-        d[k / 4].u32[k & 3] = fp_to32(&m.e, fp_convert(&m.e, fp_from16(b[k / 8].u16[k & 7]), false));
-        sse_element(&m);
-    }
+    for (unsigned k = 0; k < i->width / 4u; k++)
+        d[k / 4].u32[k & 3] = (uint32_t)single_of_half(&m, 0, b[k / 8].u16[k & 7], 0);
     if (!sse_end(cpu, &m))
         return false;
     vec_put(cpu, i, i->o[0], d, i->width);
     return true;
 }
 EXEC(CVTPH2PS) { RUN(from_halves(cpu, i)); }
+
+/* imm[2] leaves the rounding to MXCSR. */
+static uint64_t half_of_single(struct sse_math *m, uint64_t a UNUSED, uint64_t b, unsigned imm)
+{
+    uint16_t out;
+
+    if (!(imm & 4))
+        m->e.rounding = imm & 3;
+    out = fp_to16(&m->e, fp_convert(&m->e, fp_from32(&m->e, (uint32_t)b), true));
+    sse_element(m);
+    return out;
+}
 
 static bool store_halves(struct cpu *cpu, const struct insn *i, const union vec *d, unsigned bytes)
 {
@@ -146,16 +181,15 @@ static bool to_halves(struct cpu *cpu, const struct insn *i)
     union vec b[VEC_LANES_MAX], d[VEC_LANES_MAX / 2] = { { .u64 = { 0 } } };
     struct sse_math m;
 
+    if (i->flags & INSN_EVEX)
+        return FORM_KIND(i->form, 0) == KIND_REG ? evex_elements(cpu, i, half_of_single, 4, 2, true)
+                                                 : evex_elements_store(cpu, i, half_of_single, 4, 2);
     if (!avx_check(cpu))
         return false;
     vec_get(cpu, i->o[1], b, i->vl);
     sse_begin(&m, cpu, i);
-    if (!(i->imm & 4))
-        m.e.rounding = i->imm & 3;
-    for (unsigned k = 0; k < i->vl / 4u; k++) {
-        d[k / 8].u16[k & 7] = fp_to16(&m.e, fp_convert(&m.e, fp_from32(&m.e, b[k / 4].u32[k & 3]), true));
-        sse_element(&m);
-    }
+    for (unsigned k = 0; k < i->vl / 4u; k++)
+        d[k / 8].u16[k & 7] = (uint16_t)half_of_single(&m, 0, b[k / 4].u32[k & 3], (uint8_t)i->imm);
     if (m.all & ~m.e.masked)
         return sse_raise(cpu, &m);
     if (!store_halves(cpu, i, d, i->vl / 2))

@@ -75,7 +75,7 @@ static bool predicate_holds(unsigned imm, enum fp_order order) { return predicat
 static unsigned predicate_of(const struct sse_math *m, unsigned imm) { return imm & (m->vex ? 31 : 7); }
 
 #define COMPARE(bits)                                                                                         \
-    static uint##bits##_t compare##bits(struct sse_math *m, uint##bits##_t x, uint##bits##_t y, unsigned imm) \
+    uint##bits##_t sse_compare##bits(struct sse_math *m, uint##bits##_t x, uint##bits##_t y, unsigned imm)    \
     {                                                                                                         \
         const unsigned predicate = predicate_of(m, imm);                                                      \
         enum fp_order order = fp##bits##_compare(&m->e, x, y, predicate_quiet(predicate));                    \
@@ -84,7 +84,7 @@ static unsigned predicate_of(const struct sse_math *m, unsigned imm) { return im
     }
 COMPARE(32)
 COMPARE(64)
-FOUR_FORMS(CMP, cmp, false, compare32(m, x, y, imm), compare64(m, x, y, imm))
+FOUR_FORMS(CMP, cmp, false, sse_compare32(m, x, y, imm), sse_compare64(m, x, y, imm))
 
 /* ---- compare to flags ---- */
 

@@ -14,6 +14,8 @@ struct sse_math {
     uint8_t all, earlier;
     bool vex;
     bool silent;            /* EVEX SAE: nothing is recorded or raised */
+    bool flush;             /* evex_elements() and evex_low(): MXCSR.FTZ, even where unmasked underflow overrules it */
+    uint64_t old;           /* and the destination's element before */
 };
 
 /* What EVEX changes: rounding of its own, SAE as if all were masked (SDM 2A "Static Rounding Support in EVEX"). */
@@ -88,7 +90,15 @@ static ALWAYS_INLINE bool sse_packed_sized(struct cpu *cpu, const struct insn *i
 /* EVEX forms, once and out of line. Elements that take no part compute with 1.0, which raises nothing whatever is done. */
 void evex_blank(const struct cpu *cpu, const struct insn *i, union vec *v, unsigned bytes);
 bool evex_packed(struct cpu *cpu, const struct insn *i, sse_lanes *fn, bool unary);
-bool evex_low(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned bytes);
+/* The low element, of `from` bytes in the source and `to` in the result. */
+bool evex_low(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned from, unsigned to);
+/* All elements that take part, one by one; unary: slot 1 is the source and there is no other. */
+bool evex_elements(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned from, unsigned to, bool unary);
+/* The same with the memory operand as destination. */
+bool evex_elements_store(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned from, unsigned to);
+/* An opmask of what fn says of each element, or of the low one. */
+bool evex_elements_mask(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned size, bool unary);
+bool evex_low_mask(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned size, bool unary);
 
 static ALWAYS_INLINE bool sse_packed(struct cpu *cpu, const struct insn *i, sse_lanes *fn, bool unary)
 {
@@ -107,7 +117,7 @@ static ALWAYS_INLINE bool sse_low(struct cpu *cpu, const struct insn *i, sse_sca
     union vec d;
 
     if (UNLIKELY(i->flags & INSN_EVEX))
-        return evex_low(cpu, i, fn, bytes);
+        return evex_low(cpu, i, fn, bytes, bytes);
     if (!vec_check(cpu, i) || !vec_load_low(cpu, i, sse_second_slot(i, false), &b, bytes))
         return false;
     vec_get(cpu, sse_first(i), &d, 16);
@@ -120,6 +130,10 @@ static ALWAYS_INLINE bool sse_low(struct cpu *cpu, const struct insn *i, sse_sca
     vec_put(cpu, i, i->o[0], &d, 16);
     return true;
 }
+
+/* Do x and y compare as imm says? All ones or zero. */
+uint32_t sse_compare32(struct sse_math *m, uint32_t x, uint32_t y, unsigned imm);
+uint64_t sse_compare64(struct sse_math *m, uint64_t x, uint64_t y, unsigned imm);
 
 #define SSE_PACKED(NAME, fn, unary)     EXEC(NAME) { RUN(sse_packed(cpu, i, fn, unary)); }
 #define SSE_LOW(NAME, fn, bytes)        EXEC(NAME) { RUN(sse_low(cpu, i, fn, bytes)); }

@@ -22,6 +22,7 @@ static insn_fn *const handlers[OP_COUNT] = {
 #define OP(name, mnemonic, reads, writes, then, jit) [OP_##name] = exec_##name,
 #include "cpu/decoder/ops_vec.def"
 #include "cpu/decoder/ops_avx512.def"
+#include "cpu/decoder/ops_avx512fp.def"
 #undef OP
 };
 
@@ -426,7 +427,7 @@ static void report(const struct insn_row *row, const struct encoder *e, const st
     printf("%s:", op_names[row->op]);
     for (unsigned n = 0; n < e->len; n++)
         printf(" %02x", e->bytes[n]);
-    printf(" (width %u)\n", i->width);
+    printf(" (width %u, mxcsr %04x)\n", i->width, before->mxcsr);
     for (unsigned n = 0; n < 4; n++) {
         if (FORM_KIND(i->form, n) != KIND_REG)
             continue;
