@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "cpu/exec.h"
+#include "cpu/monitor.h"
 #include "cpu/tlb.h"
 
 #define LINE_SHIFT      6
@@ -117,14 +118,14 @@ static void forget_lines(struct block_cache *c, struct code_page *p, uint64_t li
     }
 }
 
-/* The lines of a page that some block still covers. */
+/* The lines of a page that some block still covers, or that is monitored. */
 static uint64_t lines_left(const struct block_cache *c, const uint8_t *host)
 {
     const struct code_page *p = page_find(c, host);
-    uint64_t lines = 0;
+    uint64_t lines = monitor_lines(c->cpu, host);
 
     if (p == NULL)
-        return 0;
+        return lines;
     for (unsigned line = 0; line < LINES; line++)
         for (const struct block_link *l = p->start[line]; l != NULL; l = l->next)
             lines |= l->block->lines;
@@ -153,6 +154,7 @@ static void code_written(void *arg, struct ram *ram, uint64_t page, uint64_t lin
 
         if (p != NULL)
             forget_lines(map->caches[n], p, lines);
+        monitor_written(map->caches[n]->cpu, host, lines);
     }
     map_refresh_lines(map, page);
 }
@@ -219,6 +221,13 @@ static struct code_map *map_of(const struct block_cache *c, const uint8_t *host)
 struct ram *block_ram_of(const struct cpu *cpu, const uint8_t *host)
 {
     return map_of(cpu->blocks, host)->ram;
+}
+
+void block_refresh_code(struct cpu *cpu, const uint8_t *host)
+{
+    struct code_map *map = map_of(cpu->blocks, host);
+
+    map_refresh_lines(map, (uint64_t)(host - map->ram->bytes) >> PAGE_SHIFT);
 }
 
 static void page_clear(struct block_cache *c, struct code_page *p)

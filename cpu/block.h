@@ -46,4 +46,7 @@ struct ram *block_ram_of(const struct cpu *cpu, const uint8_t *host);
 /* The processor has seen this memory: it must hear of writes to code in it and of code arriving on its pages. */
 void block_watch_ram(struct cpu *cpu, struct ram *ram);
 
+/* Something no longer watches the page of this host address: mark only what still is. */
+void block_refresh_code(struct cpu *cpu, const uint8_t *host);
+
 #endif

@@ -11,6 +11,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 #include "cpu/internal.h"
+#include "cpu/monitor.h"
 #include "cpu/msr.h"
 #include "cpu/seg.h"
 #include "cpu/smm.h"
@@ -161,7 +162,7 @@ static void reset_common(struct cpu *cpu, bool init)
     cpu->p.dr7 = 0x400;
     cpu->p.inhibit = cpu->p.nmi_blocked = cpu->p.rep_resume = 0;
     cpu->p.pending_db = 0;
-    cpu->s.monitor_gpa = ~(uint64_t)0;
+    monitor_disarm(cpu);
     cpu->p.activity = cpu->config.index == 0 ? CPU_RUNNING : CPU_WAIT_SIPI;     /* SDM 3A "MP Initialization Protocol" */
 }
 
@@ -276,15 +277,20 @@ bool cpu_idle(const struct cpu *cpu)
 
 bool cpu_deaf(const struct cpu *cpu)
 {
-    unsigned activity = cpu->p.activity;
-
-    return cpu_idle(cpu) && (activity == CPU_WAIT_SIPI || (activity == CPU_HALTED && !(cpu->p.rflags & FLAG_IF)));
+    if (!cpu_idle(cpu))
+        return false;
+    switch (cpu->p.activity) {
+    case CPU_WAIT_SIPI: return true;
+    case CPU_HALTED:    return !(cpu->p.rflags & FLAG_IF);
+    case CPU_MWAITING:  return !(cpu->p.rflags & FLAG_IF) && !(cpu->p.wait & (WAIT_MASKED | WAIT_DEADLINE));
+    default:            return false;
+    }
 }
 
 /* ---- time and identity ---- */
 
 /* ns * hz / 10^9 without loss; the TSC wraps at 64 bits. */
-uint64_t cpu_tsc(struct cpu *cpu)
+uint64_t cpu_tsc(const struct cpu *cpu)
 {
     unsigned __int128 ticks = (unsigned __int128)clock_ns(cpu->ports.clock) * cpu->config.tsc_hz / 1000000000u;
 
@@ -338,12 +344,15 @@ static void loaded(struct device *dev)
     flags_put(&cpu->flags, (uint32_t)cpu->p.rflags);
     cpu->attention = ATTEND_ALL;
     cpu_memory_changed(cpu);
+    monitor_refresh(cpu);
+    monitor_loaded(cpu);
     cpu_mode_changed(cpu);
     cpu_drop_caches(cpu);
 }
 
 static void destroy(struct device *dev)
 {
+    monitor_disarm(CONTAINER_OF(dev, struct cpu, dev));
     block_cache_free(CONTAINER_OF(dev, struct cpu, dev)->blocks);
 }
 
@@ -361,6 +370,8 @@ struct cpu *cpu_create(struct device_tree *tree, const struct cpu_config *cfg, c
     cpu = CONTAINER_OF(device_create(tree, &cpu_class, name), struct cpu, dev);
     cpu->config = *cfg;
     cpu->ports = *ports;
+    cpu->s.monitor_gpa = MONITOR_NONE;
+    monitor_create(cpu);
     cpu->blocks = block_cache_create(cpu);
     cpu_reset(cpu, false);
     return cpu;

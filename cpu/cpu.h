@@ -109,7 +109,7 @@ unsigned cpu_index(const struct cpu *cpu);
 bool     cpu_is_amd(const struct cpu *cpu);             /* vendor of the model: VMMCALL against VMCALL */
 unsigned cpu_physical_bits(const struct cpu *cpu);      /* MAXPHYADDR */
 bool     cpu_has(const struct cpu *cpu, enum feature f);
-uint64_t cpu_tsc(struct cpu *cpu);                      /* as RDTSC at this instruction */
+uint64_t cpu_tsc(const struct cpu *cpu);                     /* as RDTSC at this instruction */
 uint64_t cpu_tsc_hz(const struct cpu *cpu);
 uint64_t cpu_tsc_offset(void *cpu);                     /* TSC minus what the clock alone would give */
 unsigned cpu_cpl(const struct cpu *cpu);

@@ -23,15 +23,14 @@ static const struct { const char *name; uint32_t leaf; uint8_t subleaf, output, 
 static const uint8_t lacking[] = {
     F_AVX512F, F_AVX512DQ, F_AVX512IFMA, F_AVX512CD, F_AVX512BW, F_AVX512VL, F_AVX512VBMI, F_AVX512VBMI2, F_AVX512VNNI,
     F_AVX512BITALG, F_AVX512VPOPCNTDQ, F_AVX512VP2INTERSECT, F_AVX512BF16, F_AVX_VNNI, F_GFNI, F_VAES, F_VPCLMULQDQ,
-    F_WAITPKG, F_CET_SS, F_CET_IBT, F_LAM,
+    F_CET_SS, F_CET_IBT, F_LAM,
 };
 
 /* Set by the configuration, not by name. */
 static const uint8_t derived[] = { F_HYPERVISOR, F_HTT };
 
-/* Work, but a model has them only when asked: MWAIT returns at once (any event may end it), so idling by it keeps the host
- * busy; five-level tables make every walk longer; the rest are not Intel's. */
-static const uint8_t not_in_max[] = { F_MONITOR, F_LA57, F_SSE4A, F_CR8_LEGACY, F_FXSR_OPT };
+/* Work, but a model has them only when asked: five-level tables make every walk longer; the rest are not Intel's. */
+static const uint8_t not_in_max[] = { F_MONITORX, F_LA57, F_SSE4A, F_CR8_LEGACY, F_FXSR_OPT };
 
 static const struct { uint8_t feature, needs; } dependencies[] = {
     { F_SSE, F_FXSR }, { F_SSE2, F_SSE }, { F_SSE3, F_SSE2 }, { F_SSSE3, F_SSE3 }, { F_SSE41, F_SSSE3 },
@@ -434,7 +433,7 @@ static struct cpuid_regs basic_leaf(const struct cpu *cpu, uint32_t leaf, uint32
     case 0x1:  return leaf_1(cpu);
     case 0x2:  return leaf_2(cpu);
     case 0x4:  return leaf_4(cpu, subleaf);
-    case 0x5:  return cpu_has(cpu, F_MONITOR) ? (struct cpuid_regs){ 64, 64, 3, 0 } : (struct cpuid_regs){ 0 };
+    case 0x5:  return cpu_has(cpu, F_MONITOR) ? (struct cpuid_regs){ 64, 64, 3, 0x10 } : (struct cpuid_regs){ 0 };
     case 0x7:  return leaf_7(cpu, subleaf);
     case 0xb:  return leaf_b(cpu, subleaf);
     case 0xd:  return leaf_d(cpu, subleaf);

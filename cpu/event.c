@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "cpu/mem.h"
+#include "cpu/monitor.h"
 #include "cpu/seg.h"
 #include "cpu/smm.h"
 #include "cpu/task.h"
@@ -553,6 +554,8 @@ bool event_attend(struct cpu *cpu)
         cpu->attention &= ~(unsigned)ATTEND_MODE;
         cpu_mode_changed(cpu);
     }
+    if (cpu->p.activity == CPU_MWAITING && cpu_sleep_over(cpu))
+        monitor_wake(cpu);
     if ((cpu->attention & ATTEND_SMI) && attend_smi(cpu))
         return true;
     if ((cpu->attention & ATTEND_INIT) && attend_init(cpu))
@@ -561,8 +564,6 @@ bool event_attend(struct cpu *cpu)
         return true;
     if (cpu->p.activity == CPU_WAIT_SIPI || cpu->p.activity == CPU_SHUTDOWN || cpu->p.activity == CPU_SUSPENDED)
         return false;
-    if (cpu->p.activity == CPU_MWAITING && cpu_sleep_over(cpu))
-        cpu->p.activity = CPU_RUNNING;
     if ((cpu->attention & ATTEND_DEBUG) && attend_debug(cpu))
         return true;
     if ((cpu->attention & ATTEND_NMI) && attend_nmi(cpu))

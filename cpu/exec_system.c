@@ -400,40 +400,6 @@ EXEC(PAUSE)
     STOP();
 }
 
-static bool monitor_available(const struct cpu *cpu)
-{
-    return cpu->p.cpl == 0 && (cpu->p.misc_enable & MISC_MONITOR);
-}
-
-EXEC(MONITOR)
-{
-    uint64_t offset = mask_size(cpu->s.gpr[RAX], i->asize), byte;
-    gva_t lin;
-
-    cpu->insn = i;
-    if (!monitor_available(cpu))
-        RAISE_UD();
-    if ((uint32_t)cpu->s.gpr[RCX] != 0)
-        RAISE_GP(0);
-    if (!seg_check(cpu, (enum seg)i->seg, offset, 1, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, 1, &byte))
-        FAULT();
-    if (!cpu_translate(cpu, lin, ACCESS_READ, false, false, &cpu->s.monitor_gpa))
-        cpu->s.monitor_gpa = ~(uint64_t)0;
-    NEXT();
-}
-
-/* Stores to the monitored line are not watched, so the wait ends at once: any event may end it (SDM 2B "MWAIT"). */
-EXEC(MWAIT)
-{
-    if (!monitor_available(cpu))
-        RAISE_UD();
-    if ((uint32_t)cpu->s.gpr[RCX] & ~1u)
-        RAISE_GP(0);
-    cpu->s.monitor_gpa = ~(uint64_t)0;
-    cpu->attention |= ATTEND_YIELD;
-    STOP();
-}
-
 /* ---- the layer above ---- */
 
 /* RIP is at the instruction while the host looks, and moves on when it is done. */

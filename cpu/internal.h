@@ -113,6 +113,8 @@ struct cpu {
     uint64_t slow_value[8];
     gva_t slow_lin;
 
+    uint8_t *monitor_line;          /* watched for stores: where s.monitor_gpa lies; NULL: nothing, or no plain memory */
+    struct timer wait_timer;        /* p.wait_tsc */
     struct space *memory;           /* ports.memory, or ports.smm_memory in system-management mode */
     struct cpu_ports ports;
     struct cpu_config config;
@@ -228,8 +230,8 @@ struct translation { gpa_t gpa; unsigned rights; uint8_t user, global, page_shif
 bool mmu_translate(struct cpu *cpu, gva_t gva, unsigned access, enum tlb_bank bank, struct translation *out);
 bool mmu_load_pdptes(struct cpu *cpu, uint64_t cr3);        /* PAE; false: #GP (reserved bits) */
 
-/* cpu_hv.c */
-bool cpu_sleep_over(const struct cpu *cpu);                 /* CPU_MWAITING: has an interrupt arrived, masked or not? */
+/* monitor.c */
+bool cpu_sleep_over(const struct cpu *cpu);                 /* CPU_MWAITING: has what it waits for come? */
 
 /* cpu.c */
 void cpu_memory_changed(struct cpu *cpu);       /* after s.smm changed: the address space, and all that is cached of it */

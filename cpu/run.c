@@ -232,6 +232,8 @@ enum cpu_stop cpu_run(struct cpu *cpu, uint64_t budget)
 
     cpu->turn_insns = cpu->ports.clock->state.insns;
     cpu->budget = cpu->turn_budget = budget;
+    if (cpu->p.activity == CPU_MWAITING)
+        cpu->attention |= ATTEND_INTR;      /* is the wait over? */
     while (round_of(cpu, &why))
         ;
     cpu_sync(cpu, NULL);

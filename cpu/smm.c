@@ -5,6 +5,7 @@
 
 #include "cpu/control.h"
 #include "cpu/event.h"
+#include "cpu/monitor.h"
 #include "cpu/seg.h"
 
 #define SAVE_AREA       0x8000u         /* offsets of the rows count from SMBASE + 8000h, where the handler begins */
@@ -187,7 +188,7 @@ static void enter_state(struct cpu *cpu)
     cpu->p.rep_resume = 0;
     cpu->p.nmi_blocked = 1;             /* "NMI Handling While in SMM": until IRET or RSM */
     cpu->p.activity = CPU_RUNNING;
-    cpu->s.monitor_gpa = ~(uint64_t)0;
+    monitor_disarm(cpu);
     memset(cpu->s.smi_io, 0, sizeof cpu->s.smi_io);
     cpu_set_rflags(cpu, 2);
 }

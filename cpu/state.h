@@ -41,6 +41,7 @@
     ONE (u64, xss,          "IA32_XSS")                                                     \
     ONE (u64, pending_db,   "DR6 bits of a debug trap not yet delivered")                   \
     ONE (u64, spec_ctrl,    "IA32_SPEC_CTRL")                                               \
+    ONE (u64, wait_tsc,     "CPU_MWAITING: TSC of the deadline")                            \
     MANY(u32, seg_limit, 8, "segment limits in bytes")                                      \
     MANY(u32, seg_attr, 8,  "segment access rights")                                        \
     MANY(u16, seg_sel, 8,   "selectors")                                                    \
@@ -55,7 +56,8 @@
     ONE (u8,  sipi_pending, "a start-up IPI waits; vector in sipi_vector")                  \
     ONE (u8,  sipi_vector,  "")                                                             \
     ONE (u8,  rep_resume,   "inside an interrupted repeated string instruction: no new instruction breakpoint") \
-    MANY(u8,  reserved, 3,  "")
+    ONE (u8,  wait,         "CPU_MWAITING: what ends it")                                   \
+    MANY(u8,  reserved, 2,  "")
 STATE_STRUCT(cpu_private, CPU_PRIVATE_STATE);
 extern const struct state_schema cpu_private_schema;
 
@@ -79,6 +81,8 @@ extern const struct state_schema cpu_private_schema;
     ONE (u64, retired,      "instructions retired by this processor")                       \
     ONE (u64, rdrand,       "state of the seeded generator behind RDRAND and RDSEED")       \
     ONE (u64, monitor_gpa,  "address armed by MONITOR, ~0 when none")                       \
+    ONE (u64, umwait_control, "IA32_UMWAIT_CONTROL")                                        \
+    ONE (u64, power_ctl,    "MSR_POWER_CTL")                                                \
     ONE (u64, halted_ns,    "virtual time spent halted")                                    \
     ONE (u64, smbase,       "SMBASE")                                                       \
     ONE (u64, smi_count,    "SMIs taken since reset")                                       \

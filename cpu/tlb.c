@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cpu/block.h"
+#include "cpu/monitor.h"
 
 #define WORDS (TLB_ENTRIES / 64)
 
@@ -99,6 +100,8 @@ void tlb_map_changed(void *arg)
     for (unsigned n = 0; n < PHYS_PAGES; n++)
         cpu->phys[n].page = ~(gpa_t)0;
     tlb_flush_all(cpu);
+    if (cpu->s.monitor_gpa != MONITOR_NONE && cpu->memory != NULL)
+        monitor_refresh(cpu);
     cpu->attention |= ATTEND_CODE;      /* the code being run may lie elsewhere now */
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Debian's cloud kernel with 1, 2, 4 and 16 processors: Hv#1 is found and kept time by, all processors come up, nothing
-# oopses or stalls, power-off ends the program with 0.
+# Debian's cloud kernel with 1, 2, 4 and 16 processors: Hv#1 is found and kept time by, all processors come up and idle by MWAIT,
+# nothing oopses or stalls, power-off ends the program with 0.
 . "$top/tests/boot/lib.sh"
 script_initrd 'dmesg' 'echo "processors $(grep -c ^processor /proc/cpuinfo)"' \
     'echo "clocksource $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"' 'grep HVS /proc/interrupts' \
@@ -13,6 +13,7 @@ for n in 1 2 4 16; do
     expect "$work/text" 'Hypervisor detected: Microsoft Hyper-V'
     expect "$work/text" '^clocksource hyperv_clocksource_tsc_page$'
     expect "$work/text" "^processors $n\$"
+    expect "$work/text" 'using mwait in idle threads'
     expect "$work/text" '^slept 30$'
     refuse "$work/text" 'Oops|BUG:|Call Trace|rcu.*stall|skew is too large|soft lockup'
 done

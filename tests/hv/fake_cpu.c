@@ -79,7 +79,7 @@ void cpu_raise(struct cpu *cpu, unsigned vector, uint32_t error)
     cpu->raised = (int)vector;
 }
 
-uint64_t cpu_tsc(struct cpu *cpu)
+uint64_t cpu_tsc(const struct cpu *cpu)
 {
     return clock_ns(cpu->clock) * (FIXTURE_TSC_HZ / 1000000000u) + cpu->tsc_offset;
 }
