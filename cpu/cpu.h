@@ -29,10 +29,13 @@ struct cpu_ports {                      /* everything a processor is wired to */
     void (*tsc_changed)(void *self);        void *tsc_self;     /* the TSC was written: deadlines on it move; may be NULL */
 };
 
+enum vendor { VENDOR_INTEL, VENDOR_AMD };
+
 struct cpu_model;                       /* named set of features and identification, cpu/cpuid.c */
 
 struct cpu_config {
     const struct cpu_model *model;
+    enum vendor vendor;                         /* the model's, or as vendor= asks: what is undefined follows it (docs/vendors.md) */
     uint64_t features[(F_COUNT + 63) / 64];     /* model's features with +f,-f applied */
     uint32_t index, count;                      /* this processor and how many there are: topology, initial APIC id = index */
     uint64_t tsc_hz;

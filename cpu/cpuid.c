@@ -106,6 +106,7 @@ static bool listed(const uint8_t *list, size_t n, unsigned f)
 static void take_model(struct cpu_config *c, const struct cpu_model *m)
 {
     c->model = m;
+    c->vendor = (enum vendor)m->vendor;
     memset(c->features, 0, sizeof c->features);
     if (m->features == NULL) {
         for (unsigned f = F_BASE + 1; f < F_COUNT; f++)
@@ -152,10 +153,19 @@ static void feature_drop(struct cpu_config *c, unsigned f)
             feature_drop(c, dependencies[k].feature);
 }
 
+static bool word_is(const char *word, size_t len, const char *what)
+{
+    return strlen(what) == len && memcmp(word, what, len) == 0;
+}
+
 static struct err apply_change(struct cpu_config *c, const char *word, size_t len)
 {
     unsigned f = F_BASE;
 
+    if (word_is(word, len, "vendor=GenuineIntel") || word_is(word, len, "vendor=AuthenticAMD")) {
+        c->vendor = word_is(word, len, "vendor=AuthenticAMD") ? VENDOR_AMD : VENDOR_INTEL;
+        return OK;
+    }
     if (len < 2 || (word[0] != '+' && word[0] != '-'))
         return err_make(ERR_USAGE, "'%.*s' in the processor's features should be +name or -name", (int)len, word);
     TRY(find_feature(word + 1, len - 1, &f));
@@ -226,11 +236,6 @@ void cpu_config_list(void (*line)(void *arg, const char *text), void *arg)
 bool cpu_is_amd(const struct cpu *cpu)
 {
     return cpu_vendor(cpu) == VENDOR_AMD;
-}
-
-enum vendor cpu_vendor(const struct cpu *cpu)
-{
-    return cpu->config.model->vendor;
 }
 
 unsigned cpu_physical_bits(const struct cpu *cpu)

@@ -5,11 +5,8 @@
 
 #include "cpu/internal.h"
 
-enum vendor { VENDOR_INTEL, VENDOR_AMD };
-
 /* One leaf; the host has not been asked. */
 struct cpuid_regs cpuid_leaf(const struct cpu *cpu, uint32_t leaf, uint32_t subleaf);
 uint32_t cpuid_signature(const struct cpu *cpu);        /* CPUID.1:EAX, also EDX after reset */
-enum vendor cpu_vendor(const struct cpu *cpu);
 
 #endif

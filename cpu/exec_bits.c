@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Bit tests, scans and counts, BMI1, BMI2 and ADX. What the manuals leave undefined: a bit test changes CF only; a scan of
- * zero leaves its destination whole and otherwise PF tells of the result, the other flags are clear (Zen 4). */
+ * zero leaves its destination whole and otherwise PF tells of the result, the other flags are clear (both vendors); BMI1 and
+ * BZHI clear PF on Intel (docs/vendors.md). */
 #include "cpu/exec.h"
 
 /* ---- bit tests ---- */
@@ -161,12 +162,14 @@ EXEC(POPCNT)
 
 /* ---- BMI1, BMI2 ---- */
 
-/* SF and ZF of the result, CF as given, OF clear; PF and AF undefined: of the result, and clear. */
+/* SF and ZF of the result, CF as given, OF clear; PF and AF undefined: clear, or of the result on AMD, and clear. */
 static void set_result(struct cpu *cpu, const struct insn *i, uint64_t r, bool cf)
 {
     reg_set(cpu, i->o[0], i->width, r);
     flags_set_logic(&cpu->flags, i->width, r);
     flags_set_cf_of(&cpu->flags, cf, false);
+    if (cpu_vendor(cpu) == VENDOR_INTEL)
+        flags_clear_pf(&cpu->flags);
 }
 
 EXEC(ANDN)
@@ -228,6 +231,8 @@ EXEC(BEXTR)
     if (!operand_load(cpu, i, 1, i->width, &v))
         FAULT();
     set_result(cpu, i, start >= 64 ? 0 : (v >> start) & bits_mask(len), false);
+    if (cpu_vendor(cpu) == VENDOR_INTEL)
+        flags_put(&cpu->flags, flags_zf(&cpu->flags) ? FLAG_ZF : 0);
     NEXT();
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Multiplication, division and the decimal adjusts. Flags the manuals leave undefined: after a multiplication SF, ZF and PF
- * tell of the low half and AF is clear (Intel); after a division AF is set and the others are clear (Zen 4, as far as it
- * does not leave them). */
+ * Multiplication, division and the decimal adjusts. Flags the manuals leave undefined (docs/vendors.md): after a multiplication
+ * SF and PF tell of the low half, ZF and AF are clear (Golden Cove); a division leaves all (Golden Cove) or sets AF and clears
+ * the others (Zen 4, as far as it does not leave them). */
 #include "cpu/exec.h"
 
 typedef unsigned __int128 u128;
@@ -18,10 +18,15 @@ static ALWAYS_INLINE void set_halves(struct cpu *cpu, unsigned bytes, uint64_t l
     reg_set(cpu, REG_AT(RDX), bytes, high);
 }
 
+/* result cannot say both "not zero" and the parity and sign of a zero: those go into carries (cpu/flags.h). */
 static ALWAYS_INLINE void set_product_flags(struct flags *f, unsigned bytes, uint64_t low, bool overflow)
 {
-    flags_set_logic(f, bytes, low);
-    flags_set_cf_of(f, overflow, overflow);
+    f->result = flags_extend(low, bytes);
+    f->carries = overflow ? 1u << 31 : 0;
+    if (f->result == 0) {
+        f->result = 1;
+        f->carries |= 0x100;
+    }
 }
 
 static ALWAYS_INLINE void multiply_halves(struct cpu *cpu, unsigned bytes, uint64_t b)
@@ -153,9 +158,11 @@ static u128 dividend(const struct cpu *cpu, unsigned bytes)
     return (u128)reg_get(cpu, REG_AT(RDX), bytes) << (8 * bytes) | reg_get(cpu, REG_AT(RAX), bytes);
 }
 
-static void set_division_flags(struct flags *f)
+/* Intel leaves them. */
+static void set_division_flags(struct cpu *cpu)
 {
-    flags_put(f, FLAG_AF);
+    if (cpu_vendor(cpu) == VENDOR_AMD)
+        flags_put(&cpu->flags, FLAG_AF);
 }
 
 EXEC(DIV)
@@ -172,7 +179,7 @@ EXEC(DIV)
     if (q > bits_mask(8u * i->width))
         RAISE(VEC_DE);
     set_halves(cpu, i->width, (uint64_t)q, (uint64_t)(n - q * d));
-    set_division_flags(&cpu->flags);
+    set_division_flags(cpu);
     NEXT();
 }
 
@@ -207,7 +214,7 @@ EXEC(IDIV)
     if (!divide_signed((u128)n, n < 0, flags_extend(d, i->width), bits, &q, &r))
         RAISE(VEC_DE);
     set_halves(cpu, i->width, q, r);
-    set_division_flags(&cpu->flags);
+    set_division_flags(cpu);
     NEXT();
 }
 
@@ -288,12 +295,13 @@ EXEC(AAM)
     NEXT_PURE();
 }
 
+/* All flags are those of the addition (Golden Cove). */
 EXEC(AAD)
 {
-    unsigned al = al_of(cpu) + (unsigned)reg_get(cpu, REG_AT(RAX) + 1, 1) * (uint8_t)i->imm;
+    unsigned al = al_of(cpu), tens = (unsigned)reg_get(cpu, REG_AT(RAX) + 1, 1) * (uint8_t)i->imm & 0xff;
 
-    reg_set(cpu, REG_AT(RAX), 2, al & 0xff);
-    set_decimal_flags(cpu, false, false);
+    reg_set(cpu, REG_AT(RAX), 2, (al + tens) & 0xff);
+    flags_set_add(&cpu->flags, 1, al, tens, al + tens);
     NEXT_PURE();
 }
 

@@ -102,6 +102,12 @@ static ALWAYS_INLINE void flags_set_cf_of(struct flags *f, bool cf, bool of)
     f->carries = (f->carries & 0x3fffffffu) | (uint32_t)cf << 31 | (uint32_t)(cf ^ of) << 30;
 }
 
+/* PF = 0, leave the rest. */
+static ALWAYS_INLINE void flags_clear_pf(struct flags *f)
+{
+    f->carries ^= (uint32_t)flags_pf(f) << 8;
+}
+
 /* The sixteen conditions of Jcc, SETcc, CMOVcc (SDM 1 appendix B "EFLAGS Condition Codes"). */
 static ALWAYS_INLINE bool flags_condition(const struct flags *f, unsigned cc)
 {

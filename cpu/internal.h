@@ -127,6 +127,11 @@ struct cpu {
     struct block_cache *blocks;     /* cpu/block.c */
 };
 
+static inline enum vendor cpu_vendor(const struct cpu *cpu)
+{
+    return cpu->config.vendor;
+}
+
 /* ---- registers ---- */
 
 static ALWAYS_INLINE uint64_t reg_get(const struct cpu *cpu, unsigned at, unsigned bytes)

@@ -47,11 +47,11 @@ struct probe *fixture_probe(struct fixture *f)
 
 /* ---- the machine ---- */
 
-static struct cpu *make_cpu(struct fixture *f, unsigned index)
+static struct cpu *make_cpu(struct fixture *f, const char *model, unsigned index)
 {
     const struct cpu_ports ports = { .memory = f->memory, .smm_memory = f->smm_memory, .io = f->io, .clock = &f->clock };
     struct cpu_config config = { 0 };
-    struct err e = cpu_config_parse(&config, "max");
+    struct err e = cpu_config_parse(&config, model);
 
     invariant(!failed(&e), "%s", e.text);
     config.index = index;
@@ -61,6 +61,11 @@ static struct cpu *make_cpu(struct fixture *f, unsigned index)
 }
 
 void fixture_open(struct fixture *f)
+{
+    fixture_open_model(f, "max");
+}
+
+void fixture_open_model(struct fixture *f, const char *model)
 {
     struct err e;
 
@@ -77,8 +82,8 @@ void fixture_open(struct fixture *f)
     fixture_probe(f)->fixture = f;
     space_add_device(f->memory, FIXTURE_MMIO, f->probe, probe_window, 1, LAYER_DEVICE);
     space_add_device(f->io, 0x80, f->probe, probe_port, 1, LAYER_DEVICE);
-    f->cpu = make_cpu(f, 0);
-    f->other = make_cpu(f, 1);
+    f->cpu = make_cpu(f, model, 0);
+    f->other = make_cpu(f, model, 1);
 }
 
 void fixture_close(struct fixture *f)

@@ -32,7 +32,8 @@ struct probe {
     unsigned attention;                 /* raised in the processor by every access */
 };
 
-void     fixture_open(struct fixture *f);
+void     fixture_open(struct fixture *f);                               /* -cpu max */
+void     fixture_open_model(struct fixture *f, const char *model);      /* as -cpu says */
 void     fixture_close(struct fixture *f);
 /* Mode, flat segments, privilege 0, RIP at FIXTURE_CODE, RSP at FIXTURE_STACK, flags clear. FLAT32 is without paging. */
 void     fixture_mode(struct fixture *f, enum fixture_mode mode);

@@ -172,6 +172,14 @@ bool vec_host_has(enum feature f)
     return r[rows[f].reg] >> rows[f].bit & 1;
 }
 
+enum vendor vec_host_vendor(void)
+{
+    uint32_t r[4] = { 0 };
+
+    __get_cpuid(0, &r[0], &r[1], &r[2], &r[3]);
+    return r[1] == signature_AMD_ebx ? VENDOR_AMD : VENDOR_INTEL;
+}
+
 /* The x87 registers stand in the XSAVE area by distance from TOP, its tags by physical number. */
 static void area_load(const struct vec_state *s)
 {
@@ -265,6 +273,7 @@ void vec_host_run(struct vec_state *s, const uint8_t *bytes, unsigned len)
 
 bool vec_host_open(void) { return false; }
 bool vec_host_has(enum feature f) { (void)f; return false; }
+enum vendor vec_host_vendor(void) { return VENDOR_INTEL; }
 uint64_t vec_host_memory(void) { return 0; }
 void vec_host_run(struct vec_state *s, const uint8_t *bytes, unsigned len) { (void)s; (void)bytes; (void)len; }
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cpu/decoder/features.h"
+#include "cpu/cpu.h"
 
 #define VEC_HOST_MEMORY 4096u
 
@@ -28,6 +28,7 @@ struct vec_state {
 /* False: not an x86-64 host with AVX, or executable memory is refused; then nothing below may be called. */
 bool vec_host_open(void);
 bool vec_host_has(enum feature f);
+enum vendor vec_host_vendor(void);
 /* Where the page of memory lies; addresses in registers must point into it. */
 uint64_t vec_host_memory(void);
 void vec_host_run(struct vec_state *s, const uint8_t *bytes, unsigned len);
