@@ -200,6 +200,12 @@ static void dot_products(struct sse_math *m, union vec *t, const union vec *a, c
     }
 }
 
+/* Of two NaNs the first operand's is the sum; Intel adds an odd element to the even one below it, AMD the other way around. */
+static uint32_t dot_pair(struct sse_math *m, uint32_t even, uint32_t odd)
+{
+    return m->vendor == VENDOR_INTEL ? dot_add(m, odd, even) : dot_add(m, even, odd);
+}
+
 static void dot_ps(struct sse_math *m, union vec *d, const union vec *a, const union vec *b, unsigned imm, unsigned lanes)
 {
     union vec t[VEC_LANES_MAX];
@@ -209,8 +215,8 @@ static void dot_ps(struct sse_math *m, union vec *d, const union vec *a, const u
     if (step_stops(m))
         return;
     for (unsigned n = 0; n < lanes; n++) {
-        t[n].u32[0] = dot_add(m, t[n].u32[0], t[n].u32[1]);
-        t[n].u32[1] = dot_add(m, t[n].u32[2], t[n].u32[3]);
+        t[n].u32[0] = dot_pair(m, t[n].u32[0], t[n].u32[1]);
+        t[n].u32[1] = dot_pair(m, t[n].u32[2], t[n].u32[3]);
     }
     if (step_stops(m))
         return;
@@ -251,6 +257,7 @@ static bool dot(struct cpu *cpu, const struct insn *i, dot_fn *fn)
         return false;
     vec_get(cpu, sse_first(i), a, i->width);
     sse_begin(&m, cpu, i);
+    m.vendor = (uint8_t)cpu_vendor(cpu);
     fn(&m, d, a, b, (uint8_t)i->imm, i->width / 16);
     if (!sse_end(cpu, &m))
         return false;

@@ -16,6 +16,7 @@ struct sse_math {
     bool silent;            /* EVEX SAE: nothing is recorded or raised */
     bool flush;             /* evex_elements() and evex_low(): MXCSR.FTZ, even where unmasked underflow overrules it */
     uint64_t old;           /* and the destination's element before */
+    uint8_t vendor;         /* enum vendor; set for dot products only */
 };
 
 /* What EVEX changes: rounding of its own, SAE as if all were masked (SDM 2A "Static Rounding Support in EVEX"). */

@@ -106,6 +106,15 @@ struct fp_num fp_2xm1(struct fp_env *e, struct fp_num a);
 struct fp_num fp_yl2x(struct fp_env *e, struct fp_num y, struct fp_num x);
 struct fp_num fp_yl2xp1(struct fp_env *e, struct fp_num y, struct fp_num x);
 
+/* Approximations (fp_approx.c): no exceptions; MXCSR counts by e's daz and ftz only, and not for the first two. SSE's have
+ * results of 13 bits on Intel, 12 on AMD. */
+uint32_t      fp_rcp12(uint32_t v, unsigned bits);
+uint32_t      fp_rsqrt12(uint32_t v, unsigned bits);
+uint32_t      fp_rcp14_32(const struct fp_env *e, uint32_t v);
+uint64_t      fp_rcp14_64(const struct fp_env *e, uint64_t v);
+uint32_t      fp_rsqrt14_32(const struct fp_env *e, uint32_t v);
+uint64_t      fp_rsqrt14_64(const struct fp_env *e, uint64_t v);
+
 /* Whole operations on packed values. */
 #define FP_BINARY(op)                                                                        \
     uint32_t    fp32_##op(struct fp_env *e, uint32_t a, uint32_t b);                         \
