@@ -288,6 +288,8 @@ static void random_state(struct vec_state *s, uint64_t memory, const struct insn
     if (FORM_KIND(i->form, 0) == KIND_MEM && (i->op == OP_BT || i->op == OP_BTS || i->op == OP_BTR || i->op == OP_BTC) &&
         FORM_KIND(i->form, 1) == KIND_REG && i->o[1] != REG_AT(RSI) && i->o[1] != REG_AT(R14))
         s->gpr[i->o[1] / 8] = (uint64_t)(int64_t)((int)random_below(8000) - 4000);
+    if (i->op == OP_MOVDIR64B)
+        s->gpr[i->o[0] / 8] = memory + 64 * random_below(60) + (random_below(8) ? 0 : 8);
     if (i->op == OP_XLAT)
         s->gpr[RBX] = memory + 1000;
     if (i->op >= OP_MOVS && i->op <= OP_CMPS) {
@@ -309,11 +311,13 @@ static void random_state(struct vec_state *s, uint64_t memory, const struct insn
     }
 }
 
-/* The bit index may be the address register itself: such a case would leave the page. */
+/* The bit index, or MOVDIR64B's destination, may be the address register itself: such a case would leave the page. */
 static bool wild(const struct insn *i)
 {
     bool bit = i->op == OP_BT || i->op == OP_BTS || i->op == OP_BTR || i->op == OP_BTC;
 
+    if (i->op == OP_MOVDIR64B)
+        return i->o[0] == i->base || i->o[0] == i->index || i->o[0] == REG_AT(RSI) || i->o[0] == REG_AT(R14);
     return bit && FORM_KIND(i->form, 0) == KIND_MEM && FORM_KIND(i->form, 1) == KIND_REG &&
            (i->o[1] == i->base || i->o[1] == i->index || i->o[1] == REG_AT(RSI) || i->o[1] == REG_AT(R14));
 }
