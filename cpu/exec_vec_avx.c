@@ -3,14 +3,6 @@
  * per element. Everything VEX shares with legacy SSE is in the files that own the operation. */
 #include "cpu/vec.h"
 
-/* Vectors here are seen whole. */
-union wide {
-    union vec lane[VEC_LANES_MAX];
-    uint8_t   u8[16 * VEC_LANES_MAX];
-    uint32_t  u32[4 * VEC_LANES_MAX];
-    uint64_t  u64[2 * VEC_LANES_MAX];
-};
-
 /* SDM 2C "VZEROUPPER", "VZEROALL": sixteen registers in 64-bit mode, else eight; from byte `from` on. */
 static bool zero_registers(struct cpu *cpu, unsigned from)
 {
@@ -31,9 +23,10 @@ EXEC(VZEROALL)   { RUN(zero_registers(cpu, 0)); }
 static ALWAYS_INLINE bool broadcast(struct cpu *cpu, const struct insn *i, unsigned bytes)
 {
     union wide d;
-    uint64_t element;
+    uint64_t element = 0;
+    const bool wanted = !(i->flags & INSN_EVEX) || FORM_KIND(i->form, 1) == KIND_REG || evex_mask(cpu, i);
 
-    if (!vex_check(cpu, i) || !vec_load_low(cpu, i, 1, &element, bytes))
+    if (!vex_check(cpu, i) || (wanted && !vec_load_low(cpu, i, 1, &element, bytes)))
         return false;
     for (unsigned at = 0; at < i->width; at += bytes)
         store_bytes(d.u8 + at, bytes, element);
@@ -115,24 +108,25 @@ static bool permute_dwords(struct cpu *cpu, const struct insn *i)
 {
     union wide at, s, d;
 
-    if (!vex_check(cpu, i) || !vec_load(cpu, i, 2, s.lane, 32))
+    if (!vex_check(cpu, i) || !vec_load(cpu, i, 2, s.lane, i->width))
         return false;
-    vec_get(cpu, i->o[1], at.lane, 32);
-    for (unsigned k = 0; k < 8; k++)
-        d.u32[k] = s.u32[at.u32[k] & 7];
-    vec_put(cpu, i, i->o[0], d.lane, 32);
+    vec_get(cpu, i->o[1], at.lane, i->width);
+    for (unsigned k = 0; k < i->width / 4u; k++)
+        d.u32[k] = s.u32[at.u32[k] & (i->width / 4u - 1)];
+    vec_put(cpu, i, i->o[0], d.lane, i->width);
     return true;
 }
 
+/* Inside each 256 bits. */
 static bool permute_qwords(struct cpu *cpu, const struct insn *i)
 {
     union wide s, d;
 
-    if (!vex_check(cpu, i) || !vec_load(cpu, i, 1, s.lane, 32))
+    if (!vex_check(cpu, i) || !vec_load(cpu, i, 1, s.lane, i->width))
         return false;
-    for (unsigned k = 0; k < 4; k++)
-        d.u64[k] = s.u64[(i->imm >> (2 * k)) & 3];
-    vec_put(cpu, i, i->o[0], d.lane, 32);
+    for (unsigned k = 0; k < i->width / 8u; k++)
+        d.u64[k] = s.u64[(k & 4) + ((i->imm >> (2 * (k & 3))) & 3)];
+    vec_put(cpu, i, i->o[0], d.lane, i->width);
     return true;
 }
 

@@ -212,6 +212,8 @@ static NOINLINE bool shift_sources(struct cpu *cpu, const struct insn *i, union 
         return false;
     if (i->width == 8)
         a->u64[0] = mmx_get(cpu, i->o[0]);
+    else if (UNLIKELY(FORM_KIND(i->form, source) == KIND_MEM))      /* EVEX with an immediate */
+        return vec_load_mem(cpu, i, a, i->width);
     else
         vec_get(cpu, i->o[source], a, i->width);
     return true;
@@ -283,3 +285,24 @@ static ALWAYS_INLINE void shift_PSRLDQ(union vec *d, const union vec *a, uint64_
     memcpy(d, wide + (count > 16 ? 16 : count), 16);
 }
 SHIFT_EXEC(PSRLDQ)
+
+/* ---- shifts that only EVEX has ---- */
+
+SHIFT(VPSRAQ, s64, 63, x >> n, x >> n)
+
+/* The count is an immediate, modulo the element's width. */
+#define ROTATE(NAME, field, expr)                                                               \
+    static ALWAYS_INLINE void shift_##NAME(union vec *d, const union vec *a, uint64_t count, unsigned bytes) \
+    {                                                                                           \
+        const unsigned width = 8 * sizeof d->field[0], n = (unsigned)count & (width - 1), m = -n & (width - 1); \
+        for (unsigned k = 0; k < bytes / sizeof d->field[0]; k++) {                             \
+            const __typeof__(d->field[0]) x = a->field[k];                                      \
+            d->field[k] = (expr);                                                               \
+        }                                                                                       \
+    }                                                                                           \
+    SHIFT_EXEC(NAME)
+
+ROTATE(VPROLD, u32, x << n | x >> m)
+ROTATE(VPROLQ, u64, x << n | x >> m)
+ROTATE(VPRORD, u32, x >> n | x << m)
+ROTATE(VPRORQ, u64, x >> n | x << m)

@@ -277,14 +277,15 @@ EXEC(BLENDVPD) { RUN(blend_by_signs(cpu, i, 8)); }
 
 /* ---- widen ---- */
 
-/* The source is a half, quarter or eighth of the destination: low part of a register, or that much memory. */
+/* The source is a half, quarter or eighth of the destination: low part of a register, or that much memory, which need not be
+ * aligned: 16 bytes there are only with VEX. */
 #define WIDEN(NAME, to, from)                                                                   \
     static bool widen_##NAME(struct cpu *cpu, const struct insn *i)                             \
     {                                                                                           \
         union vec d[VEC_LANES_MAX], s[VEC_LANES_MAX];                                           \
         enum { TO = 16 / sizeof d->to[0], FROM = 16 / sizeof d->from[0] };                      \
                                                                                                 \
-        if (!vec_check(cpu, i) || !narrow_load(cpu, i, s, i->width * TO / FROM))                \
+        if (!vec_check(cpu, i) || !vec_load(cpu, i, 1, s, i->width * TO / FROM))                \
             return false;                                                                       \
         for (unsigned k = 0; k < i->width / sizeof d->to[0]; k++)                               \
             d[k / TO].to[k % TO] = (__typeof__(d->to[0]))s[k / FROM].from[k % FROM];            \
@@ -292,17 +293,6 @@ EXEC(BLENDVPD) { RUN(blend_by_signs(cpu, i, 8)); }
         return true;                                                                            \
     }                                                                                           \
     EXEC(NAME) { RUN(widen_##NAME(cpu, i)); }
-
-/* No alignment is asked of any of them: a 16-byte source only exists with VEX. */
-static bool narrow_load(struct cpu *cpu, const struct insn *i, union vec *to, unsigned bytes)
-{
-    gva_t lin;
-
-    if (FORM_KIND(i->form, 1) != KIND_REG)
-        return ea_linear(cpu, i, bytes, ACCESS_READ, &lin) && mem_load_block(cpu, i, lin, to, bytes);
-    vec_get(cpu, i->o[1], to, bytes);
-    return true;
-}
 
 WIDEN(PMOVSXBW, s16, s8)
 WIDEN(PMOVSXBD, s32, s8)

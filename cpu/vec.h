@@ -23,6 +23,19 @@ union vec {
     int64_t  s64[2];
 };
 
+/* A vector seen whole, by operations that know no lanes. */
+union wide {
+    union vec lane[VEC_LANES_MAX];
+    uint8_t   u8[16 * VEC_LANES_MAX];
+    int8_t    s8[16 * VEC_LANES_MAX];
+    uint16_t  u16[8 * VEC_LANES_MAX];
+    int16_t   s16[8 * VEC_LANES_MAX];
+    uint32_t  u32[4 * VEC_LANES_MAX];
+    int32_t   s32[4 * VEC_LANES_MAX];
+    uint64_t  u64[2 * VEC_LANES_MAX];
+    int64_t   s64[2 * VEC_LANES_MAX];
+};
+
 /* ---- registers ---- */
 
 static ALWAYS_INLINE uint8_t *xmm_at(struct cpu *cpu, unsigned n)

@@ -178,17 +178,6 @@ static void put_legacy(struct encoder *e, const struct insn_row *row)
         put(e, row->map == M0F38 ? 0x38 : 0x3a);
 }
 
-static void put_vex(struct encoder *e, const struct insn_row *row)
-{
-    const unsigned l = row->attrs & (L0 | LIG) ? 0 : row->attrs & L1 ? 1 : random_below(2);
-    const unsigned vvvv = row_has(row, IN_VVVV) ? random_below(16) : 15;
-
-    put(e, 0xc4);
-    put(e, (random_below(8) | 2) << 5 | (unsigned)(row->map - V0F + 1));
-    put(e, random_w(row) << 7 | vvvv << 3 | l << 2 | (unsigned)(row->prefix - NP == 1 ? 1 : row->prefix == PF3 ? 2 :
-                                                              row->prefix == PF2 ? 3 : 0));
-}
-
 /* Where the operand letter puts a register: -1 nowhere, else its file. */
 static int file_at(const struct insn_row *row, unsigned place)
 {
@@ -196,6 +185,20 @@ static int file_at(const struct insn_row *row, unsigned place)
         if (PLACE(operands[row->o[n]].place) == place)
             return operands[row->o[n]].file;
     return -1;
+}
+
+/* A mask register in ModRM.reg or vvvv has three bits. */
+static void put_vex(struct encoder *e, const struct insn_row *row)
+{
+    const unsigned l = row->attrs & (L0 | LIG) ? 0 : row->attrs & L1 ? 1 : random_below(2);
+    const int file = file_at(row, IN_VVVV);
+    const unsigned vvvv = file < 0 ? 15 : random_below(16) | (file == MASK ? 8 : 0);
+    const unsigned r = file_at(row, IN_REG) == MASK ? 4 : 0;
+
+    put(e, 0xc4);
+    put(e, (random_below(8) | 2 | r) << 5 | (unsigned)(row->map - V0F + 1));
+    put(e, random_w(row) << 7 | vvvv << 3 | l << 2 | (unsigned)(row->prefix - NP == 1 ? 1 : row->prefix == PF3 ? 2 :
+                                                              row->prefix == PF2 ? 3 : 0));
 }
 
 static unsigned evex_vvvv(const struct insn_row *row)
@@ -465,7 +468,9 @@ static uint64_t random_address(const struct insn *i)
 /* Indices of gathers that stay inside the page: -20 to 20, dwords or quadwords. */
 static void tame_indices(struct vec_state *s, const struct insn *i)
 {
-    const unsigned size = i->op == OP_VPGATHERDD || i->op == OP_VPGATHERDQ ? 4 : 8;
+    const bool dwords = i->op == OP_VPGATHERDD || i->op == OP_VPGATHERDQ || i->op == OP_EGATHERDD || i->op == OP_EGATHERDQ ||
+                        i->op == OP_VPSCATTERDD || i->op == OP_VPSCATTERDQ;
+    const unsigned size = dwords ? 4 : 8;
 
     for (unsigned at = 0; at < 64; at += size)
         memcpy(s->zmm[i->index & 31] + at, &(int64_t){ (int)random_below(41) - 20 }, size);
@@ -513,7 +518,7 @@ static void every_row_agrees_with_the_host(void **state)
         skip();
     cpu_prepare(vec_host_memory());
     for (size_t r = 0; r < count; r++) {
-        if (!handlers[rows[r].op] && !(evex_handlers[rows[r].op] && rows[r].map >= E0F))
+        if ((!handlers[rows[r].op] && !(evex_handlers[rows[r].op] && rows[r].map >= E0F)) || (rows[r].attrs & I64))
             continue;
         if (!vec_host_has((enum feature)rows[r].needs)) {
             skipped++;
