@@ -236,6 +236,8 @@ static bool put_register(const struct decoding *d, struct insn *out, unsigned sl
 {
     switch (operand->file) {
     case GPR:
+        if (n >= 16 && PLACE(operand->place) == IN_REG)     /* EVEX.R'; X in ModRM.rm is ignored */
+            return false;
         n &= 15;
         out->o[slot] = REG_AT(n);
         if (operand->size == S1 && n >= 4 && n < 8 && !(out->flags & (INSN_REX | INSN_VEX | INSN_EVEX)))

@@ -44,6 +44,8 @@ static bool take_evex(struct decoding *d, struct insn *out)
         d->reg |= p0 & 0x10 ? 0 : 16;
         d->rm |= d->index << 1;                 /* X extends a vector register in ModRM.rm */
         d->vprime = p2 & 0x08 ? 0 : 16;
+    } else if (!(p2 & 0x08)) {                  /* the others are ignored there (seen on an Emerald Rapids) */
+        return false;
     }
     d->key.w = p1 >> 7;
     d->key.l = p2 >> 5 & 3;

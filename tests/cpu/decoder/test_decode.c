@@ -300,6 +300,24 @@ static void vex_prefixes(void **state)
     CHECK(DECODE_32, legacy);
 }
 
+/* Outside 64-bit mode R', B and vvvv's upper bit are ignored and V' must be set (seen on an Emerald Rapids). In 64-bit mode R'
+ * must be set for a general register. */
+static void evex_prefixes(void **state)
+{
+    static const struct sample legacy[] = {
+        { "62 f1 65 48 fe c2", "PADDD.64 r0 3 2" },         { "62 e1 65 48 fe c2", "PADDD.64 r0 3 2" },
+        { "62 d1 25 48 fe c2", "PADDD.64 r0 3 2" },         { "62 f1 65 40 fe c2", "#UD 4" },
+        { "62 f2 7d 41 90 0c 06", "#UD 4" },                { "62 21", "BOUND.4 r4 ds:[r1+0]:8" },
+    };
+    static const struct sample wide[] = {
+        { "62 f1 7d 08 c5 eb 01", "PEXTRW.4 r5 3 1" },      { "62 e1 7d 08 c5 eb 01", "#UD 6" },
+    };
+
+    (void)state;
+    CHECK(DECODE_32, legacy);
+    CHECK(DECODE_64, wide);
+}
+
 /* The same bytes give the same struct, to the last padding byte, whatever was there before. */
 static void nothing_is_left_over(void **state)
 {
@@ -330,6 +348,7 @@ int main(void)
         cmocka_unit_test(undefined_opcodes),
         cmocka_unit_test(length_limits),
         cmocka_unit_test(vex_prefixes),
+        cmocka_unit_test(evex_prefixes),
         cmocka_unit_test(nothing_is_left_over),
     };
 
