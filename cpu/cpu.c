@@ -13,6 +13,7 @@
 #include "cpu/internal.h"
 #include "cpu/monitor.h"
 #include "cpu/msr.h"
+#include "cpu/pmu.h"
 #include "cpu/seg.h"
 #include "cpu/smm.h"
 #include "cpu/tlb.h"
@@ -192,6 +193,7 @@ void cpu_reset(struct cpu *cpu, bool init)
         reset_power_on(cpu);
     reset_common(cpu, init);
     cpu_set_rflags(cpu, 2);
+    pmu_reset(cpu, init);
     cpu->attention |= init ? ATTEND_MODE : ATTEND_ALL;
     cpu_memory_changed(cpu);
     cpu_mode_changed(cpu);
@@ -343,6 +345,7 @@ static void loaded(struct device *dev)
     cpu->p.efer &= control_efer_bits(cpu);
     flags_put(&cpu->flags, (uint32_t)cpu->p.rflags);
     cpu->attention = ATTEND_ALL;
+    pmu_loaded(cpu);
     cpu_memory_changed(cpu);
     monitor_refresh(cpu);
     monitor_loaded(cpu);

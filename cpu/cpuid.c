@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cpu/msr.h"
+#include "cpu/pmu.h"
 #include "cpu/seg.h"
 #include "cpu/xsave.h"
 
@@ -47,7 +48,7 @@ static const struct { uint8_t feature, needs; } dependencies[] = {
     { F_FSGSBASE, F_LM }, { F_CX16, F_LM }, { F_LAHF_LM, F_LM }, { F_X2APIC, F_APIC }, { F_TSC_DEADLINE, F_APIC },
     { F_TSC_DEADLINE, F_TSC }, { F_TSC_ADJUST, F_TSC }, { F_RDTSCP, F_TSC }, { F_INVARIANT_TSC, F_TSC }, { F_MCA, F_MCE },
     { F_RDPID, F_RDTSCP }, { F_SEP, F_MSR }, { F_SYSCALL, F_MSR }, { F_MTRR, F_MSR }, { F_PAT, F_MSR }, { F_APIC, F_MSR },
-    { F_ARCH_CAPABILITIES, F_MSR },
+    { F_ARCH_CAPABILITIES, F_MSR }, { F_ARCH_PERFMON, F_MSR }, { F_PDCM, F_ARCH_PERFMON },
 };
 
 /* ---- models ---- */
@@ -440,6 +441,7 @@ static struct cpuid_regs basic_leaf(const struct cpu *cpu, uint32_t leaf, uint32
     case 0x4:  return leaf_4(cpu, subleaf);
     case 0x5:  return cpu_has(cpu, F_MONITOR) ? (struct cpuid_regs){ 64, 64, 3, 0x10 } : (struct cpuid_regs){ 0 };
     case 0x7:  return leaf_7(cpu, subleaf);
+    case 0xa:  return pmu_leaf(cpu);
     case 0xb:  return leaf_b(cpu, subleaf);
     case 0xd:  return leaf_d(cpu, subleaf);
     case 0x15: return leaf_15(cpu);

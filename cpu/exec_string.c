@@ -86,6 +86,7 @@ static void count_down(struct cpu *cpu, const struct insn *i, struct repeat *r, 
 static unsigned complete(struct cpu *cpu, const struct insn *i)
 {
     cpu->budget++;
+    cpu->s.not_insns--;
     if ((int64_t)cpu->budget < 0)
         STOP();
     NEXT();

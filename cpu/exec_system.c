@@ -5,6 +5,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/exec.h"
 #include "cpu/msr.h"
+#include "cpu/pmu.h"
 #include "cpu/seg.h"
 #include "cpu/tlb.h"
 #include "cpu/xsave.h"
@@ -277,8 +278,18 @@ EXEC(RDTSCP)
     NEXT();
 }
 
-/* No performance counters are advertised, so no counter number is valid. */
-EXEC(RDPMC) { RAISE_GP(0); }
+EXEC(RDPMC)
+{
+    uint64_t value;
+
+    if (cpu->p.cpl != 0 && !(cpu->p.cr4 & CR4_PCE))
+        RAISE_GP(0);
+    cpu_sync(cpu, i);
+    if (!pmu_rdpmc(cpu, (uint32_t)cpu->s.gpr[RCX], &value))
+        RAISE_GP(0);
+    set_edx_eax(cpu, value);
+    NEXT();
+}
 
 EXEC(RDPID)
 {

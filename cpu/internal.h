@@ -98,6 +98,8 @@ struct cpu {
     struct tlb_entry *tlb;          /* the bank that ordinary data accesses of the running code use */
     uint32_t mode;                  /* MODE_* */
     uint32_t attention;             /* ATTEND_* */
+    uint64_t pmu_due;               /* clock->state.insns when a performance counter may overflow and must interrupt */
+    uint32_t pmu;                   /* PMU_* of cpu/pmu.h */
 
     /* the running block */
     struct block *block;            /* being executed */

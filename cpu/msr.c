@@ -5,11 +5,14 @@
 #include <stddef.h>
 
 #include "cpu/control.h"
+#include "cpu/pmu.h"
 #include "cpu/xsave.h"
 
 #define MTRR_CAP        0x508u              /* 8 variable ranges, fixed ranges, write-combining */
 #define MCG_CAP         0x10au              /* ten banks, MCG_CTL present */
 #define DEBUGCTL_BTF    2u
+#define DEBUGCTL_FREEZE 0x1800u             /* LBRs and counters on a performance interrupt */
+#define PERF_CAPS       0x2000u             /* FW_WRITE */
 #define UPDATE_REVISION 0xf0u
 #define PAT_RESET       0x0007040600070406u
 /* SDM 4 IA32_ARCH_CAPABILITIES: an interpreter does not speculate. RDCL_NO, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO,
@@ -290,6 +293,25 @@ WRITE(mc_bank)
 }
 
 /* ---- odds and ends ---- */
+
+READ(pmu)  { return pmu_read_msr(cpu, msr, value); }
+WRITE(pmu) { return pmu_write_msr(cpu, msr, value); }
+READ(pmu_amd)  { return pmu_read_amd(cpu, msr, value); }
+WRITE(pmu_amd) { return pmu_write_amd(cpu, msr, value); }
+
+READ(debugctl)
+{
+    *value = cpu->p.debugctl;
+    return true;
+}
+
+WRITE(debugctl)
+{
+    if (value & ~(uint64_t)(DEBUGCTL_BTF | (cpu_has(cpu, F_ARCH_PERFMON) ? DEBUGCTL_FREEZE : 0)))
+        return false;
+    cpu->p.debugctl = value;
+    return true;
+}
 
 /* Microcode updates are accepted and do nothing; the revision is what the processor came with. */
 READ(update)

@@ -2,6 +2,7 @@
  * The run loop: budget, attention and block lookup, and the exact count of what was retired (docs/determinism.md). A block's
  * instructions are taken from the budget when it is entered; leaving early gives back those that did not run. */
 #include "cpu/exec.h"
+#include "cpu/pmu.h"
 
 #include <string.h>
 
@@ -41,6 +42,7 @@ void cpu_charge(struct cpu *cpu, uint64_t insns)
         cpu->turn_budget += insns - cpu->budget;
         cpu->budget = 0;
     }
+    cpu->s.not_insns += insns;
     count_up_to(cpu, cpu->budget);
 }
 
@@ -55,6 +57,7 @@ bool exec_iterated(struct cpu *cpu, uint64_t done, bool completed)
     if (completed && done != 0)
         done--;
     cpu->budget -= done;
+    cpu->s.not_insns += done;
     return (int64_t)cpu->budget >= 0;
 }
 
@@ -111,6 +114,7 @@ static void deliver_fault(struct cpu *cpu)
     if (cpu->fault.vector == FAULT_SKIP) {
         cpu->p.rip = rip_next(cpu, cpu->insn);
         cpu_charge(cpu, 1);
+        cpu->s.not_insns--;             /* the host did it, but an instruction it was */
         return;
     }
     event_deliver_fault(cpu);
@@ -125,6 +129,8 @@ static unsigned run_block(struct cpu *cpu, struct block *b)
     cpu->budget += not_run(cpu, i, result == EXEC_STOP);
     if (result != EXEC_STOP)
         cpu->p.rip = rip_of(cpu, i);
+    if (UNLIKELY(cpu->pmu & PMU_BRANCHES) && result == EXEC_STOP)
+        pmu_retired(cpu, i);
     cpu->block = NULL;
     return result;
 }
@@ -183,7 +189,10 @@ static void run_blocks(struct cpu *cpu)
 
     if (s->rip != cpu->p.rip || s->tag != cpu->code_tag || cpu->p.rip + b->bytes - 1 > cpu->code_limit)
         b = block_find(cpu);
-    result = b == NULL ? fetch_fault(cpu) : run_slice(cpu, b, SLICE);
+    if (b == NULL)
+        result = fetch_fault(cpu);
+    else
+        result = run_slice(cpu, b, UNLIKELY(cpu->pmu) ? pmu_slice(cpu, b, SLICE) : SLICE);
     if (result == EXEC_FAULT)
         deliver_fault(cpu);
 }
@@ -204,6 +213,8 @@ static bool attend(struct cpu *cpu)
 /* One round; false: *why the turn is over. */
 static bool round_of(struct cpu *cpu, enum cpu_stop *why)
 {
+    if (UNLIKELY(cpu->pmu))
+        pmu_round(cpu);
     if (cpu->attention & (ATTEND_DEADLINE | ATTEND_YIELD)) {
         *why = cpu->attention & ATTEND_DEADLINE ? CPU_STOP_DEADLINE : CPU_STOP_YIELD;
         cpu->attention &= ~(unsigned)(ATTEND_DEADLINE | ATTEND_YIELD);
@@ -234,8 +245,12 @@ enum cpu_stop cpu_run(struct cpu *cpu, uint64_t budget)
     cpu->budget = cpu->turn_budget = budget;
     if (cpu->p.activity == CPU_MWAITING)
         cpu->attention |= ATTEND_INTR;      /* is the wait over? */
+    if (UNLIKELY(cpu->pmu))
+        pmu_turn(cpu, true);
     while (round_of(cpu, &why))
         ;
     cpu_sync(cpu, NULL);
+    if (UNLIKELY(cpu->pmu))
+        pmu_turn(cpu, false);
     return why;
 }

@@ -79,6 +79,17 @@ extern const struct state_schema cpu_private_schema;
     MANY(u64, mc_bank, 40,  "machine-check banks: CTL STATUS ADDR MISC, 10 banks")          \
     ONE (u64, mcg_ctl,      "IA32_MCG_CTL")                                                 \
     ONE (u64, retired,      "instructions retired by this processor")                       \
+    ONE (u64, not_insns,    "of these: what took the time of one but is none (docs/determinism.md)") \
+    MANY(u64, pmc, 8,       "general performance counters, 48 bits")                        \
+    MANY(u64, pmc_select, 8, "IA32_PERFEVTSELx, or AMD's PERF_CTLx")                        \
+    MANY(u64, pmc_fixed, 3, "IA32_FIXED_CTRx")                                              \
+    ONE (u64, pmc_fixed_ctrl, "IA32_FIXED_CTR_CTRL")                                        \
+    ONE (u64, pmc_global,   "IA32_PERF_GLOBAL_CTRL")                                        \
+    ONE (u64, pmc_status,   "IA32_PERF_GLOBAL_STATUS")                                      \
+    ONE (u64, branches,     "branches retired while a counter wanted to know")              \
+    ONE (u64, pmc_seen_insns, "instructions retired when the counters were last brought up to date") \
+    ONE (u64, pmc_seen_branches, "branches then")                                           \
+    ONE (u64, pmc_seen_ns,  "virtual time then")                                            \
     ONE (u64, rdrand,       "state of the seeded generator behind RDRAND and RDSEED")       \
     ONE (u64, monitor_gpa,  "address armed by MONITOR, ~0 when none")                       \
     ONE (u64, umwait_control, "IA32_UMWAIT_CONTROL")                                        \
@@ -100,7 +111,9 @@ extern const struct state_schema cpu_private_schema;
     ONE (u8,  smm,          "in system-management mode")                                    \
     ONE (u8,  ignne,        "IGNNE# held: x87 errors with CR0.NE clear are ignored")        \
     ONE (u8,  smi_pending,  "an SMI waits")                                                 \
-    ONE (u8,  reserved,     "")
+    ONE (u8,  pmc_level,    "privilege level since the counters were last brought up to date") \
+    ONE (u8,  pmc_asleep,   "whether it slept since, and before")                           \
+    MANY(u8,  reserved, 7,  "")
 STATE_STRUCT(cpu_shared, CPU_SHARED_STATE);
 extern const struct state_schema cpu_shared_schema;
 

@@ -203,6 +203,15 @@ void lapic_end_of_interrupt(struct lapic *l)
         l->eoi_hook(l->eoi_arg, (unsigned)vector);
 }
 
+/* "Local Vector Table": the entry masks itself when its interrupt is delivered. */
+static void performance(void *self)
+{
+    struct lapic *l = self;
+
+    lapic_local_interrupt(l, LVT_PERFORMANCE);
+    l->state.lvt[LVT_PERFORMANCE] |= LVT_MASKED;
+}
+
 static void on_eoi(void *self, void (*hook)(void *arg, unsigned vector), void *arg)
 {
     struct lapic *l = self;
@@ -327,7 +336,7 @@ void lapic_send_ipi(struct lapic *l)
 
 const struct apic_ops lapic_ops = {
     .pending = pending, .accept = accept, .request = lapic_request, .read = lapic_read, .write = lapic_write,
-    .base = lapic_base, .set_base = lapic_set_base,
+    .base = lapic_base, .set_base = lapic_set_base, .performance = performance,
     .tsc_deadline = lapic_timer_deadline, .set_tsc_deadline = lapic_timer_set_deadline,
     .on_eoi = on_eoi,
 };

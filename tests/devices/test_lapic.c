@@ -72,6 +72,23 @@ static void task_priority_holds_back_its_class_and_below(void **state)
     assert_int_equal(load(0xa0), 0x73);
 }
 
+/* "Local Vector Table": the performance counters' entry masks itself with its interrupt. */
+static void performance_interrupts_mask_themselves(void **state)
+{
+    (void)state;
+    lapic_ops.performance(lapics[0]);
+    assert_int_equal(signals[0][APIC_SIGNAL_INTR], 0);  /* masked since reset */
+    store(0x340, 0x61);
+    lapic_ops.performance(lapics[0]);
+    assert_int_equal(pending(0), 0x61);
+    assert_int_equal(load(0x340), 0x10061);
+    store(0x340, 0x400);
+    lapic_ops.performance(lapics[0]);
+    lapic_ops.performance(lapics[0]);
+    assert_int_equal(signals[0][APIC_SIGNAL_NMI], 1);
+    assert_int_equal(load(0x340), 0x10400);
+}
+
 static void automatic_eoi_sets_no_isr_bit(void **state)
 {
     (void)state;
@@ -351,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(state_after_reset), T(each_processor_finds_its_own), T(acceptance_moves_irr_to_isr_by_priority),
         T(task_priority_holds_back_its_class_and_below), T(automatic_eoi_sets_no_isr_bit),
+        T(performance_interrupts_mask_themselves),
         T(nothing_pending_is_the_spurious_vector), T(software_disable_masks_lvts_and_refuses_fixed),
         T(illegal_registers_and_vectors_are_errors), T(lint_pins_as_nmi_and_extint),
         T(extint_is_acknowledged_by_the_8259), T(a_level_lint_asks_again_after_its_eoi),
