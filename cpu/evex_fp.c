@@ -151,7 +151,7 @@ bool evex_elements(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsign
     return true;
 }
 
-/* Numeric exceptions come before those of the store; without either, flags are recorded. */
+/* Numeric exceptions come before those of the store, and so does the recording of flags (seen on an Emerald Rapids). */
 bool evex_elements_store(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned from, unsigned to)
 {
     struct elements v;
@@ -160,9 +160,7 @@ bool evex_elements_store(struct cpu *cpu, const struct insn *i, sse_scalar *fn, 
         return false;
     memset(&v.d, 0, sizeof v.d);
     elements_compute(cpu, i, &v, fn, from, to);
-    if (v.m.all & ~v.m.e.masked)
-        return sse_raise(cpu, &v.m);
-    return evex_store(cpu, i, v.d.lane, evex_count(i) * to) && sse_end(cpu, &v.m);
+    return sse_end(cpu, &v.m) && evex_store(cpu, i, v.d.lane, evex_count(i) * to);
 }
 
 bool evex_elements_mask(struct cpu *cpu, const struct insn *i, sse_scalar *fn, unsigned size, bool unary)

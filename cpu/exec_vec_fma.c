@@ -180,6 +180,7 @@ static bool store_halves(struct cpu *cpu, const struct insn *i, const union vec 
     return ea_linear(cpu, i, bytes, ACCESS_WRITE, &lin) && mem_store_block(cpu, i, lin, d, bytes);
 }
 
+/* Flags are recorded even when the store faults (seen on an Emerald Rapids). */
 static bool to_halves(struct cpu *cpu, const struct insn *i)
 {
     union vec b[VEC_LANES_MAX], d[VEC_LANES_MAX / 2] = { { .u64 = { 0 } } };
@@ -194,11 +195,6 @@ static bool to_halves(struct cpu *cpu, const struct insn *i)
     sse_begin(&m, cpu, i);
     for (unsigned k = 0; k < i->vl / 4u; k++)
         d[k / 8].u16[k & 7] = (uint16_t)half_of_single(&m, 0, b[k / 4].u32[k & 3], (uint8_t)i->imm);
-    if (m.all & ~m.e.masked)
-        return sse_raise(cpu, &m);
-    if (!store_halves(cpu, i, d, i->vl / 2))
-        return false;
-    cpu->s.mxcsr |= m.all;
-    return true;
+    return sse_end(cpu, &m) && store_halves(cpu, i, d, i->vl / 2);
 }
 EXEC(CVTPS2PH) { RUN(to_halves(cpu, i)); }
