@@ -120,11 +120,12 @@ void evex_put_mask(struct cpu *cpu, const struct insn *i, uint64_t bits)
 bool evex_store_parts(struct cpu *cpu, const struct insn *i, const void *from, unsigned bytes, unsigned part, uint64_t mask)
 {
     const uint64_t all = all_of(bytes / part);
+    const bool whole = i->evex & EVEX_WHOLE;
     gva_t lin;
 
-    if (!(mask & all))
+    if (!whole && !(mask & all))
         return true;
-    if (!ea_linear(cpu, i, bytes, ACCESS_WRITE, &lin))
+    if (!ea_linear(cpu, i, bytes, ACCESS_WRITE, &lin) || (whole && !mem_probe_write(cpu, i, lin, bytes)))
         return false;
     if ((mask & all) == all)
         return mem_store_block(cpu, i, lin, from, bytes);

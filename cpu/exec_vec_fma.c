@@ -153,8 +153,8 @@ static bool from_halves(struct cpu *cpu, const struct insn *i)
 }
 EXEC(CVTPH2PS) { RUN(from_halves(cpu, i)); }
 
-/* imm[2] leaves the rounding to MXCSR. A denormal is far below any half, so the result is never exact; an Emerald Rapids says
- * so even where underflow is unmasked and other exact significands are not called inexact. */
+/* imm[2] leaves the rounding to MXCSR. A denormal is far below any half, so the result is never exact; an Emerald Rapids
+ * says so even where underflow is unmasked and other exact significands are not called inexact. */
 static uint64_t half_of_single(struct sse_math *m, uint64_t a UNUSED, uint64_t b, unsigned imm)
 {
     const struct fp_num n = fp_from32(&m->e, (uint32_t)b);

@@ -65,7 +65,7 @@ enum {
     EVEX_BCAST = 1 << 0,        /* one element of memory stands for all */
     EVEX_SAE   = 1 << 1,        /* no floating-point exception is reported; set with EVEX_ROUND too */
     EVEX_ROUND = 1 << 2,        /* rounding control is in bits 5:4 and not in MXCSR */
-    EVEX_WHOLE = 1 << 3,        /* memory is read whole, whatever the mask leaves out */
+    EVEX_WHOLE = 1 << 3,        /* memory is read, or must be writable, whole, whatever the mask leaves out */
 };
 #define EVEX_RC_SHIFT 4
 

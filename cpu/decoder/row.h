@@ -26,7 +26,7 @@
  *            MK     may be masked, merging or zeroing              MKM    may be masked, merging only (stores, compares)
  *            MKR    must be masked by other than k0, merging       BC     memory may be broadcast: 4 bytes, 8 with W
  *            ER     register form takes rounding and SAE           SAE    register form takes SAE
- *            NFS    types E4NF, E6NF...: masked-off elements of memory are read all the same
+ *            NFS    types E4NF, E6NF...: masked-off elements of memory are read, or must be writable, too
  *            EB EW ED EQ  element that a mask bit stands for; without one it is ED, EQ with W
  *            NOVL   128 bits need no AVX512VL (LIG says so too)
  */
