@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Floating-point operations that came with AVX-512, other than conversions: compare and classify into opmasks, round and
- * reduce to fractions, ranges, exponents and significands, scaling, fix-ups, dot products of bfloat16. The arithmetic is
- * cpu/fp_avx512.c. */
+ * reduce to fractions, ranges, exponents and significands, scaling, fix-ups, approximations, dot products of bfloat16. The
+ * arithmetic is in cpu/fp_avx512.c and cpu/fp_approx.c. */
 #include "cpu/exec_vec_fp.h"
 #include "cpu/fp_avx512.h"
 
@@ -54,6 +54,20 @@ FOUR_FORMS(VSCALEF, scalef, false, fp32_scalef(&m->e, x, y), fp64_scalef(&m->e, 
 /* The second source is the table, the destination what response 0 leaves as it is. */
 FOUR_FORMS(VFIXUPIMM, fixup, false, fp32_fixup(&m->e, (uint32_t)m->old, x, y, imm),
            fp64_fixup(&m->e, m->old, x, (uint32_t)y, imm))
+
+/* ---- approximations ---- */
+
+/* No exceptions and no rounding; denormals and FTZ count as if underflow were masked. */
+static const struct fp_env *flushing(struct sse_math *m)
+{
+    m->e.ftz = m->flush;
+    return &m->e;
+}
+
+FOUR_FORMS(VRCP14, rcp14, true, fp_rcp14_32(flushing(m), y), fp_rcp14_64(flushing(m), y))
+FOUR_FORMS(VRSQRT14, rsqrt14, true, fp_rsqrt14_32(flushing(m), y), fp_rsqrt14_64(flushing(m), y))
+
+/* ---- bfloat16 ---- */
 
 /* The destination is the sum so far. */
 ELEMENT(dot, 32, fp_bf16_dot((uint32_t)m->old, x, y))
