@@ -243,7 +243,8 @@ static ALWAYS_INLINE bool shift_frame(struct cpu *cpu, const struct insn *i, vec
         if (UNLIKELY(!shift_frame(cpu, i, shift_##NAME)))                                       \
             FAULT();                                                                            \
         NEXT();                                                                                 \
-    }
+    }                                                                                           \
+    FAST_SHIFT(NAME)
 
 /* Counts beyond `most` leave zeros, or signs: what shifting by `most` leaves. */
 #define SHIFT(NAME, field, most, big, expr)                                                     \

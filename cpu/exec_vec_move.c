@@ -181,11 +181,10 @@ MOVE16(aligned_mr,   FORM_MR, 16)
 MOVE16(unaligned_rm, FORM_RM, 1)
 MOVE16(unaligned_mr, FORM_MR, 1)
 
-insn_fn *exec_bind_vec(const struct cpu *cpu, const struct insn *i)
+insn_fn *exec_bind_vec_move(const struct insn *i)
 {
     const bool aligned = i->op == OP_MOV_ALIGNED;
 
-    (void)cpu;
     if ((!aligned && i->op != OP_MOV_UNALIGNED) || i->vl || i->width != 16)
         return NULL;
     if (i->form == FORM_RR)

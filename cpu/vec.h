@@ -205,35 +205,40 @@ static ALWAYS_INLINE bool vec_frame(struct cpu *cpu, const struct insn *i, vec_l
     return true;
 }
 
-/* The handler of operation NAME around the lane function lanes_NAME. UNARY: the first source is not looked at. */
+/* The handlers of operation NAME around the lane function lanes_NAME; FAST: those of vec_fast.h. UNARY: the first source is
+ * not looked at. */
 #define VEC_BINARY(NAME)                                                                        \
     EXEC(NAME)                                                                                  \
     {                                                                                           \
         if (UNLIKELY(!vec_frame(cpu, i, lanes_##NAME, NULL, false)))                            \
             FAULT();                                                                            \
         NEXT();                                                                                 \
-    }
+    }                                                                                           \
+    FAST(NAME, false)
 #define VEC_BINARY_IMM(NAME)                                                                    \
     EXEC(NAME)                                                                                  \
     {                                                                                           \
         if (UNLIKELY(!vec_frame(cpu, i, NULL, lanes_##NAME, false)))                            \
             FAULT();                                                                            \
         NEXT();                                                                                 \
-    }
+    }                                                                                           \
+    FAST_IMM(NAME, false)
 #define VEC_UNARY(NAME)                                                                         \
     EXEC(NAME)                                                                                  \
     {                                                                                           \
         if (UNLIKELY(!vec_frame(cpu, i, lanes_##NAME, NULL, true)))                             \
             FAULT();                                                                            \
         NEXT();                                                                                 \
-    }
+    }                                                                                           \
+    FAST(NAME, true)
 #define VEC_UNARY_IMM(NAME)                                                                     \
     EXEC(NAME)                                                                                  \
     {                                                                                           \
         if (UNLIKELY(!vec_frame(cpu, i, NULL, lanes_##NAME, true)))                             \
             FAULT();                                                                            \
         NEXT();                                                                                 \
-    }
+    }                                                                                           \
+    FAST_IMM(NAME, true)
 
 /* Head of a lane function. */
 #define LANES_HEAD(NAME)                                                                        \
@@ -269,5 +274,7 @@ static ALWAYS_INLINE int8_t   sat_s8(int v)   { return (int8_t)(v < -128 ? -128 
 static ALWAYS_INLINE uint8_t  sat_u8(int v)   { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v); }
 static ALWAYS_INLINE int16_t  sat_s16(int v)  { return (int16_t)(v < -32768 ? -32768 : v > 32767 ? 32767 : v); }
 static ALWAYS_INLINE uint16_t sat_u16(int v)  { return (uint16_t)(v < 0 ? 0 : v > 65535 ? 65535 : v); }
+
+#include "cpu/vec_fast.h"     /* last: it stands on all of this, and the macros above on it */
 
 #endif
