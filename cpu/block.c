@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "cpu/cet.h"
 #include "cpu/exec.h"
 #include "cpu/monitor.h"
 #include "cpu/tlb.h"
@@ -267,6 +268,7 @@ struct block_cache *block_cache_create(struct cpu *cpu)
     for (unsigned bank = 0; bank < BANK_COUNT; bank++)
         for (unsigned n = 0; n < TLB_ENTRIES; n++)
             cpu->banks[bank][n] = (struct tlb_entry){ TLB_INVALID, TLB_INVALID, TLB_INVALID, 0 };
+    shadow_flush(cpu);
     if (cpu->tlb == NULL)
         cpu->tlb = cpu->banks[BANK_SUPERVISOR];
     tlb_map_changed(cpu);
@@ -299,8 +301,8 @@ void block_cache_flush(struct cpu *cpu)
 
 void block_lookup_flush(struct cpu *cpu)
 {
-    cpu->code_tag += BIT64(40);
-    if (cpu->code_tag >> 40 == 0)       /* sixteen million flushes: tags would come round again */
+    cpu->code_tag += BIT64(CODE_TAG_BITS);
+    if (cpu->code_tag >> CODE_TAG_BITS == 0)    /* a million flushes: tags would come round again */
         memset(cpu->shortcuts, 0, sizeof cpu->shortcuts);
     memset(cpu->blocks->shortcut_pages, 0, sizeof cpu->blocks->shortcut_pages);
 }
@@ -358,6 +360,12 @@ static void fetch_bytes(struct cpu *cpu, const struct fetch *from, uint8_t *to, 
 static bool in_64bit(const struct cpu *cpu)
 {
     return (cpu->mode & MODE_DECODE) == DECODE_64;
+}
+
+/* What decoded code depends on: not the tracker's state. */
+static uint32_t block_mode(const struct cpu *cpu)
+{
+    return cpu->mode & ~(uint32_t)MODE_WAIT;
 }
 
 static gva_t code_linear(const struct cpu *cpu, uint64_t rip)
@@ -483,7 +491,7 @@ static bool build(struct cpu *cpu, const struct source *src, uint64_t rip, bool 
 {
     struct block *b = cpu->blocks->build;
 
-    *b = (struct block){ .rip = rip, .mode = cpu->mode, .host = src->at.host };
+    *b = (struct block){ .rip = rip, .mode = block_mode(cpu), .host = src->at.host };
     while (add_insn(cpu, b, src) == ADDED && kept)
         ;
     if (b->count == 0 && !add_crossing(cpu, b, src))
@@ -585,16 +593,16 @@ static bool is_block(const struct block *b, const uint8_t *host, uint64_t rip, u
 
 static struct block *lookup(const struct cpu *cpu, const uint8_t *host, uint64_t rip)
 {
-    struct block **recent = recent_slot(cpu->blocks, host, cpu->mode);
+    struct block **recent = recent_slot(cpu->blocks, host, block_mode(cpu));
     const struct code_page *p;
 
-    if (*recent != NULL && is_block(*recent, host, rip, cpu->mode))
+    if (*recent != NULL && is_block(*recent, host, rip, block_mode(cpu)))
         return *recent;
     p = page_find(cpu->blocks, page_of(host));
     if (p == NULL)
         return NULL;
     for (struct block_link *l = p->start[line_of(host)]; l != NULL; l = l->next)
-        if (is_block(l->block, host, rip, cpu->mode))
+        if (is_block(l->block, host, rip, block_mode(cpu)))
             return *recent = l->block;
     return NULL;
 }
@@ -669,6 +677,8 @@ struct block *block_find(struct cpu *cpu)
     }
     if (b == NULL)
         b = make(cpu, &src, true);
+    if (b != NULL && UNLIKELY(cpu->mode & MODE_WAIT))
+        return cet_arrive(cpu, &b->insns[0]) ? b : NULL;
     if (b != NULL && b != c->build)
         shortcut_to(cpu, b);
     return b;

@@ -26,6 +26,8 @@ static bool cr0_allowed(const struct cpu *cpu, uint64_t value)
         return false;
     if (((value & CR0_PG) && !(value & CR0_PE)) || ((value & CR0_NW) && !(value & CR0_CD)))
         return false;
+    if (!(value & CR0_WP) && (cpu->p.cr4 & CR4_CET))
+        return false;
     if (!was_paging && (value & CR0_PG) && (cpu->p.efer & EFER_LME))    /* entering IA-32e mode */
         return (cpu->p.cr4 & CR4_PAE) && !(cpu->p.seg_attr[SEG_CS] & SEG_L);
     if (was_paging && !(value & CR0_PG))
@@ -77,6 +79,7 @@ uint64_t control_cr4_bits(const struct cpu *cpu)
         { F_MCE, CR4_MCE }, { F_PGE, CR4_PGE }, { F_CMOV, CR4_PCE }, { F_FXSR, CR4_OSFXSR }, { F_SSE, CR4_OSXMMEXCPT },
         { F_UMIP, CR4_UMIP }, { F_LA57, CR4_LA57 }, { F_FSGSBASE, CR4_FSGSBASE }, { F_PCID, CR4_PCIDE },
         { F_XSAVE, CR4_OSXSAVE }, { F_SMEP, CR4_SMEP }, { F_SMAP, CR4_SMAP }, { F_PKU, CR4_PKE },
+        { F_CET_SS, CR4_CET }, { F_CET_IBT, CR4_CET },
     };
     uint64_t bits = 0;
 
@@ -93,6 +96,8 @@ static bool cr4_allowed(const struct cpu *cpu, uint64_t value)
     if (value & ~control_cr4_bits(cpu))
         return false;
     if (cpu_in_long_mode(cpu) && (change & (CR4_PAE | CR4_LA57)))
+        return false;
+    if ((value & CR4_CET) && !(cpu->p.cr0 & CR0_WP))
         return false;
     if ((change & value & CR4_PCIDE) && (!cpu_in_long_mode(cpu) || (cpu->p.cr3 & 0xfff)))
         return false;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "cpu/cet.h"
 #include "cpu/control.h"
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
@@ -99,6 +100,8 @@ void cpu_mode_changed(struct cpu *cpu)
         mode |= MODE_PE;
     if (cpu_in_v86(cpu))
         mode |= MODE_VM86;
+    else
+        mode |= cet_mode(cpu, cpu->p.cpl);
     if (cpu_in_long_mode(cpu))
         mode |= MODE_LONG;
     cpu->mode = mode;
@@ -161,6 +164,8 @@ static void reset_common(struct cpu *cpu, bool init)
     memset(cpu->s.dr, 0, sizeof cpu->s.dr);
     cpu->s.dr6 = 0xffff0ff0;
     cpu->p.dr7 = 0x400;
+    cpu->p.ssp = cpu->p.u_cet = cpu->p.s_cet = cpu->p.ssp_table = 0;
+    memset(cpu->p.pl_ssp, 0, sizeof cpu->p.pl_ssp);
     cpu->p.inhibit = cpu->p.nmi_blocked = cpu->p.rep_resume = 0;
     cpu->p.pending_db = 0;
     monitor_disarm(cpu);

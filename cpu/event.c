@@ -4,6 +4,7 @@
 #include "cpu/event.h"
 
 #include "base/log.h"
+#include "cpu/cet.h"
 #include "cpu/mem.h"
 #include "cpu/monitor.h"
 #include "cpu/seg.h"
@@ -156,18 +157,29 @@ static bool read_target(struct cpu *cpu, struct entry *e)
     return desc_set_accessed(cpu, &e->cs);
 }
 
-static void enter_handler(struct cpu *cpu, const struct entry *e, const struct stack *st)
+static void enter_handler(struct cpu *cpu, const struct entry *e, const struct stack *st, const struct shadow_change *shadow)
 {
     uint32_t clear = FLAG_TF | FLAG_VM | FLAG_RF | FLAG_NT;
 
     if (!(attr_type(e->gate.attr) & 1))     /* interrupt gates */
         clear |= FLAG_IF;
     stack_commit(cpu, st);
+    shadow_commit(cpu, shadow);
     cpu->p.cpl = e->cpl;
     seg_install(cpu, SEG_CS, e->cs_sel, &e->cs);
     cpu->p.rip = e->gate.offset;
     cpu_set_rflags(cpu, cpu_rflags(cpu) & ~clear);
+    cet_track_far(cpu, e->cpl);
     cpu_mode_changed(cpu);
+}
+
+/* What the shadow stack keeps of the interrupted program. */
+static struct shadow_frame interrupted(const struct cpu *cpu, const struct delivery *d)
+{
+    bool wide = cpu_in_64bit(cpu);
+
+    return (struct shadow_frame){ .cs = cpu->p.seg_sel[SEG_CS],
+                                  .lip = wide ? d->rip : (uint32_t)(cpu->p.seg_base[SEG_CS] + d->rip) };
 }
 
 static bool push_return(struct cpu *cpu, struct stack *st, unsigned bytes, const struct delivery *d)
@@ -193,7 +205,9 @@ static void null_v86_segments(struct cpu *cpu)
 /* INTER-PRIVILEGE-LEVEL-INTERRUPT and INTERRUPT-FROM-VIRTUAL-8086-MODE. */
 static bool enter_inner(struct cpu *cpu, const struct delivery *d, const struct entry *e, unsigned bytes)
 {
+    struct shadow_frame from = interrupted(cpu, d);
     bool v86 = cpu_in_v86(cpu);
+    struct shadow_change shadow;
     struct descriptor ss;
     struct stack st;
     uint16_t ss_sel;
@@ -203,26 +217,42 @@ static bool enter_inner(struct cpu *cpu, const struct delivery *d, const struct 
     if (e->gate.offset > e->cs.limit)
         return fault_gp(cpu, 0);
     if ((v86 && !push_v86_segments(cpu, &st, bytes)) || !stack_push(cpu, &st, bytes, cpu->p.seg_sel[SEG_SS]) ||
-        !stack_push(cpu, &st, bytes, cpu->s.gpr[RSP]) || !push_return(cpu, &st, bytes, d))
+        !stack_push(cpu, &st, bytes, cpu->s.gpr[RSP]) || !push_return(cpu, &st, bytes, d) ||
+        !shadow_enter_inner(cpu, e->cpl, cpu->p.pl_ssp[e->cpl], false, &from, &shadow))
         return false;
     if (v86)
         null_v86_segments(cpu);
     seg_install(cpu, SEG_SS, ss_sel, &ss);
-    enter_handler(cpu, e, &st);
+    enter_handler(cpu, e, &st, &shadow);
     return true;
 }
 
 static bool enter_same(struct cpu *cpu, const struct delivery *d, const struct entry *e, unsigned bytes)
 {
+    struct shadow_frame from = interrupted(cpu, d);
+    struct shadow_change shadow;
     struct stack st;
 
     stack_current(cpu, &st);
     if (e->gate.offset > e->cs.limit)
         return fault_gp(cpu, 0);
-    if (!push_return(cpu, &st, bytes, d))
+    if (!push_return(cpu, &st, bytes, d) || !shadow_enter_same(cpu, cpu->p.ssp, false, false, &from, &shadow))
         return false;
-    enter_handler(cpu, e, &st);
+    enter_handler(cpu, e, &st, &shadow);
     return true;
+}
+
+/* SDM 2A "INT n", IA-32e mode: an IST has a shadow stack of its own. */
+static bool enter_shadow_long(struct cpu *cpu, const struct delivery *d, const struct entry *e, unsigned ist,
+                              struct shadow_change *shadow)
+{
+    uint64_t ssp = e->inner ? cpu->p.pl_ssp[e->cpl] : cpu->p.ssp;
+    struct shadow_frame from = interrupted(cpu, d);
+
+    if (ist != 0 && cet_shadow_stack(cpu, e->cpl) && !shadow_table_entry(cpu, ist, &ssp))
+        return false;
+    return e->inner ? shadow_enter_inner(cpu, e->cpl, ssp, true, &from, shadow)
+                    : shadow_enter_same(cpu, ssp, ist != 0, true, &from, shadow);
 }
 
 /* SDM 3A "64-Bit Mode Stack Frame": SS:RSP is always pushed, the new stack is aligned, SS becomes null on a change of
@@ -230,6 +260,7 @@ static bool enter_same(struct cpu *cpu, const struct delivery *d, const struct e
 static bool enter_long(struct cpu *cpu, const struct delivery *d, const struct entry *e)
 {
     unsigned ist = e->gate.params & 7;
+    struct shadow_change shadow;
     struct stack st;
 
     if (e->inner || ist != 0) {
@@ -242,13 +273,13 @@ static bool enter_long(struct cpu *cpu, const struct delivery *d, const struct e
         return fault_gp(cpu, 0);
     st.sp &= ~(uint64_t)15;
     if (!stack_push(cpu, &st, 8, cpu->p.seg_sel[SEG_SS]) || !stack_push(cpu, &st, 8, cpu->s.gpr[RSP]) ||
-        !push_return(cpu, &st, 8, d))
+        !push_return(cpu, &st, 8, d) || !enter_shadow_long(cpu, d, e, ist, &shadow))
         return false;
     if (e->inner) {
         cpu->p.cpl = e->cpl;        /* the null selector carries the new level */
         seg_install_null(cpu, SEG_SS, e->cpl);
     }
-    enter_handler(cpu, e, &st);
+    enter_handler(cpu, e, &st, &shadow);
     return true;
 }
 

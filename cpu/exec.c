@@ -29,7 +29,9 @@ void exec_bind(const struct cpu *cpu, struct insn *i, uint64_t block_rip)
 
     if (near_relative(i->op))
         i->disp = (int64_t)branch_target(i, block_rip);
-    fn = exec_bind_int(cpu, i);
+    fn = cpu->mode & (MODE_SHSTK | MODE_IBT) ? exec_bind_cet(cpu, i) : NULL;
+    if (fn == NULL)
+        fn = exec_bind_int(cpu, i);
     if (fn == NULL)
         fn = exec_bind_shift(cpu, i);
     if (fn == NULL)

@@ -22,6 +22,7 @@ insn_fn *exec_bind_muldiv(const struct insn *i);
 insn_fn *exec_bind_shift(const struct cpu *cpu, const struct insn *i);
 insn_fn *exec_bind_move(const struct cpu *cpu, const struct insn *i);
 insn_fn *exec_bind_branch(const struct cpu *cpu, const struct insn *i);
+insn_fn *exec_bind_cet(const struct cpu *cpu, const struct insn *i);       /* while MODE_SHSTK or MODE_IBT is set */
 insn_fn *exec_bind_vec(const struct cpu *cpu, const struct insn *i);
 insn_fn *exec_bind_vec_move(const struct insn *i);
 insn_fn *exec_bind_stack(const struct cpu *cpu, const struct insn *i);

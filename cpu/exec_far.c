@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Far jumps and calls, through call gates and to tasks, and software interrupts (SDM 2A "JMP", "CALL", "INT n"). Every check
  * and every push comes before the first register changes. */
+#include "cpu/cet.h"
 #include "cpu/exec.h"
 #include "cpu/exec_far.h"
 #include "cpu/event.h"
@@ -61,7 +62,30 @@ static bool code_allowed(struct cpu *cpu, const struct descriptor *d, uint16_t s
 static void enter_code(struct cpu *cpu, uint16_t selector, const struct descriptor *cs)
 {
     seg_install(cpu, SEG_CS, (uint16_t)((selector & ~3u) | cpu->p.cpl), cs);
+    cet_track_far(cpu, cpu->p.cpl);
     cpu_mode_changed(cpu);
+}
+
+static bool to_64bit(const struct cpu *cpu, const struct descriptor *cs)
+{
+    return cpu_in_long_mode(cpu) && (cs->attr & SEG_L);
+}
+
+/* CS and RIP again, as the shadow stack keeps them. */
+static struct shadow_frame shadow_return_to(const struct cpu *cpu, const struct insn *i)
+{
+    uint64_t next = rip_next(cpu, i);
+
+    return (struct shadow_frame){ .cs = cpu->p.seg_sel[SEG_CS],
+                                  .lip = cpu_in_64bit(cpu) ? next : (uint32_t)(cpu->p.seg_base[SEG_CS] + next) };
+}
+
+/* A call that stays at this level. */
+static bool shadow_call(struct cpu *cpu, const struct insn *i, const struct descriptor *cs, struct shadow_change *shadow)
+{
+    struct shadow_frame from = shadow_return_to(cpu, i);
+
+    return shadow_enter_same(cpu, cpu->p.ssp, false, to_64bit(cpu, cs), &from, shadow);
 }
 
 /* CS and RIP, for a return. */
@@ -136,7 +160,9 @@ static bool push_parameters(struct cpu *cpu, struct stack *to, unsigned count, u
 static unsigned call_inner(struct cpu *cpu, const struct insn *i, const struct gate_target *t)
 {
     unsigned cpl = attr_dpl(t->cs.attr), count = t->bytes == 8 ? 0 : t->gate.params;
+    struct shadow_frame from = shadow_return_to(cpu, i);
     bool long_mode = cpu_in_long_mode(cpu);
+    struct shadow_change shadow;
     struct descriptor ss;
     uint16_t ss_sel = 0;
     struct stack st;
@@ -144,7 +170,8 @@ static unsigned call_inner(struct cpu *cpu, const struct insn *i, const struct g
     if (!(long_mode ? stack_inner_long(cpu, cpl, 0, &st) : stack_inner(cpu, cpl, &st, &ss_sel, &ss)))
         FAULT();
     if (!stack_push(cpu, &st, t->bytes, cpu->p.seg_sel[SEG_SS]) || !stack_push(cpu, &st, t->bytes, cpu->s.gpr[RSP]) ||
-        !push_parameters(cpu, &st, count, t->bytes) || !push_return(cpu, i, &st, t->bytes))
+        !push_parameters(cpu, &st, count, t->bytes) || !push_return(cpu, i, &st, t->bytes) ||
+        !shadow_enter_inner(cpu, cpl, cpu->p.pl_ssp[cpl], long_mode, &from, &shadow))
         FAULT();
     cpu->p.cpl = (uint8_t)cpl;
     if (long_mode)
@@ -152,6 +179,7 @@ static unsigned call_inner(struct cpu *cpu, const struct insn *i, const struct g
     else
         seg_install(cpu, SEG_SS, ss_sel, &ss);
     stack_commit(cpu, &st);
+    shadow_commit(cpu, &shadow);
     enter_code(cpu, t->gate.selector, &t->cs);
     STOP_AT(t->gate.offset);
 }
@@ -160,6 +188,7 @@ static unsigned through_gate(struct cpu *cpu, const struct insn *i, uint16_t sel
                              bool call)
 {
     struct gate_target t = { .gate = *gate };
+    struct shadow_change shadow;
     struct stack st;
 
     if (!read_gate_target(cpu, selector, call, &t))
@@ -170,9 +199,10 @@ static unsigned through_gate(struct cpu *cpu, const struct insn *i, uint16_t sel
         stack_current(cpu, &st);
         if (t.bytes == 8)
             stack_long(&st, cpu->s.gpr[RSP], cpu->p.cpl);
-        if (!push_return(cpu, i, &st, t.bytes))
+        if (!push_return(cpu, i, &st, t.bytes) || !shadow_call(cpu, i, &t.cs, &shadow))
             FAULT();
         stack_commit(cpu, &st);
+        shadow_commit(cpu, &shadow);
     }
     enter_code(cpu, t.gate.selector, &t.cs);
     STOP_AT(t.gate.offset);
@@ -212,6 +242,7 @@ static unsigned far_system(struct cpu *cpu, const struct insn *i, uint16_t selec
 static unsigned far_protected(struct cpu *cpu, const struct insn *i, const struct far_pointer *to, bool call)
 {
     uint16_t selector = to->selector;
+    struct shadow_change shadow;
     struct descriptor d;
     struct stack st;
 
@@ -228,10 +259,14 @@ static unsigned far_protected(struct cpu *cpu, const struct insn *i, const struc
         if (!push_return(cpu, i, &st, i->width))
             FAULT();
     }
-    if (!far_target_ok(cpu, &d, to->offset) || !desc_set_accessed(cpu, &d))
+    if (!far_target_ok(cpu, &d, to->offset) || !shadow_narrow_ok(cpu, to_64bit(cpu, &d)) || !desc_set_accessed(cpu, &d))
         FAULT();
-    if (call)
+    if (call) {
+        if (!shadow_call(cpu, i, &d, &shadow))
+            FAULT();
         stack_commit(cpu, &st);
+        shadow_commit(cpu, &shadow);
+    }
     enter_code(cpu, selector, &d);
     STOP_AT(to->offset);
 }

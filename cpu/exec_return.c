@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Far returns and IRET in every mode (SDM 2B "RET", SDM 2A "IRET/IRETD/IRETQ"). */
+#include "cpu/cet.h"
 #include "cpu/exec.h"
 #include "cpu/exec_far.h"
 #include "cpu/task.h"
@@ -12,6 +13,7 @@ struct frame {
     struct stack st;
     uint64_t ip, cs, flags, sp, ss;
     struct descriptor cs_desc, ss_desc;
+    struct shadow_change shadow;
     unsigned rpl;
     bool null_ss;
 };
@@ -56,12 +58,22 @@ static void set_stack_pointer(struct cpu *cpu, uint64_t sp)
         reg_set(cpu, REG_AT(RSP), cpu->p.seg_attr[SEG_SS] & SEG_DB ? 4 : 2, sp);
 }
 
+/* The last of the checks: what the shadow stack says. Its token is given back here. */
+static bool check_shadow(struct cpu *cpu, struct frame *f, bool iret)
+{
+    bool to64 = cpu_in_long_mode(cpu) && (f->cs_desc.attr & SEG_L);
+    struct shadow_frame to = { .cs = (uint16_t)f->cs, .lip = to64 ? f->ip : (uint32_t)(f->cs_desc.base + f->ip) };
+
+    return shadow_return(cpu, f->rpl, to64, iret, &to, &f->shadow);
+}
+
 /* The new level, code and stack; release: bytes RET adds to both stacks. */
 static void take_frame(struct cpu *cpu, const struct frame *f, bool with_stack, unsigned release)
 {
     unsigned old = cpu->p.cpl;
 
     cpu->p.cpl = (uint8_t)f->rpl;
+    shadow_commit(cpu, &f->shadow);
     seg_install(cpu, SEG_CS, (uint16_t)f->cs, &f->cs_desc);
     if (!with_stack) {
         stack_commit(cpu, &f->st);
@@ -106,7 +118,7 @@ EXEC(RET_FAR)
     f.st.sp = (f.st.sp + i->imm) & f.st.mask;
     if (outer && (!stack_pop(cpu, &f.st, bytes, &f.sp) || !stack_pop(cpu, &f.st, bytes, &f.ss) || !read_stack(cpu, &f)))
         FAULT();
-    if (!far_target_ok(cpu, &f.cs_desc, f.ip) || !desc_set_accessed(cpu, &f.cs_desc))
+    if (!far_target_ok(cpu, &f.cs_desc, f.ip) || !desc_set_accessed(cpu, &f.cs_desc) || !check_shadow(cpu, &f, false))
         FAULT();
     take_frame(cpu, &f, outer, (unsigned)i->imm);
     cpu_mode_changed(cpu);
@@ -167,8 +179,11 @@ static unsigned iret_v86(struct cpu *cpu, const struct insn *i, struct frame *f)
 static unsigned iret_to_v86(struct cpu *cpu, const struct insn *i, struct frame *f)
 {
     static const uint8_t order[] = { SEG_ES, SEG_DS, SEG_FS, SEG_GS };
+    bool released;
     uint64_t sel[4];
 
+    if (cet_mode(cpu, 3) != 0)          /* there is no CET in virtual-8086 mode */
+        RAISE_GP(0);
     if (!stack_pop(cpu, &f->st, 4, &f->sp) || !stack_pop(cpu, &f->st, 4, &f->ss))
         FAULT();
     for (unsigned k = 0; k < 4; k++)
@@ -176,6 +191,12 @@ static unsigned iret_to_v86(struct cpu *cpu, const struct insn *i, struct frame 
             FAULT();
     if (f->ip > 0xffff)
         RAISE_GP(0);
+    if ((cpu->mode & MODE_SHSTK) && (cpu->p.ssp & 7)) {
+        fault_cp(cpu, CP_FAR_RET);
+        FAULT();
+    }
+    if ((cpu->mode & MODE_SHSTK) && !shadow_token(cpu, cpu->p.ssp, false, false, false, &released))
+        FAULT();
     cpu->p.cpl = 3;
     for (unsigned k = 0; k < 4; k++)
         seg_install_v86(cpu, order[k], (uint16_t)sel[k]);
@@ -198,7 +219,7 @@ static unsigned iret_protected(struct cpu *cpu, const struct insn *i, struct fra
     if (with_stack && (!stack_pop(cpu, &f->st, i->width, &f->sp) || !stack_pop(cpu, &f->st, i->width, &f->ss) ||
                        !read_stack(cpu, f)))
         FAULT();
-    if (!far_target_ok(cpu, &f->cs_desc, f->ip) || !desc_set_accessed(cpu, &f->cs_desc))
+    if (!far_target_ok(cpu, &f->cs_desc, f->ip) || !desc_set_accessed(cpu, &f->cs_desc) || !check_shadow(cpu, f, true))
         FAULT();
     take_frame(cpu, f, with_stack, 0);
     merge_flags(cpu, mask, f->flags);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The fast system calls: SYSCALL, SYSRET, SYSENTER, SYSEXIT (SDM 2B, APM 3). The segments are flat by definition; the
  * descriptor tables are not read. Where Intel and AMD differ the model's vendor decides. */
+#include "cpu/cet.h"
 #include "cpu/cpuid.h"
 #include "cpu/exec.h"
 #include "cpu/seg.h"
@@ -14,6 +15,10 @@
 
 static void enter_level(struct cpu *cpu, unsigned cpl, uint16_t cs, uint32_t cs_attr, uint16_t ss)
 {
+    if (cpl == 0)
+        cet_enter_kernel(cpu);
+    else
+        cet_leave_kernel(cpu);
     cpu->p.cpl = (uint8_t)cpl;
     seg_install_flat(cpu, SEG_CS, cs, cs_attr);
     seg_install_flat(cpu, SEG_SS, ss, DATA32(cpl));

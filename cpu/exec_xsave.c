@@ -9,7 +9,7 @@
 #define COMPACTED BIT64(63)
 #define IMAGE_MAX 2752u
 
-_Static_assert(XSAVE_COMPONENTS == 10, "IMAGE_MAX holds every component in either form");
+_Static_assert(XSAVE_COMPONENTS == 13, "IMAGE_MAX holds every component in either form");
 
 /* Where component n lies in an area whose compacted map is `map`, or in a standard one (map without bit 63). */
 static unsigned component_offset(unsigned n, uint64_t map)
@@ -188,8 +188,12 @@ static bool restore_read(struct cpu *cpu, const struct insn *i, gva_t lin, struc
     for (unsigned n = 2; n < XSAVE_COMPONENTS; n++) {
         unsigned at = component_offset(n, r->map);
 
-        if (component_wanted(r->load, n) && !mem_load_area(cpu, i, lin + at, r->image + at, xsave_components[n].size))
+        if (!component_wanted(r->load, n))
+            continue;
+        if (!mem_load_area(cpu, i, lin + at, r->image + at, xsave_components[n].size))
             return false;
+        if (xsave_components[n].valid != NULL && !xsave_components[n].valid(cpu, r->image + at))
+            return fault_gp(cpu, 0);
     }
     return true;
 }

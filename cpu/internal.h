@@ -44,14 +44,17 @@ enum tlb_bank {
     BANK_COUNT
 };
 
-/* Mode bits a decoded block depends on; part of its key. */
+/* Mode bits a decoded block depends on; part of its key, all but the last. */
 enum {
     MODE_DECODE = 3,        /* enum decode_mode */
     MODE_STACK32 = 4,       /* SS.B */
     MODE_FLAT = 8,          /* legacy: DS ES SS (and CS for reads) have base 0, limit 4G-1, read/write: offsets are linear */
     MODE_USER = 16,         /* CPL 3 */
     MODE_PE = 32, MODE_VM86 = 64, MODE_LONG = 128,      /* CR0.PE, RFLAGS.VM, EFER.LMA */
+    MODE_SHSTK = 256, MODE_IBT = 512,                   /* CET at this level: shadow stack, indirect branch tracking */
+    MODE_WAIT = 1024,       /* the tracker waits for an ENDBRANCH: there are no shortcuts, so block_find() looks */
 };
+#define MODE_BITS 12u
 
 struct block;
 
@@ -88,6 +91,12 @@ struct phys_page {
 };
 #define PHYS_PAGES 256u
 
+/* The shadow-stack page last used at a level, as a TLB entry: shadow-stack accesses have rights of their own. */
+struct shadow_page {
+    uint64_t page;                  /* TLB_INVALID: none */
+    uint64_t addend;
+};
+
 struct cpu {
     struct device dev;
     struct cpu_private p;
@@ -105,7 +114,7 @@ struct cpu {
     struct block *block;            /* being executed */
     const struct insn *insn;        /* set before every slow path, fault and stop: the instruction that caused it */
     uint64_t block_rip;             /* RIP of the block's first instruction */
-    uint64_t code_tag;              /* generation << 40 | low 32 bits of the code base << 8 | mode; see block_shortcut */
+    uint64_t code_tag;              /* generation << 44 | low 32 bits of the code base << 12 | mode; see block_shortcut */
     uint64_t code_base, code_limit; /* CS base and last valid offset; 0 and ~0 in 64-bit code. Set by the run loop */
     uint64_t budget;                /* instructions of this turn not yet given to a block (the running one took its own) */
     uint64_t turn_insns;            /* clock->state.insns when the turn's budget was `turn_budget` */
@@ -126,6 +135,7 @@ struct cpu {
     struct tlb_entry banks[BANK_COUNT][TLB_ENTRIES];
     struct tlb_marks tlb_marks[BANK_COUNT];
     struct phys_page phys[PHYS_PAGES];
+    struct shadow_page shadow[2];   /* of supervisor and user mode; dropped with any TLB entry */
     struct block_cache *blocks;     /* cpu/block.c */
 };
 
@@ -251,6 +261,13 @@ static ALWAYS_INLINE bool cpu_canonical(const struct cpu *cpu, gva_t lin)
     unsigned shift = cpu->p.cr4 & CR4_LA57 ? 7 : 16;
 
     return (uint64_t)((int64_t)(lin << shift) >> shift) == lin;
+}
+
+/* The bits of the tag below the generation. */
+#define CODE_TAG_BITS (32 + MODE_BITS)
+static inline void code_tag_refresh(struct cpu *cpu)
+{
+    cpu->code_tag = (cpu->code_tag & ~bits_mask(CODE_TAG_BITS)) | cpu->code_base << MODE_BITS | cpu->mode;
 }
 
 /* seg.c */

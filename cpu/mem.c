@@ -17,7 +17,9 @@ struct spans {
 
 static bool place_of(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out)
 {
-    return ((access & ACCESS_WRITE) && tlb_code_write(cpu, lin, bank, out)) || tlb_fill(cpu, lin, access, bank, out);
+    if ((access & (ACCESS_WRITE | ACCESS_SHADOW)) == ACCESS_WRITE && tlb_code_write(cpu, lin, bank, out))
+        return true;
+    return tlb_fill(cpu, lin, access, bank, out);
 }
 
 static bool spans_translate(struct cpu *cpu, gva_t lin, uint64_t wrap, unsigned bytes, unsigned access, enum tlb_bank bank,
@@ -176,13 +178,19 @@ bool stack_linear_slow(struct cpu *cpu, const struct insn *i, uint64_t sp, unsig
 
 /* ---- implicit supervisor accesses ---- */
 
-static bool system_access(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned access, struct spans *s)
+/* Linear addresses have 64 bits in all of IA-32e mode here. */
+static bool linear_access(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned access, enum tlb_bank bank, struct spans *s)
 {
     bool wide = cpu->p.efer & EFER_LMA;
 
     if (wide && !canonical_range(cpu, lin, bytes))
         return fault_gp(cpu, 0);
-    return spans_translate(cpu, lin, wide ? ~(uint64_t)0 : 0xffffffffu, bytes, access, BANK_SUPERVISOR, s);
+    return spans_translate(cpu, lin, wide ? ~(uint64_t)0 : 0xffffffffu, bytes, access, bank, s);
+}
+
+static bool system_access(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned access, struct spans *s)
+{
+    return linear_access(cpu, lin, bytes, access, BANK_SUPERVISOR, s);
 }
 
 /* What the clock is told before a device is asked: a running instruction, or nothing. */
@@ -227,6 +235,82 @@ bool mem_probe_system(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned acces
     struct spans s;
 
     return system_access(cpu, lin, bytes, access, &s);
+}
+
+bool mem_load_level(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t *out)
+{
+    struct spans s;
+
+    *out = 0;
+    if (!linear_access(cpu, lin, bytes, ACCESS_READ, tlb_data_bank(cpu), &s))
+        return false;
+    spans_load(cpu, running_insn(cpu), &s, (uint8_t *)out);
+    return true;
+}
+
+/* ---- shadow stacks ---- */
+
+static uint8_t *shadow_hit(const struct cpu *cpu, gva_t lin, unsigned bytes, bool user)
+{
+    const struct shadow_page *p = &cpu->shadow[user];
+
+    if (p->page != (lin & PAGE_MASK) || (lin & ~PAGE_MASK) > PAGE_SIZE - bytes)
+        return NULL;
+    return (uint8_t *)(uintptr_t)(lin + p->addend);
+}
+
+static bool shadow_access(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned access, bool user, struct spans *s)
+{
+    if (!linear_access(cpu, lin, bytes, access | ACCESS_SHADOW, user ? BANK_USER : BANK_SUPERVISOR, s))
+        return false;
+    if ((access & ACCESS_WRITE) && s->count == 1)
+        shadow_remember(cpu, lin, user, &s->part[0].at);
+    return true;
+}
+
+bool mem_load_shadow(struct cpu *cpu, gva_t lin, unsigned bytes, bool user, uint64_t *out)
+{
+    const uint8_t *host = shadow_hit(cpu, lin, bytes, user);
+    struct spans s;
+
+    *out = 0;
+    if (host != NULL) {
+        *out = load_bytes(host, bytes);
+        return true;
+    }
+    if (!shadow_access(cpu, lin, bytes, ACCESS_READ, user, &s))
+        return false;
+    spans_load(cpu, running_insn(cpu), &s, (uint8_t *)out);
+    return true;
+}
+
+bool mem_store_shadow(struct cpu *cpu, gva_t lin, unsigned bytes, bool user, uint64_t v)
+{
+    uint8_t *host = shadow_hit(cpu, lin, bytes, user);
+    struct spans s;
+
+    if (host != NULL) {
+        store_bytes(host, bytes, v);
+        return true;
+    }
+    if (!shadow_access(cpu, lin, bytes, ACCESS_WRITE, user, &s))
+        return false;
+    spans_store(cpu, running_insn(cpu), &s, (const uint8_t *)&v);
+    return true;
+}
+
+bool mem_swap_shadow(struct cpu *cpu, gva_t lin, bool user, uint64_t expected, uint64_t v, uint64_t *was)
+{
+    struct spans s;
+
+    *was = 0;
+    if (!shadow_access(cpu, lin, 8, ACCESS_READ | ACCESS_WRITE, user, &s))
+        return false;
+    spans_load(cpu, running_insn(cpu), &s, (uint8_t *)was);
+    if (*was != expected)
+        v = *was;
+    spans_store(cpu, running_insn(cpu), &s, (const uint8_t *)&v);
+    return true;
 }
 
 /* ---- segmented addresses ---- */

@@ -117,6 +117,15 @@ bool mem_load_system(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t *out);
 bool mem_store_system(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t v);
 bool mem_probe_system(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned access);   /* would it fault? */
 
+/* An access of the running level that belongs to no operand; the address has 64 bits in all of IA-32e mode. */
+bool mem_load_level(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t *out);
+
+/* Shadow-stack accesses (SDM 3A "Determination of Access Rights"), as a user or as a supervisor whatever the level. A swap
+ * stores v where `expected` was, and *was again elsewhere: it is a write in any case. */
+bool mem_load_shadow(struct cpu *cpu, gva_t lin, unsigned bytes, bool user, uint64_t *out);
+bool mem_store_shadow(struct cpu *cpu, gva_t lin, unsigned bytes, bool user, uint64_t v);
+bool mem_swap_shadow(struct cpu *cpu, gva_t lin, bool user, uint64_t expected, uint64_t v, uint64_t *was);
+
 /* ---- the stack of the running code ---- */
 
 /* Stack pointers wrap at the stack's address size; writing a narrow one leaves the bits above. */

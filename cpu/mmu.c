@@ -14,7 +14,7 @@
 #define PTE_NX  BIT64(63)
 
 /* #PF error code (SDM 3A "Page-Fault Exceptions"). */
-enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16, PF_PK = 32 };
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16, PF_PK = 32, PF_SS = 64 };
 
 struct walk {
     gva_t gva;
@@ -27,6 +27,7 @@ struct walk {
     unsigned entry_bytes;       /* 0: no paging */
     unsigned shift;             /* log2 of the page size */
     bool user, writable, nx;
+    bool shadow;                /* a shadow-stack page */
     uint32_t error;             /* PF_P, PF_RSVD of a walk that failed */
 };
 
@@ -126,6 +127,7 @@ static bool walk_entry(struct cpu *cpu, const struct paging *mode, struct walk *
         return false;
     }
     w->user &= !!(w->entry & PTE_U);
+    w->shadow = w->writable && (w->entry & (PTE_W | PTE_D)) == PTE_D;       /* said of the last entry */
     w->writable &= !!(w->entry & PTE_W);
     if (mode->entry_bytes == 8)
         w->nx |= !!(w->entry & PTE_NX);
@@ -180,13 +182,16 @@ static bool walk(struct cpu *cpu, struct walk *w)
     return true;
 }
 
-/* SDM 3A "Determination of Access Rights". */
-static unsigned page_allows(const struct cpu *cpu, const struct walk *w, enum tlb_bank bank)
+/* SDM 3A "Determination of Access Rights". Shadow-stack accesses ask for a shadow-stack page of their own mode and for
+ * nothing else. */
+static unsigned page_allows(const struct cpu *cpu, const struct walk *w, unsigned access, enum tlb_bank bank)
 {
     unsigned rights = ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE;
 
     if (w->entry_bytes == 0)
         return rights;
+    if (access & ACCESS_SHADOW)
+        return w->shadow && w->user == (bank == BANK_USER) ? rights : 0;
     if (w->nx)
         rights &= ~(unsigned)ACCESS_EXECUTE;
     if (bank == BANK_USER) {
@@ -226,6 +231,8 @@ static bool raise_page_fault(struct cpu *cpu, gva_t gva, unsigned access, enum t
         error |= PF_W;
     if (bank == BANK_USER)
         error |= PF_U;
+    if (access & ACCESS_SHADOW)
+        error |= PF_SS;
     if ((access & ACCESS_EXECUTE) && (nxe || (cpu->p.cr4 & CR4_SMEP)))
         error |= PF_I;
     fault_raise_error(cpu, VEC_PF, error);
@@ -287,12 +294,12 @@ bool mmu_translate(struct cpu *cpu, gva_t gva, unsigned access, enum tlb_bank ba
 
     if (!walk(cpu, &w))
         return raise_page_fault(cpu, gva, access, bank, w.error);
-    pages = page_allows(cpu, &w, bank);
+    pages = page_allows(cpu, &w, access, bank);
     keys = key_allows(cpu, &w, bank);
-    if (access & ~(pages & keys))
-        return raise_page_fault(cpu, gva, access, bank, PF_P | (access & ~keys ? PF_PK : 0));
+    if (access & ~(pages & keys) & ~ACCESS_SHADOW)
+        return raise_page_fault(cpu, gva, access, bank, PF_P | (access & ~keys & ~ACCESS_SHADOW ? PF_PK : 0));
     rights = pages & keys;
-    if (!ask_host(cpu, &w, access, &rights))
+    if (!ask_host(cpu, &w, access & ~ACCESS_SHADOW, &rights))
         return false;
     mark_used(cpu, &w, access);
     if (w.entry_bytes != 0 && !(w.entry & PTE_D))
@@ -313,7 +320,7 @@ bool cpu_translate(struct cpu *cpu, gva_t gva, unsigned access, bool user, bool 
 
     if (cpu->p.efer & EFER_LMA ? !cpu_canonical(cpu, gva) : gva >> 32 != 0)
         return false;
-    if (!walk(cpu, &w) || (access & ~(page_allows(cpu, &w, bank) & key_allows(cpu, &w, bank))))
+    if (!walk(cpu, &w) || (access & ~(page_allows(cpu, &w, access, bank) & key_allows(cpu, &w, bank))))
         return false;
     if (set_ad)
         mark_used(cpu, &w, access);

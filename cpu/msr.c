@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "cpu/cet.h"
 #include "cpu/control.h"
 #include "cpu/pmu.h"
 #include "cpu/xsave.h"
@@ -289,6 +290,66 @@ WRITE(mc_bank)
     if (value != 0 && (status || (control && (value | 0x401) != ~(uint64_t)0)))
         return false;
     cpu->s.mc_bank[msr - 0x400] = value;
+    return true;
+}
+
+/* ---- control-flow enforcement (SDM 1 "Control-flow Enforcement Technology (CET)") ---- */
+
+static bool has_cet(const struct cpu *cpu)
+{
+    return cpu_has(cpu, F_CET_SS) || cpu_has(cpu, F_CET_IBT);
+}
+
+READ(u_cet)
+{
+    *value = cpu->p.u_cet;
+    return has_cet(cpu);
+}
+
+READ(s_cet)
+{
+    *value = cpu->p.s_cet;
+    return has_cet(cpu);
+}
+
+static bool control_write(struct cpu *cpu, uint64_t *control, uint64_t value)
+{
+    if (!has_cet(cpu) || !cet_control_allowed(cpu, value))
+        return false;
+    *control = value;
+    cpu_mode_changed(cpu);
+    return true;
+}
+
+WRITE(u_cet) { return control_write(cpu, &cpu->p.u_cet, value); }
+WRITE(s_cet) { return control_write(cpu, &cpu->p.s_cet, value); }
+
+READ(pl_ssp)
+{
+    *value = cpu->p.pl_ssp[msr - 0x6a4];
+    return true;
+}
+
+WRITE(pl_ssp)
+{
+    if (!cet_ssp_allowed(cpu, value))
+        return false;
+    cpu->p.pl_ssp[msr - 0x6a4] = value;
+    return true;
+}
+
+/* A table of IA-32e mode: there is none without it. */
+READ(ssp_table)
+{
+    *value = cpu->p.ssp_table;
+    return cpu_has(cpu, F_LM);
+}
+
+WRITE(ssp_table)
+{
+    if (!cpu_has(cpu, F_LM) || !cpu_canonical(cpu, value))
+        return false;
+    cpu->p.ssp_table = value;
     return true;
 }
 

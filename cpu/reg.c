@@ -3,6 +3,7 @@
  * single value can violate, and recomputes what depends on it, but does not ask how one got there. */
 #include <stddef.h>
 
+#include "cpu/cet.h"
 #include "cpu/control.h"
 #include "cpu/internal.h"
 #include "cpu/seg.h"
@@ -26,6 +27,7 @@ static const struct place places[CPU_REG_COUNT] = {
     [CPU_REG_CR0] = P(cr0), [CPU_REG_CR2] = S(cr2), [CPU_REG_CR3] = P(cr3), [CPU_REG_CR4] = P(cr4),
     [CPU_REG_DR0] = S(dr[0]), [CPU_REG_DR1] = S(dr[1]), [CPU_REG_DR2] = S(dr[2]), [CPU_REG_DR3] = S(dr[3]),
     [CPU_REG_DR6] = S(dr6), [CPU_REG_DR7] = P(dr7), [CPU_REG_XCR0] = S(xcr0), [CPU_REG_EFER] = P(efer),
+    [CPU_REG_SSP] = P(ssp),
 };
 
 static const struct { const char *name; uint8_t bits; } names[CPU_REG_COUNT] = {
@@ -78,6 +80,8 @@ static bool value_allowed(const struct cpu *cpu, enum cpu_reg reg, uint64_t valu
     case CPU_REG_DR6:
     case CPU_REG_DR7:
         return !(value >> 32);
+    case CPU_REG_SSP:
+        return cet_ssp_allowed(cpu, value);
     case CPU_REG_XCR0:
         return (value & XSAVE_X87) && !(value & ~xsave_supported(cpu, false));
     case CPU_REG_EFER:

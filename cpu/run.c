@@ -104,7 +104,7 @@ static void code_segment_refresh(struct cpu *cpu)
 
     cpu->code_base = wide ? 0 : (uint32_t)cpu->p.seg_base[SEG_CS];
     cpu->code_limit = wide ? ~(uint64_t)0 : cpu->p.seg_limit[SEG_CS];
-    cpu->code_tag = (cpu->code_tag & ~bits_mask(40)) | cpu->code_base << 8 | (cpu->mode & 0xff);
+    code_tag_refresh(cpu);
 }
 
 static void deliver_fault(struct cpu *cpu)

@@ -7,6 +7,8 @@
 
 #include "core/state.h"
 
+/* What enforces control flow is private, as the MSRs of SYSCALL are: each VTL has a supervisor of its own. */
+
 /* Segment arrays are indexed by enum seg. seg_attr is the descriptor's second doubleword's bits 23:8 as in VMX access
  * rights: type 3:0, S 4, DPL 6:5, P 7, AVL 12, L 13, D/B 14, G 15, and bit 16 "unusable" (null selector). seg_limit is in
  * bytes (granularity applied). */
@@ -42,6 +44,11 @@
     ONE (u64, pending_db,   "DR6 bits of a debug trap not yet delivered")                   \
     ONE (u64, spec_ctrl,    "IA32_SPEC_CTRL")                                               \
     ONE (u64, wait_tsc,     "CPU_MWAITING: TSC of the deadline")                            \
+    ONE (u64, ssp,          "shadow stack pointer")                                         \
+    ONE (u64, u_cet,        "IA32_U_CET")                                                   \
+    ONE (u64, s_cet,        "IA32_S_CET")                                                   \
+    MANY(u64, pl_ssp, 4,    "IA32_PL0_SSP to IA32_PL3_SSP")                                 \
+    ONE (u64, ssp_table,    "IA32_INTERRUPT_SSP_TABLE_ADDR")                                \
     MANY(u32, seg_limit, 8, "segment limits in bytes")                                      \
     MANY(u32, seg_attr, 8,  "segment access rights")                                        \
     MANY(u16, seg_sel, 8,   "selectors")                                                    \
@@ -171,6 +178,7 @@ enum cpu_activity { CPU_RUNNING, CPU_HALTED, CPU_SHUTDOWN, CPU_WAIT_SIPI, CPU_MW
 #define CR4_SMEP       0x100000u
 #define CR4_SMAP       0x200000u
 #define CR4_PKE        0x400000u
+#define CR4_CET        0x800000u
 
 #define EFER_SCE 0x1u
 #define EFER_LME 0x100u

@@ -3,6 +3,7 @@
  * registers change hands at once; what fails after that (selectors of the new task) is the new task's fault. */
 #include "cpu/task.h"
 
+#include "cpu/cet.h"
 #include "cpu/mem.h"
 
 #define DR7_LOCAL   0x155u          /* L0-L3 and LE */
@@ -11,7 +12,7 @@
 /* Where things lie in a TSS (SDM 3A figures "32-Bit Task-State Segment", "16-Bit TSS Format"). */
 struct layout {
     uint8_t width;              /* of most fields */
-    uint8_t cr3, ip, flags, regs, segs, nsegs, ldt, trap;      /* 0: not there */
+    uint8_t cr3, ip, flags, regs, segs, nsegs, ldt, trap, ssp; /* 0: not there */
     uint8_t min_limit;
     uint8_t save_from, save_to; /* the part a switch away writes */
 };
@@ -20,7 +21,7 @@ static const struct layout layouts[2] = {
     { .width = 2, .ip = 0x0e, .flags = 0x10, .regs = 0x12, .segs = 0x22, .nsegs = 4, .ldt = 0x2a, .min_limit = 0x2b,
       .save_from = 0x0e, .save_to = 0x29 },
     { .width = 4, .cr3 = 0x1c, .ip = 0x20, .flags = 0x24, .regs = 0x28, .segs = 0x48, .nsegs = 6, .ldt = 0x60, .trap = 0x64,
-      .min_limit = 0x67, .save_from = 0x20, .save_to = 0x5f },
+      .ssp = 0x68, .min_limit = 0x67, .save_from = 0x20, .save_to = 0x5f },
 };
 
 static const struct layout *layout_of(uint32_t attr)
@@ -30,8 +31,15 @@ static const struct layout *layout_of(uint32_t attr)
 
 /* A task's registers as its TSS holds them. */
 struct image {
-    uint64_t cr3, ip, flags, trap, ldt;
+    uint64_t cr3, ip, flags, trap, ldt, ssp;
     uint64_t regs[8], segs[6];
+};
+
+/* What a switch carries from the old task's shadow stack to the new one's. */
+struct task_shadow {
+    struct shadow_saved frame;
+    bool push;              /* the frame goes onto the new shadow stack */
+    bool verify;            /* the frame came from the old one and must name where the new task goes on */
 };
 
 static bool read_image(struct cpu *cpu, gva_t tss, const struct layout *l, struct image *im)
@@ -43,6 +51,8 @@ static bool read_image(struct cpu *cpu, gva_t tss, const struct layout *l, struc
          mem_load_system(cpu, tss + l->flags, l->width, &im->flags) && mem_load_system(cpu, tss + l->ldt, 2, &im->ldt);
     if (ok && l->cr3)
         ok = mem_load_system(cpu, tss + l->cr3, 4, &im->cr3) && mem_load_system(cpu, tss + l->trap, 2, &im->trap);
+    if (ok && l->ssp && (cpu->p.cr4 & CR4_CET))
+        ok = mem_load_system(cpu, tss + l->ssp, 4, &im->ssp);
     for (unsigned k = 0; ok && k < 8; k++)
         ok = mem_load_system(cpu, tss + l->regs + k * l->width, l->width, &im->regs[k]);
     for (unsigned k = 0; ok && k < l->nsegs; k++)
@@ -76,7 +86,9 @@ static bool read_tss(struct cpu *cpu, uint16_t selector, enum task_cause cause, 
         return fault_raise_error(cpu, vector, selector_error(selector));
     if (!(d->attr & SEG_P))
         return fault_raise_error(cpu, VEC_NP, selector_error(selector));
-    if (d->limit < layout_of(d->attr)->min_limit)
+    if (d->limit < layout_of(d->attr)->min_limit + (cpu->p.cr4 & CR4_CET ? 4u : 0))     /* the SSP */
+        return fault_raise_error(cpu, VEC_TS, selector_error(selector));
+    if ((cpu->p.cr4 & CR4_CET) && !layout_of(d->attr)->ssp)
         return fault_raise_error(cpu, VEC_TS, selector_error(selector));
     return true;
 }
@@ -109,6 +121,93 @@ static bool leave_old(struct cpu *cpu, struct descriptor *next, enum task_cause 
     if (nested && !mem_store_system(cpu, next->base, 2, cpu->p.seg_sel[SEG_TR]))
         return false;
     return cause == TASK_RETURN || desc_set_busy(cpu, next, true);
+}
+
+/* ---- shadow stacks (SDM 1 "Shadow Stack Usage on Task Switch", APM 2 "Task Switches") ---- */
+
+static bool shadow_leave(struct cpu *cpu, enum task_cause cause, const struct image *im, uint64_t rip, struct task_shadow *t)
+{
+    unsigned cpl = cpu->p.cpl, next = im->flags & FLAG_VM ? 3 : im->segs[SEG_CS] & 3;
+    uint64_t ssp = cpu->p.ssp;
+    bool released;
+
+    *t = (struct task_shadow){ 0 };
+    if (!(cpu->mode & MODE_SHSTK) || cause == TASK_JUMP)
+        return true;
+    if (cause != TASK_RETURN) {
+        t->push = cpl != 3 || next == 3;
+        t->frame = (struct shadow_saved){ .ssp = ssp, .lip = (uint32_t)(cpu->p.seg_base[SEG_CS] + rip),
+                                          .cs = cpu->p.seg_sel[SEG_CS] };
+        return true;
+    }
+    if (ssp & 7)
+        return fault_raise_error(cpu, VEC_TS, selector_error(cpu->p.seg_sel[SEG_TR]));
+    t->verify = next == cpl || next < 3;
+    if (t->verify && !shadow_read_frame(cpu, ssp, &t->frame))
+        return false;
+    return shadow_token(cpu, t->verify ? ssp + sizeof t->frame : ssp, false, cpl == 3, false, &released);
+}
+
+/* The user's SSP is kept where a return to it will look. */
+static void shadow_left(struct cpu *cpu, enum task_cause cause, const struct task_shadow *t)
+{
+    if (!(cpu->mode & MODE_SHSTK) || cause == TASK_JUMP)
+        return;
+    if (cause == TASK_RETURN)
+        cpu->p.ssp = 0;
+    else if (!t->push)
+        cpu->p.pl_ssp[3] = cpu->p.ssp;
+}
+
+static bool bad_task(struct cpu *cpu)
+{
+    return fault_raise_error(cpu, VEC_TS, selector_error(cpu->p.seg_sel[SEG_TR]));
+}
+
+static bool shadow_take(struct cpu *cpu, uint64_t ssp, const struct task_shadow *t)
+{
+    bool user = cpu->p.cpl == 3, ok;
+
+    if (ssp & 7)
+        return bad_task(cpu);
+    if (!shadow_token(cpu, ssp, false, user, true, &ok))
+        return false;
+    if (!ok)
+        return bad_task(cpu);
+    cpu->p.ssp = ssp;
+    if (!t->push)
+        return true;
+    if (!shadow_push_frame(cpu, ssp, false, user, &t->frame))
+        return false;
+    cpu->p.ssp -= sizeof t->frame;
+    return true;
+}
+
+static bool shadow_go_back(struct cpu *cpu, const struct task_shadow *t)
+{
+    struct shadow_frame here = { .cs = cpu->p.seg_sel[SEG_CS], .lip = (uint32_t)(cpu->p.seg_base[SEG_CS] + cpu->p.rip) };
+    uint64_t ssp = t->verify ? t->frame.ssp : cpu->p.pl_ssp[3];
+
+    if (t->verify && !shadow_same(&t->frame, &here))
+        return fault_cp(cpu, CP_FAR_RET);
+    if (!cet_shadow_stack(cpu, cpu->p.cpl))
+        return true;
+    if ((ssp & 3) || ssp >> 32)
+        return fault_cp(cpu, CP_FAR_RET);
+    cpu->p.ssp = ssp;
+    return true;
+}
+
+static bool shadow_arrive(struct cpu *cpu, enum task_cause cause, const struct image *im, const struct task_shadow *t)
+{
+    if (im->flags & FLAG_VM)
+        return cet_mode(cpu, 3) == 0 || bad_task(cpu);
+    if (cause == TASK_RETURN)
+        return shadow_go_back(cpu, t);
+    if (cet_shadow_stack(cpu, cpu->p.cpl) && !shadow_take(cpu, im->ssp, t))
+        return false;
+    cet_track_far(cpu, cpu->p.cpl);
+    return true;
 }
 
 /* ---- in the new task ---- */
@@ -184,7 +283,8 @@ static bool take_cr3(struct cpu *cpu, uint64_t cr3)
     return true;
 }
 
-static bool enter_new(struct cpu *cpu, const struct image *im, const struct layout *l)
+static bool enter_new(struct cpu *cpu, const struct image *im, const struct layout *l, enum task_cause cause,
+                      const struct task_shadow *shadow)
 {
     take_registers(cpu, im, l->width);
     take_selectors(cpu, im);
@@ -201,12 +301,13 @@ static bool enter_new(struct cpu *cpu, const struct image *im, const struct layo
     if (!(im->flags & FLAG_VM) && !load_protected_segments(cpu, im))
         return false;
     cpu_mode_changed(cpu);
-    return cpu->p.rip <= cpu->p.seg_limit[SEG_CS] || fault_gp(cpu, 0);
+    return shadow_arrive(cpu, cause, im, shadow) && (cpu->p.rip <= cpu->p.seg_limit[SEG_CS] || fault_gp(cpu, 0));
 }
 
 bool task_switch(struct cpu *cpu, uint16_t selector, enum task_cause cause, uint64_t rip, uint32_t rflags, bool *switched)
 {
     bool nested = cause == TASK_CALL || cause == TASK_EVENT, done;
+    struct task_shadow shadow;
     const struct layout *l;
     struct descriptor next;
     struct image im;
@@ -215,14 +316,16 @@ bool task_switch(struct cpu *cpu, uint16_t selector, enum task_cause cause, uint
     if (!read_tss(cpu, selector, cause, &next))
         return false;
     l = layout_of(next.attr);
-    if (!probe(cpu, &next, nested) || !read_image(cpu, next.base, l, &im) || !leave_old(cpu, &next, cause, rip, rflags))
+    if (!probe(cpu, &next, nested) || !read_image(cpu, next.base, l, &im) ||
+        !shadow_leave(cpu, cause, &im, rip, &shadow) || !leave_old(cpu, &next, cause, rip, rflags))
         return false;
     *switched = true;
+    shadow_left(cpu, cause, &shadow);
     next.attr |= TYPE_BUSY;
     seg_install(cpu, SEG_TR, selector, &next);
     if (nested)
         im.flags |= FLAG_NT;
-    done = enter_new(cpu, &im, l);
+    done = enter_new(cpu, &im, l, cause, &shadow);
     cpu_mode_changed(cpu);
     return done;
 }

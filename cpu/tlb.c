@@ -38,6 +38,7 @@ void tlb_flush_all(struct cpu *cpu)
     for (unsigned bank = 0; bank < BANK_SLOW; bank++)
         for (unsigned word = 0; word < WORDS; word++)
             drop(cpu, bank, word, cpu->tlb_marks[bank].used[word]);
+    shadow_flush(cpu);
     cpu->stats.tlb_flushes++;
     block_lookup_flush(cpu);
 }
@@ -50,6 +51,7 @@ void tlb_flush_nonglobal(struct cpu *cpu)
         for (unsigned word = 0; word < WORDS; word++)
             drop(cpu, bank, word, m->used[word] & ~m->global[word]);
     }
+    shadow_flush(cpu);
     cpu->stats.tlb_flushes++;
     block_lookup_flush(cpu);
 }
@@ -61,6 +63,7 @@ void tlb_flush_page(struct cpu *cpu, gva_t gva)
     unsigned slot = slot_of(gva);
     bool large = false;
 
+    shadow_flush(cpu);
     for (unsigned bank = 0; bank < BANK_SLOW; bank++) {
         struct tlb_marks *m = &cpu->tlb_marks[bank];
 
@@ -107,6 +110,9 @@ void tlb_map_changed(void *arg)
 
 void tlb_poison_writes(struct cpu *cpu, const uint8_t *host_page)
 {
+    for (unsigned user = 0; user < 2; user++)
+        if (cpu->shadow[user].page + cpu->shadow[user].addend == (uintptr_t)host_page)
+            cpu->shadow[user].page = TLB_INVALID;
     for (unsigned bank = 0; bank < BANK_SLOW; bank++)
         for (unsigned word = 0; word < WORDS; word++)
             for (uint64_t left = cpu->tlb_marks[bank].used[word]; left != 0; left &= left - 1) {
@@ -183,6 +189,17 @@ static void enter(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank ban
     cpu->stats.tlb_fills++;
 }
 
+/* As write_tag() has it: RAM hears of fast writes here once, and pages with code are told of each store. */
+void shadow_remember(struct cpu *cpu, gva_t lin, bool user, const struct tlb_place *at)
+{
+    uint64_t page = at->ram_offset >> PAGE_SHIFT;
+
+    if (at->host == NULL || at->ram->code[page] != 0)
+        return;
+    at->ram->dirty[page] = at->ram->touched[page] = 1;
+    cpu->shadow[user] = (struct shadow_page){ .page = lin & PAGE_MASK, .addend = (uintptr_t)at->host - lin };
+}
+
 bool tlb_fill(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out)
 {
     struct translation t;
@@ -194,7 +211,8 @@ bool tlb_fill(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, s
     *out = (struct tlb_place){ .gpa = t.gpa };
     if (at->host == NULL || !(at->rights & ACCESS_READ))
         return true;
-    enter(cpu, lin, access, bank, &t, at);
+    if (!(access & ACCESS_SHADOW))
+        enter(cpu, lin, access, bank, &t, at);
     if ((access & ACCESS_WRITE) && !(at->rights & ACCESS_WRITE))
         return true;
     out->host = at->host + (lin & ~PAGE_MASK);

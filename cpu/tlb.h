@@ -14,11 +14,21 @@ struct tlb_place {
     uint64_t ram_offset;
 };
 
+/* With the others of core/types.h: a shadow-stack access. It never goes through a bank, which knows ordinary rights only. */
+#define ACCESS_SHADOW 8u
+
 /* Translate one byte's address for access, enter it into `bank` (never BANK_SLOW), false: fault recorded. */
 bool tlb_fill(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out);
 
 /* A store to a page of code whose translation is still known: no walk. False: ask tlb_fill(). */
 bool tlb_code_write(struct cpu *cpu, gva_t lin, enum tlb_bank bank, struct tlb_place *out);
+
+/* Remember where a shadow-stack store went, and forget all such places. */
+void shadow_remember(struct cpu *cpu, gva_t lin, bool user, const struct tlb_place *at);
+static inline void shadow_flush(struct cpu *cpu)
+{
+    cpu->shadow[0].page = cpu->shadow[1].page = TLB_INVALID;
+}
 
 /* The bank that explicit data accesses belong to, also when all of them take the slow path. */
 static inline enum tlb_bank tlb_data_bank(const struct cpu *cpu)

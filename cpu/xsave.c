@@ -3,6 +3,7 @@
  * The legacy area (x87, SSE) is exec_fxsave.c's. */
 #include "cpu/xsave.h"
 
+#include "cpu/cet.h"
 #include "cpu/exec_xsave.h"
 
 /* Registers 8 and up exist in 64-bit mode only; elsewhere they are neither saved nor touched. */
@@ -81,14 +82,46 @@ static void pkru_load(struct cpu *cpu, const uint8_t *from) { pkru_set(cpu, load
 static void pkru_init(struct cpu *cpu) { pkru_set(cpu, 0); }
 static bool pkru_in_use(const struct cpu *cpu) { return cpu->s.pkru != 0; }
 
+/* SDM 1 "CET State". XRSTORS is a thing of level 0, which neither of the two concerns, so no mode changes. */
+static void cet_u_save(const struct cpu *cpu, uint8_t *to)
+{
+    store64(to, cpu->p.u_cet);
+    store64(to + 8, cpu->p.pl_ssp[3]);
+}
+
+static void cet_u_load(struct cpu *cpu, const uint8_t *from)
+{
+    cpu->p.u_cet = load64(from);
+    cpu->p.pl_ssp[3] = load64(from + 8);
+}
+
+static void cet_u_init(struct cpu *cpu) { cpu->p.u_cet = cpu->p.pl_ssp[3] = 0; }
+static bool cet_u_in_use(const struct cpu *cpu) { return (cpu->p.u_cet | cpu->p.pl_ssp[3]) != 0; }
+static bool cet_u_valid(const struct cpu *cpu, const uint8_t *from)
+{
+    return cet_control_allowed(cpu, load64(from)) && cet_ssp_allowed(cpu, load64(from + 8));
+}
+
+static void cet_s_save(const struct cpu *cpu, uint8_t *to) { memcpy(to, cpu->p.pl_ssp, 24); }
+static void cet_s_load(struct cpu *cpu, const uint8_t *from) { memcpy(cpu->p.pl_ssp, from, 24); }
+static void cet_s_init(struct cpu *cpu) { memset(cpu->p.pl_ssp, 0, 24); }
+static bool cet_s_in_use(const struct cpu *cpu) { return any(cpu->p.pl_ssp, 3); }
+static bool cet_s_valid(const struct cpu *cpu, const uint8_t *from)
+{
+    return cet_ssp_allowed(cpu, load64(from)) && cet_ssp_allowed(cpu, load64(from + 8)) &&
+           cet_ssp_allowed(cpu, load64(from + 16));
+}
+
 const struct xsave_component xsave_components[XSAVE_COMPONENTS] = {
-    [0] = { 0, 160, F_FPU, false, false, NULL, NULL, x87_init, x87_in_use },
-    [1] = { 160, 256, F_SSE, false, false, NULL, NULL, sse_init, sse_in_use },
-    [2] = { 576, 256, F_AVX, false, false, avx_save, avx_load, avx_init, avx_in_use },
-    [5] = { 1088, 64, F_AVX512F, false, false, opmask_save, opmask_load, opmask_init, opmask_in_use },
-    [6] = { 1152, 512, F_AVX512F, false, false, zmm_high_save, zmm_high_load, zmm_high_init, zmm_high_in_use },
-    [7] = { 1664, 1024, F_AVX512F, false, false, zmm16_save, zmm16_load, zmm16_init, zmm16_in_use },
-    [9] = { 2688, 8, F_PKU, false, false, pkru_save, pkru_load, pkru_init, pkru_in_use },
+    [0] = { 0, 160, F_FPU, false, false, NULL, NULL, x87_init, x87_in_use, NULL },
+    [1] = { 160, 256, F_SSE, false, false, NULL, NULL, sse_init, sse_in_use, NULL },
+    [2] = { 576, 256, F_AVX, false, false, avx_save, avx_load, avx_init, avx_in_use, NULL },
+    [5] = { 1088, 64, F_AVX512F, false, false, opmask_save, opmask_load, opmask_init, opmask_in_use, NULL },
+    [6] = { 1152, 512, F_AVX512F, false, false, zmm_high_save, zmm_high_load, zmm_high_init, zmm_high_in_use, NULL },
+    [7] = { 1664, 1024, F_AVX512F, false, false, zmm16_save, zmm16_load, zmm16_init, zmm16_in_use, NULL },
+    [9] = { 2688, 8, F_PKU, false, false, pkru_save, pkru_load, pkru_init, pkru_in_use, NULL },
+    [11] = { 0, 16, F_CET_SS, true, false, cet_u_save, cet_u_load, cet_u_init, cet_u_in_use, cet_u_valid },
+    [12] = { 0, 24, F_CET_SS, true, false, cet_s_save, cet_s_load, cet_s_init, cet_s_in_use, cet_s_valid },
 };
 
 uint64_t xsave_supported(const struct cpu *cpu, bool supervisor)
@@ -101,7 +134,9 @@ uint64_t xsave_supported(const struct cpu *cpu, bool supervisor)
         if (c->size && c->supervisor == supervisor && cpu_has(cpu, (enum feature)c->feature))
             mask |= BIT64(n);
     }
-    return mask;
+    if (supervisor && cpu_has(cpu, F_CET_IBT))
+        mask |= XSAVE_CET_U | XSAVE_CET_S;          /* either feature brings them */
+    return !supervisor || cpu_has(cpu, F_XSAVES) ? mask : 0;
 }
 
 uint32_t xsave_size(uint64_t mask, bool compacted)

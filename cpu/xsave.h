@@ -12,8 +12,10 @@
 #define XSAVE_ZMM_HI256 BIT64(6)
 #define XSAVE_HI16_ZMM  BIT64(7)
 #define XSAVE_PKRU      BIT64(9)
+#define XSAVE_CET_U     BIT64(11)
+#define XSAVE_CET_S     BIT64(12)
 
-#define XSAVE_COMPONENTS 10         /* numbers 0..9 */
+#define XSAVE_COMPONENTS 13         /* numbers 0..12 */
 #define XSAVE_LEGACY     512u
 #define XSAVE_HEADER     64u
 
@@ -26,6 +28,7 @@ struct xsave_component {
     void (*load)(struct cpu *cpu, const uint8_t *from);
     void (*init)(struct cpu *cpu);
     bool (*in_use)(const struct cpu *cpu);                      /* XINUSE: not in its initial configuration */
+    bool (*valid)(const struct cpu *cpu, const uint8_t *from);  /* else XRSTORS is #GP; NULL: anything is */
 };
 extern const struct xsave_component xsave_components[XSAVE_COMPONENTS];
 

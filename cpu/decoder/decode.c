@@ -39,7 +39,7 @@ static bool take_legacy(struct decoding *d, uint8_t byte)
     case 0x26: take_override(d, SEG_ES); return true;
     case 0x2e: take_override(d, SEG_CS); return true;
     case 0x36: take_override(d, SEG_SS); return true;
-    case 0x3e: take_override(d, SEG_DS); return true;
+    case 0x3e: take_override(d, SEG_DS); d->ds = 1; return true;
     case 0x64: take_override(d, SEG_FS); return true;
     case 0x65: take_override(d, SEG_GS); return true;
     case 0x66: d->opsize = 1; return true;
@@ -407,6 +407,8 @@ static void set_flags(const struct decoding *d, struct insn *out, const struct i
         out->flags |= INSN_SEGOVR;
     if (d->key.w)
         out->flags |= INSN_REXW;
+    if (d->mode == DECODE_64 ? d->ds && d->seg == SEG_COUNT : d->seg == SEG_DS)
+        out->flags |= INSN_NOTRACK;
 }
 
 /* LOCK asks for an instruction that may carry it and a memory destination ("LOCK"), or MOV CR0 for CR8. */

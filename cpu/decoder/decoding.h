@@ -20,6 +20,7 @@ struct decoding {
     uint8_t lock;
     uint8_t rep;                /* F2, F3 or 0: the last one */
     uint8_t seg;                /* override, SEG_COUNT: none */
+    uint8_t ds;                 /* 3E seen */
     uint8_t rex;                /* whole byte, 0: none */
     uint8_t reg, rm, index;     /* to be added to the ModRM and SIB fields: 8, or 16 and 24 with EVEX */
     uint8_t vsib;               /* the memory operand's index is a vector register */

@@ -58,6 +58,7 @@ enum {
     INSN_ASIZE   = 1 << 12,     /* 67 present */
     INSN_REX     = 1 << 13,     /* any REX */
     INSN_AVX512VL = 1 << 14,    /* an EVEX form of 128 or 256 bits, which needs AVX512VL beside `needs` */
+    INSN_NOTRACK = 1 << 15,     /* 3E where SDM 1 "No-track Prefix for Near Indirect CALL/JMP" counts it */
 };
 
 /* insn.evex */

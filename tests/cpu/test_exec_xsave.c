@@ -370,6 +370,74 @@ static void a_fault_writes_nothing(void **state)
     assert_int_equal(at(0x1000 - 128, 8), 0xcccccccccccccccc);
 }
 
+/* SDM 1 "CET State": components 11 and 12 hold IA32_U_CET and IA32_PL3_SSP, and IA32_PL0_SSP to IA32_PL2_SSP, compacted
+ * only. Neither is aligned, so they follow each other. */
+static void set_cet(uint64_t base)
+{
+    f.cpu->p.u_cet = base ? 5 : 0;
+    for (unsigned n = 0; n < 4; n++)
+        f.cpu->p.pl_ssp[n] = base ? base + 8 * n : 0;
+}
+
+static void cet_states_are_saved_and_restored(void **state)
+{
+    (void)state;
+    assert_true(cpu_write_msr(f.cpu, 0xda0, XSAVE_CET_U | XSAVE_CET_S));
+    assert_false(cpu_write_msr(f.cpu, 0xda0, XSAVE_PKRU));
+    set_mask(XSAVE_CET_U | XSAVE_CET_S);
+    set_cet(0x10000);
+    assert_int_equal(xsave(), -1);                      /* they are not XCR0's: nothing of them is written */
+    assert_int_equal(at(576, 8), 0xcccccccccccccccc);
+    put_header(0, 0);
+    assert_int_equal(xsaves(), -1);
+    assert_int_equal(fixture_read(&f, HEADER, 8), XSAVE_CET_U | XSAVE_CET_S);
+    assert_int_equal(fixture_read(&f, HEADER + 8, 8), COMPACT | XSAVE_CET_U | XSAVE_CET_S);
+    assert_int_equal(at(576, 8), 5);
+    assert_int_equal(at(584, 8), 0x10018);
+    for (unsigned n = 0; n < 3; n++)
+        assert_int_equal(at(592 + 8 * n, 8), 0x10000 + 8 * n);
+    set_cet(0x20000);
+    assert_int_equal(xrstors(), -1);
+    assert_int_equal(f.cpu->p.u_cet, 5);
+    for (unsigned n = 0; n < 4; n++)
+        assert_int_equal(f.cpu->p.pl_ssp[n], 0x10000 + 8 * n);
+    put_header(XSAVE_CET_U, COMPACT | XSAVE_CET_U | XSAVE_CET_S);
+    assert_int_equal(xrstors(), -1);                    /* what is absent from XSTATE_BV becomes zero */
+    assert_int_equal(f.cpu->p.pl_ssp[1], 0);
+    assert_int_equal(f.cpu->p.pl_ssp[3], 0x10018);
+    set_cet(0);
+    assert_int_equal(xsaves(), -1);
+    assert_int_equal(fixture_read(&f, HEADER, 8), 0);
+}
+
+/* XRSTORS loads what WRMSR would, or nothing at all. */
+static void cet_states_are_checked(void **state)
+{
+    static const struct { unsigned at; uint64_t bad; } cases[] = {
+        { 576, 0x40 }, { 576, 0xc00 }, { 584, 2 }, { 592, 0x800000000000 }, { 600, 1 }, { 608, 2 },
+    };
+
+    (void)state;
+    assert_true(cpu_write_msr(f.cpu, 0xda0, XSAVE_CET_U | XSAVE_CET_S));
+    set_mask(XSAVE_CET_U | XSAVE_CET_S);
+    for (unsigned n = 0; n < COUNT_OF(cases); n++) {
+        set_cet(0x10000);
+        put_header(0, 0);
+        assert_int_equal(xsaves(), -1);
+        assert_int_equal(xrstors(), -1);
+        fixture_put(&f, AREA + cases[n].at, &cases[n].bad, 8);
+        set_cet(0x20000);
+        assert_int_equal(xrstors(), VEC_GP);
+        for (unsigned k = 0; k < 4; k++)
+            assert_int_equal(f.cpu->p.pl_ssp[k], 0x20000 + 8 * k);
+    }
+    assert_true(cpu_write_msr(f.cpu, 0xda0, XSAVE_CET_S));
+    put_header(XSAVE_CET_U, COMPACT | XSAVE_CET_U);
+    assert_int_equal(xrstors(), VEC_GP);                /* not enabled in IA32_XSS */
+    put_header(0, 0);
+    assert_int_equal(xrstor(), -1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_it, close_it)
 
 int main(void)
@@ -380,6 +448,7 @@ int main(void)
         TEST(initial_components_are_marked), TEST(xsavec_compacts), TEST(standard_pkru_lies_where_cpuid_says),
         TEST(xrstor_initialises_what_is_absent), TEST(xrstor_leaves_what_is_not_asked), TEST(compacted_images_come_back),
         TEST(bad_headers_are_refused), TEST(availability), TEST(supervisor_forms_need_level_0), TEST(a_fault_writes_nothing),
+        TEST(cet_states_are_saved_and_restored), TEST(cet_states_are_checked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

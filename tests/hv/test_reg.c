@@ -10,7 +10,7 @@ enum { GET = 0x0050, SET = 0x0051, START = 0x0099 };
 enum {
     RAX = 0x00020000, RIP = 0x00020010, XMM3 = 0x00030003, CR3 = 0x00040002, CR8 = 0x00040004, CS = 0x00060001,
     GDTR = 0x00070001, SYSENTER_CS = 0x00080005, VP_INDEX = 0x00090003, EOI = 0x00090010, SINT2 = 0x000A0002,
-    YMM3_HIGH = 0x000C0013, PRIVILEGES = 0x00000200,
+    SSP = 0x0008008E, YMM3_HIGH = 0x000C0013, PRIVILEGES = 0x00000200,
 };
 
 #define IN  0x10000u
@@ -60,7 +60,7 @@ static void tlfs_7_10_registers_of_every_kind_read_back(void **state)
     static const struct { uint32_t name; uint64_t low, high; } cases[] = {
         { RAX, 0x1122334455667788, 0 }, { RIP, 0x1000, 0 }, { XMM3, 3, 4 }, { YMM3_HIGH, 5, 6 }, { CR3, 0x7000, 0 },
         { CS, 0xFFFF800000000000, 0xA09B0010FFFFFFFF }, { GDTR, 0x007F000000000000, 0x123000 }, { SYSENTER_CS, 0x10, 0 },
-        { SINT2, 0x20051, 0 },
+        { SINT2, 0x20051, 0 }, { SSP, 0x123000, 0 },
     };
     struct fixture *f = *state;
 

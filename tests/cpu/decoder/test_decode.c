@@ -215,7 +215,7 @@ static void prefixes_in_any_order(void **state)
         { "f3 66 0f bd c8", "LZCNT.2 r1 r0" },      { "66 0f 38 f0 00", "MOVBE.2 r0 ds:[r0+0]:2" },
         { "90", "NOP.4" }, { "66 90", "NOP.2" }, { "f3 90", "PAUSE.4" }, { "f3 41 90", "XCHG.4 r8 r0 /rep" },
         { "41 90", "XCHG.4 r8 r0" }, { "49 90", "XCHG.8 r8 r0" },
-        { "91", "XCHG.4 r1 r0" },                   { "f3 0f 1e fa", "NOP.4 r2 /rep" },
+        { "91", "XCHG.4 r1 r0" },                   { "f3 0f 1e fa", "ENDBR64.4" },
         { "64 64 65 8b 00", "MOV.4 r0 gs:[r0+0]:4" },
         { "f3 48 0f c7 f8", "RDPID.8 r0" },         { "48 0f c7 f8", "RDSEED.8 r0" },
         { "f3 48 0f ae c0", "RDFSBASE.8 r0" },
