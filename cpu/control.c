@@ -8,7 +8,7 @@
 #include "cpu/xsave.h"
 
 #define CR0_PAGING  (CR0_PG | CR0_WP | CR0_PE)          /* a change makes TLB entries wrong */
-#define CR4_PAGING  (CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE)
+#define CR4_PAGING  (CR4_PSE | CR4_PAE | CR4_PGE | CR4_LA57 | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_PKE | CR4_LAM_SUP)
 #define CR4_PDPTES  (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP)    /* a change reloads the PDPTEs */
 #define CR3_NOFLUSH BIT64(63)
 
@@ -54,21 +54,30 @@ bool control_set_cr0(struct cpu *cpu, uint64_t value)
     return true;
 }
 
+/* What CR3 may hold besides the address of the tables. */
+uint64_t control_cr3_bits(const struct cpu *cpu)
+{
+    return bits_mask(cpu_physical_bits(cpu)) | (cpu_has(cpu, F_LAM) ? CR3_LAM_U48 | CR3_LAM_U57 : 0);
+}
+
 /* TLB entries carry no PCID, so a load that asks to keep its entries (bit 63) flushes all the same: it is only a hint. */
 bool control_set_cr3(struct cpu *cpu, uint64_t value)
 {
     if (cpu->p.cr4 & CR4_PCIDE)
         value &= ~CR3_NOFLUSH;
     if (cpu_in_long_mode(cpu)) {
-        if (value >> cpu_physical_bits(cpu))
+        if (value & ~control_cr3_bits(cpu))
             return fault_gp(cpu, 0);
     } else {
         value = (uint32_t)value;
         if (pae_paging(cpu->p.cr0, cpu->p.cr4, cpu->p.efer) && !mmu_load_pdptes(cpu, value))
             return fault_gp(cpu, 0);
     }
+    if ((cpu->p.cr3 ^ value) & (CR3_LAM_U48 | CR3_LAM_U57))
+        tlb_flush_all(cpu);     /* entries may stand under tagged addresses */
+    else
+        tlb_flush_nonglobal(cpu);
     cpu->p.cr3 = value;
-    tlb_flush_nonglobal(cpu);
     return true;
 }
 
@@ -79,7 +88,7 @@ uint64_t control_cr4_bits(const struct cpu *cpu)
         { F_MCE, CR4_MCE }, { F_PGE, CR4_PGE }, { F_CMOV, CR4_PCE }, { F_FXSR, CR4_OSFXSR }, { F_SSE, CR4_OSXMMEXCPT },
         { F_UMIP, CR4_UMIP }, { F_LA57, CR4_LA57 }, { F_FSGSBASE, CR4_FSGSBASE }, { F_PCID, CR4_PCIDE },
         { F_XSAVE, CR4_OSXSAVE }, { F_SMEP, CR4_SMEP }, { F_SMAP, CR4_SMAP }, { F_PKU, CR4_PKE },
-        { F_CET_SS, CR4_CET }, { F_CET_IBT, CR4_CET },
+        { F_CET_SS, CR4_CET }, { F_CET_IBT, CR4_CET }, { F_LAM, CR4_LAM_SUP },
     };
     uint64_t bits = 0;
 

@@ -15,6 +15,7 @@ bool control_set_efer(struct cpu *cpu, uint64_t value);
 bool control_set_xcr0(struct cpu *cpu, uint64_t value);
 
 /* The bits this processor's features define. */
+uint64_t control_cr3_bits(const struct cpu *cpu);
 uint64_t control_cr4_bits(const struct cpu *cpu);
 uint64_t control_efer_bits(const struct cpu *cpu);
 #define CR0_BITS (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)

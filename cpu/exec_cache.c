@@ -33,7 +33,7 @@ static unsigned touch_line(struct cpu *cpu, const struct insn *i)
         NEXT();
     if (!cpu_in_64bit(cpu)) {
         lin = (uint32_t)lin;
-    } else if (!cpu_canonical(cpu, lin)) {
+    } else if (!cpu_canonical(cpu, lin = cpu_untag(cpu, lin))) {
         fault_raise_error(cpu, i->seg == SEG_SS ? VEC_SS : VEC_GP, 0);
         FAULT();
     }

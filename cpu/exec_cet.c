@@ -199,7 +199,7 @@ static bool operand_address(struct cpu *cpu, const struct insn *i, unsigned byte
 {
     if (!ea_linear(cpu, i, bytes, ACCESS_READ | ACCESS_WRITE, lin))
         return false;
-    *lin = in_64bit(cpu) ? *lin : (uint32_t)*lin;
+    *lin = in_64bit(cpu) ? cpu_untag(cpu, *lin) : (uint32_t)*lin;
     if (in_64bit(cpu) && !cpu_canonical(cpu, *lin))
         return fault_raise_error(cpu, i->seg == SEG_SS ? VEC_SS : VEC_GP, 0);
     return !(*lin & (bytes - 1)) || fault_gp(cpu, 0);

@@ -270,6 +270,18 @@ static inline void code_tag_refresh(struct cpu *cpu)
     cpu->code_tag = (cpu->code_tag & ~bits_mask(CODE_TAG_BITS)) | cpu->code_base << MODE_BITS | cpu->mode;
 }
 
+/* SDM 3A "Linear-Address Masking (LAM)": a 64-bit data address without its metadata, which the bit below them fills. */
+static ALWAYS_INLINE gva_t cpu_untag(const struct cpu *cpu, gva_t lin)
+{
+    uint64_t user = cpu->p.cr3 & (CR3_LAM_U48 | CR3_LAM_U57), super = cpu->p.cr4 & CR4_LAM_SUP;
+    bool wide;
+
+    if (LIKELY(!(user | super)) || !(lin >> 63 ? super : user))
+        return lin;
+    wide = lin >> 63 ? cpu->p.cr4 & CR4_LA57 : user & CR3_LAM_U57;
+    return (lin & BIT64(63)) | ((uint64_t)bits_sign(lin, wide ? 57 : 48) & bits_mask(63));
+}
+
 /* seg.c */
 bool seg_load(struct cpu *cpu, enum seg seg, uint16_t selector);        /* MOV/POP to a data segment or SS, all checks */
 void seg_load_real(struct cpu *cpu, enum seg seg, uint16_t selector);   /* real and virtual-8086 mode */

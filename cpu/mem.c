@@ -107,12 +107,21 @@ static bool data_access(struct cpu *cpu, const struct insn *i, gva_t lin, unsign
                         enum tlb_bank bank, struct spans *s)
 {
     uint64_t wrap = data_wrap(cpu);
+    gva_t tagged = lin;
 
     cpu->insn = i;
-    if (wrap == ~(uint64_t)0 && UNLIKELY(!canonical_range(cpu, lin, bytes)))
-        return fault_raise_error(cpu, i->seg == SEG_SS ? VEC_SS : VEC_GP, 0);
-    if (bank != BANK_SLOW)
-        return spans_translate(cpu, lin, wrap, bytes, access, bank, s);
+    if (wrap == ~(uint64_t)0) {
+        lin = cpu_untag(cpu, lin);
+        if (UNLIKELY(!canonical_range(cpu, lin, bytes)))
+            return fault_raise_error(cpu, i->seg == SEG_SS ? VEC_SS : VEC_GP, 0);
+    }
+    if (bank != BANK_SLOW) {
+        if (!spans_translate(cpu, lin, wrap, bytes, access, bank, s))
+            return false;
+        if (UNLIKELY(lin != tagged))
+            tlb_rename(cpu, lin, tagged, bank);
+        return true;
+    }
     if (!spans_translate(cpu, lin, wrap, bytes, access, tlb_data_bank(cpu), s))
         return false;
     if (misaligned(cpu, lin, bytes))
@@ -161,8 +170,11 @@ bool mem_probe_write(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned 
     if (mem_host_write(cpu, lin, bytes) != NULL)
         return true;
     cpu->insn = i;
-    if (wrap == ~(uint64_t)0 && !canonical_range(cpu, lin, bytes))
-        return fault_raise_error(cpu, i->seg == SEG_SS ? VEC_SS : VEC_GP, 0);
+    if (wrap == ~(uint64_t)0) {
+        lin = cpu_untag(cpu, lin);
+        if (!canonical_range(cpu, lin, bytes))
+            return fault_raise_error(cpu, i->seg == SEG_SS ? VEC_SS : VEC_GP, 0);
+    }
     if (!spans_translate(cpu, lin, wrap, bytes, ACCESS_WRITE, tlb_data_bank(cpu), &s))
         return false;
     return !misaligned(cpu, lin, bytes) || fault_raise_error(cpu, VEC_AC, 0);

@@ -72,7 +72,7 @@ static bool value_allowed(const struct cpu *cpu, enum cpu_reg reg, uint64_t valu
         return !(value & ~(uint64_t)CR0_BITS) && !((value & CR0_PG) && !(value & CR0_PE)) &&
                !((value & CR0_NW) && !(value & CR0_CD));
     case CPU_REG_CR3:
-        return !(value >> cpu_physical_bits(cpu));
+        return !(value & ~control_cr3_bits(cpu));
     case CPU_REG_CR4:
         return !(value & ~control_cr4_bits(cpu));
     case CPU_REG_CR8:

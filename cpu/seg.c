@@ -287,7 +287,7 @@ static bool rights_ok(const struct cpu *cpu, uint32_t attr, unsigned access)
 bool seg_check(struct cpu *cpu, enum seg seg, uint64_t offset, unsigned bytes, unsigned access, gva_t *linear)
 {
     if (cpu_in_64bit(cpu)) {
-        *linear = seg == SEG_FS || seg == SEG_GS ? cpu->p.seg_base[seg] + offset : offset;
+        *linear = cpu_untag(cpu, seg == SEG_FS || seg == SEG_GS ? cpu->p.seg_base[seg] + offset : offset);
         if (!cpu_canonical(cpu, *linear) || !cpu_canonical(cpu, *linear + bytes - 1))
             return access_fault(cpu, seg);
         return true;
@@ -335,7 +335,7 @@ void stack_long(struct stack *st, uint64_t sp, unsigned cpl)
 static bool stack_linear(struct cpu *cpu, const struct stack *st, unsigned bytes, gva_t *lin)
 {
     if (st->long64) {
-        *lin = st->sp;
+        *lin = cpu_untag(cpu, st->sp);
         if (cpu_canonical(cpu, *lin) && cpu_canonical(cpu, *lin + bytes - 1))
             return true;
     } else if (limit_ok(st->limit, st->attr, st->sp, bytes)) {

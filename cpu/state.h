@@ -5,6 +5,7 @@
 #ifndef CPU_STATE_H
 #define CPU_STATE_H
 
+#include "base/bits.h"
 #include "core/state.h"
 
 /* What enforces control flow is private, as the MSRs of SYSCALL are: each VTL has a supervisor of its own. */
@@ -179,6 +180,10 @@ enum cpu_activity { CPU_RUNNING, CPU_HALTED, CPU_SHUTDOWN, CPU_WAIT_SIPI, CPU_MW
 #define CR4_SMAP       0x200000u
 #define CR4_PKE        0x400000u
 #define CR4_CET        0x800000u
+#define CR4_LAM_SUP    0x10000000u
+
+#define CR3_LAM_U57    BIT64(61)
+#define CR3_LAM_U48    BIT64(62)
 
 #define EFER_SCE 0x1u
 #define EFER_LME 0x100u

@@ -72,7 +72,7 @@ void tlb_flush_page(struct cpu *cpu, gva_t gva)
             for (uint64_t left = m->used[word] & m->large[word]; left != 0; left &= left - 1) {
                 unsigned at = bits_lowest(left);
 
-                if (((entry_page(&cpu->banks[bank][word * 64 + at]) ^ gva) >> 30) == 0) {
+                if (bits_get(entry_page(&cpu->banks[bank][word * 64 + at]) ^ gva, 46, 30) == 0) {   /* above may be a tag */
                     drop(cpu, bank, word, BIT64(at));
                     large = true;
                 }
@@ -187,6 +187,20 @@ static void enter(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank ban
     m->global[slot / 64] = (m->global[slot / 64] & ~bit) | (t->global ? bit : 0);
     m->large[slot / 64] = (m->large[slot / 64] & ~bit) | (t->page_shift > PAGE_SHIFT ? bit : 0);
     cpu->stats.tlb_fills++;
+}
+
+void tlb_rename(struct cpu *cpu, gva_t lin, gva_t tagged, enum tlb_bank bank)
+{
+    struct tlb_entry *e = &cpu->banks[bank][slot_of(lin)];
+
+    if (entry_page(e) != (lin & PAGE_MASK))
+        return;
+    e->execute = TLB_INVALID;               /* instructions are fetched without masking */
+    if (!(e->read & TLB_INVALID))
+        e->read += tagged - lin;
+    if (!(e->write & TLB_INVALID))
+        e->write += tagged - lin;
+    e->addend -= tagged - lin;
 }
 
 /* As write_tag() has it: RAM hears of fast writes here once, and pages with code are told of each store. */

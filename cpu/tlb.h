@@ -23,6 +23,9 @@ bool tlb_fill(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, s
 /* A store to a page of code whose translation is still known: no walk. False: ask tlb_fill(). */
 bool tlb_code_write(struct cpu *cpu, gva_t lin, enum tlb_bank bank, struct tlb_place *out);
 
+/* The entry of page lin serves the address `tagged`, which linear-address masking makes lin: so the next access hits. */
+void tlb_rename(struct cpu *cpu, gva_t lin, gva_t tagged, enum tlb_bank bank);
+
 /* Remember where a shadow-stack store went, and forget all such places. */
 void shadow_remember(struct cpu *cpu, gva_t lin, bool user, const struct tlb_place *at);
 static inline void shadow_flush(struct cpu *cpu)
