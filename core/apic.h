@@ -23,6 +23,7 @@ struct apic_ops {
     uint64_t (*tsc_deadline)(void *self);                   /* MSR 6E0h */
     void     (*set_tsc_deadline)(void *self, uint64_t tsc);
     void     (*performance)(void *self);                    /* the performance counters' entry of the local vector table */
+    void     (*corrected_error)(void *self);                /* the CMCI entry of the local vector table; may be NULL */
     /* Call `hook` after every EOI with the vector it took out of service, so that SynIC can deliver queued messages
      * (TLFS 11.4). One hook per APIC; wiring, not state. */
     void     (*on_eoi)(void *self, void (*hook)(void *arg, unsigned vector), void *arg);

@@ -12,6 +12,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 #include "cpu/internal.h"
+#include "cpu/mca.h"
 #include "cpu/monitor.h"
 #include "cpu/msr.h"
 #include "cpu/pmu.h"
@@ -31,7 +32,8 @@ static const struct state_schema state_schema = {
     "cpu", state_fields, COUNT_OF(state_fields), sizeof(struct cpu_private) + sizeof(struct cpu_shared)
 };
 
-#define ATTEND_ALL (ATTEND_INTR | ATTEND_NMI | ATTEND_SMI | ATTEND_INIT | ATTEND_SIPI | ATTEND_HOST | ATTEND_DEBUG | ATTEND_MODE)
+#define ATTEND_ALL (ATTEND_INTR | ATTEND_NMI | ATTEND_SMI | ATTEND_INIT | ATTEND_SIPI | ATTEND_HOST | ATTEND_DEBUG | \
+                    ATTEND_MODE | ATTEND_MCE)
 
 /* ---- faults ---- */
 
@@ -174,8 +176,13 @@ static void reset_common(struct cpu *cpu, bool init)
 
 static void reset_power_on(struct cpu *cpu)
 {
+    uint64_t banks[COUNT_OF(cpu->s.mc_bank)];
+
+    memcpy(banks, cpu->s.mc_bank, sizeof banks);
     memset(&cpu->p, 0, sizeof cpu->p);
     memset(&cpu->s, 0, sizeof cpu->s);
+    memcpy(cpu->s.mc_bank, banks, sizeof banks);
+    mca_reset(cpu);
     cpu->s.fcw = 0x0040;        /* as the table has it; FNINIT gives 037Fh */
     cpu->s.ftag = 0xff;
     cpu->s.mxcsr = MXCSR_INIT;
@@ -277,7 +284,7 @@ bool cpu_idle(const struct cpu *cpu)
     case CPU_MWAITING:
         return !cpu_sleep_over(cpu);
     default:
-        return cpu->p.pending_db == 0 && !smm_wanted(cpu) &&
+        return !cpu->s.mce_pending && cpu->p.pending_db == 0 && !smm_wanted(cpu) &&
                !(cpu->p.nmi_pending && !cpu->p.nmi_blocked) && !interrupt_deliverable(cpu);
     }
 }

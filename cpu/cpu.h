@@ -75,7 +75,16 @@ enum {      /* reasons for attention: look before the next instruction */
     ATTEND_DEBUG = 256,     /* TF, data breakpoint or pending #DB */
     ATTEND_MODE = 512,      /* mode or mapping changed: recompute what is cached */
     ATTEND_YIELD = 1024,    /* end the turn */
+    ATTEND_MCE = 2048,      /* a machine check */
 };
+/* An error of the hardware, as it would be logged in a bank of the machine-check architecture; VAL, OVER and EN are decided
+ * there. MCE_SIGNALLED: the processor will take an exception, or end in shutdown. */
+enum mce_result { MCE_NO_BANK, MCE_LOGGED, MCE_SIGNALLED };
+struct cpu_mce { unsigned bank; uint64_t status, addr, misc, mcg_status; };
+enum mce_result cpu_machine_check(struct cpu *cpu, const struct cpu_mce *error);
+void     cpu_machine_check_elsewhere(struct cpu *cpu);      /* another processor has one, and it is broadcast */
+uint64_t cpu_mcg_cap(const struct cpu *cpu);                /* IA32_MCG_CAP; 0: no machine-check architecture */
+
 void     cpu_attention(struct cpu *cpu, unsigned reasons);
 void     cpu_signal(void *cpu, enum apic_signal what, unsigned vector);     /* struct apic_client.signal */
 

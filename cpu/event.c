@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "cpu/cet.h"
+#include "cpu/mca.h"
 #include "cpu/mem.h"
 #include "cpu/monitor.h"
 #include "cpu/seg.h"
@@ -479,6 +480,11 @@ void event_deliver_interrupt(struct cpu *cpu, unsigned vector)
     deliver_interrupt(cpu, vector);
 }
 
+void event_deliver_machine_check(struct cpu *cpu)
+{
+    deliver_interrupt(cpu, VEC_MC);
+}
+
 void event_deliver_nmi(struct cpu *cpu)
 {
     cpu->p.nmi_pending = 0;
@@ -517,6 +523,15 @@ static bool attend_sipi(struct cpu *cpu)
     if (!waiting || !pending)
         return false;
     cpu_start(cpu, cpu->p.sipi_vector);
+    return true;
+}
+
+static bool attend_machine_check(struct cpu *cpu)
+{
+    cpu->attention &= ~(unsigned)ATTEND_MCE;
+    if (!cpu->s.mce_pending)
+        return false;
+    mca_deliver(cpu);
     return true;
 }
 
@@ -587,6 +602,8 @@ bool event_attend(struct cpu *cpu)
     }
     if (cpu->p.activity == CPU_MWAITING && cpu_sleep_over(cpu))
         monitor_wake(cpu);
+    if ((cpu->attention & ATTEND_MCE) && attend_machine_check(cpu))
+        return true;
     if ((cpu->attention & ATTEND_SMI) && attend_smi(cpu))
         return true;
     if ((cpu->attention & ATTEND_INIT) && attend_init(cpu))

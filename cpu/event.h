@@ -16,6 +16,9 @@ bool event_redirect(struct cpu *cpu, unsigned vector, uint64_t rip);
 /* event_deliver_fault() from inside an instruction: a fault in the new task of a switch that already happened. */
 void event_redeliver(struct cpu *cpu);
 
+/* #MC, which comes between instructions as interrupts do. */
+void event_deliver_machine_check(struct cpu *cpu);
+
 /* The shutdown state, which only the board ends; `why` is for the log. */
 void event_shut_down(struct cpu *cpu, const char *why);
 

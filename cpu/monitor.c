@@ -90,7 +90,7 @@ bool cpu_sleep_over(const struct cpu *cpu)
     const struct apic_ops *apic = cpu->ports.apic;
     unsigned wait = cpu->p.wait;
 
-    if (cpu->p.pending_db != 0 || (cpu->p.nmi_pending && !cpu->p.nmi_blocked) || smm_wanted(cpu))
+    if (cpu->s.mce_pending || cpu->p.pending_db != 0 || (cpu->p.nmi_pending && !cpu->p.nmi_blocked) || smm_wanted(cpu))
         return true;
     if (((wait & WAIT_MONITOR) && cpu->s.monitor_gpa == MONITOR_NONE) || ((wait & WAIT_DEADLINE) && deadline_passed(cpu)))
         return true;

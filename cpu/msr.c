@@ -6,11 +6,11 @@
 
 #include "cpu/cet.h"
 #include "cpu/control.h"
+#include "cpu/mca.h"
 #include "cpu/pmu.h"
 #include "cpu/xsave.h"
 
 #define MTRR_CAP        0x508u              /* 8 variable ranges, fixed ranges, write-combining */
-#define MCG_CAP         0x10au              /* ten banks, MCG_CTL present */
 #define DEBUGCTL_BTF    2u
 #define DEBUGCTL_FREEZE 0x1800u             /* LBRs and counters on a performance interrupt */
 #define PERF_CAPS       0x2000u             /* FW_WRITE */
@@ -260,37 +260,16 @@ WRITE(pat)
     return true;
 }
 
-/* ---- machine check (SDM 3B "Machine-Check MSRs") ---- */
+/* ---- machine check ---- */
 
-READ(mcg_ctl)
+static bool mca_read_row(struct cpu *cpu, const struct msr_row *row UNUSED, uint32_t msr, uint64_t *value)
 {
-    *value = cpu->s.mcg_ctl;
-    return true;
+    return mca_read(cpu, msr, value);
 }
 
-WRITE(mcg_ctl)
+static bool mca_write_row(struct cpu *cpu, const struct msr_row *row UNUSED, uint32_t msr, uint64_t value)
 {
-    if (value != 0 && value != ~(uint64_t)0)
-        return false;
-    cpu->s.mcg_ctl = value;
-    return true;
-}
-
-READ(mc_bank)
-{
-    *value = cpu->s.mc_bank[msr - 0x400];
-    return true;
-}
-
-/* CTL is all ones or all zeros (Linux also clears bit 10 or bit 0 of some banks), STATUS can only be cleared. */
-WRITE(mc_bank)
-{
-    bool control = (msr & 3) == 0, status = (msr & 3) == 1;
-
-    if (value != 0 && (status || (control && (value | 0x401) != ~(uint64_t)0)))
-        return false;
-    cpu->s.mc_bank[msr - 0x400] = value;
-    return true;
+    return mca_write(cpu, msr, value);
 }
 
 /* ---- control-flow enforcement (SDM 1 "Control-flow Enforcement Technology (CET)") ---- */
@@ -461,6 +440,7 @@ WRITE(efer)
 #define CANON(f)    field_read, canon_write, offsetof(struct cpu, f), 0
 #define CONST(v)    constant_read, constant_write, 0, v
 #define CALL(name)  name##_read, name##_write, 0, 0
+#define BANKS       mca_read_row, mca_write_row, 0, 0
 #define MSR(first, last, name, needs, kind) { first, last, #name, F_##needs, kind },
 
 static const struct msr_row rows[] = {

@@ -86,6 +86,7 @@ extern const struct state_schema cpu_private_schema;
     ONE (u64, mcg_status,   "IA32_MCG_STATUS")                                              \
     MANY(u64, mc_bank, 40,  "machine-check banks: CTL STATUS ADDR MISC, 10 banks")          \
     ONE (u64, mcg_ctl,      "IA32_MCG_CTL")                                                 \
+    MANY(u64, mc_ctl2, 10,  "IA32_MCi_CTL2")                                                \
     ONE (u64, retired,      "instructions retired by this processor")                       \
     ONE (u64, not_insns,    "of these: what took the time of one but is none (docs/determinism.md)") \
     MANY(u64, pmc, 8,       "general performance counters, 48 bits")                        \
@@ -119,9 +120,10 @@ extern const struct state_schema cpu_private_schema;
     ONE (u8,  smm,          "in system-management mode")                                    \
     ONE (u8,  ignne,        "IGNNE# held: x87 errors with CR0.NE clear are ignored")        \
     ONE (u8,  smi_pending,  "an SMI waits")                                                 \
+    ONE (u8,  mce_pending,  "a machine check waits; 2: it came during another, which is the end") \
     ONE (u8,  pmc_level,    "privilege level since the counters were last brought up to date") \
     ONE (u8,  pmc_asleep,   "whether it slept since, and before")                           \
-    MANY(u8,  reserved, 7,  "")
+    MANY(u8,  reserved, 6,  "")
 STATE_STRUCT(cpu_shared, CPU_SHARED_STATE);
 extern const struct state_schema cpu_shared_schema;
 

@@ -334,11 +334,13 @@ void lapic_send_ipi(struct lapic *l)
     }
 }
 
+static void corrected_error(void *self) { lapic_local_interrupt(self, LVT_CMCI); }
+
 const struct apic_ops lapic_ops = {
     .pending = pending, .accept = accept, .request = lapic_request, .read = lapic_read, .write = lapic_write,
     .base = lapic_base, .set_base = lapic_set_base, .performance = performance,
     .tsc_deadline = lapic_timer_deadline, .set_tsc_deadline = lapic_timer_set_deadline,
-    .on_eoi = on_eoi,
+    .on_eoi = on_eoi, .corrected_error = corrected_error,
 };
 
 /* ---- life ---- */
@@ -394,6 +396,11 @@ void lapic_connect_tsc(struct lapic *l, uint64_t (*offset)(void *self), void *se
 {
     l->tsc_offset = offset;
     l->tsc_self = self;
+}
+
+void lapic_set_cmci(struct lapic *l, bool exists)
+{
+    l->cfg.cmci = exists;
 }
 
 void lapic_set_phys_bits(struct lapic *l, unsigned bits)

@@ -17,6 +17,7 @@ struct lapic_config {
     unsigned phys_bits;                 /* MAXPHYADDR; 0: 52, or lapic_set_phys_bits() */
     bool x2apic;                        /* CPUID.1:ECX[21] */
     bool tsc_deadline;                  /* CPUID.1:ECX[24] */
+    bool cmci;                          /* IA32_MCG_CAP[10], or lapic_set_cmci() */
 };
 
 struct lapic *lapic_create(struct device_tree *tree, struct apic_bus *bus, struct clock *clock,
@@ -30,6 +31,7 @@ void lapic_connect_pic(struct lapic *l, int (*acknowledge)(void *self), void *se
 void lapic_connect_tsc(struct lapic *l, uint64_t (*offset)(void *self), void *self);
 void lapic_tsc_changed(struct lapic *l);
 void lapic_set_phys_bits(struct lapic *l, unsigned bits);       /* for processors that are created after their APIC */
+void lapic_set_cmci(struct lapic *l, bool exists);
 
 void lapic_set_lint(void *lapic, unsigned pin, bool level);     /* struct irq.set; pins 0 and 1 */
 /* As firmware leaves it on the bootstrap processor: enabled, LINT0 ExtINT, LINT1 NMI. For boots without firmware. */

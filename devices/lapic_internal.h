@@ -11,7 +11,7 @@
 /* Register numbers: MMIO offset >> 4, x2APIC MSR - 800h (SDM 3A "Local APIC Register Address Map"). */
 enum lapic_reg {
     REG_ID = 0x02, REG_VERSION = 0x03, REG_TPR = 0x08, REG_APR = 0x09, REG_PPR = 0x0a, REG_EOI = 0x0b, REG_RRD = 0x0c,
-    REG_LDR = 0x0d, REG_DFR = 0x0e, REG_SVR = 0x0f, REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20, REG_ESR = 0x28,
+    REG_LDR = 0x0d, REG_DFR = 0x0e, REG_SVR = 0x0f, REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20, REG_ESR = 0x28, REG_CMCI = 0x2f,
     REG_ICR = 0x30, REG_ICR_HIGH = 0x31, REG_LVT = 0x32, REG_LVT_LAST = 0x37, REG_INITIAL = 0x38, REG_CURRENT = 0x39,
     REG_DIVIDE = 0x3e, REG_SELF_IPI = 0x3f,
 };
@@ -20,7 +20,7 @@ enum { LAPIC_BASE_BSP = 1 << 8, LAPIC_BASE_EXTD = 1 << 10, LAPIC_BASE_EN = 1 << 
 enum { SVR_ENABLE = 1 << 8, SVR_NO_EOI_BROADCAST = 1 << 12 };
 enum { ESR_SEND_ILLEGAL = 1 << 5, ESR_RECEIVE_ILLEGAL = 1 << 6, ESR_ILLEGAL_REGISTER = 1 << 7 };
 
-enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_COUNT };
+enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERFORMANCE, LVT_LINT0, LVT_LINT1, LVT_ERROR, LVT_CMCI, LVT_COUNT };
 enum { LVT_MODE_SHIFT = 8, LVT_REMOTE_IRR = 1 << 14, LVT_LEVEL = 1 << 15, LVT_MASKED = 1 << 16, LVT_TIMER_MODE_SHIFT = 17 };
 enum { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_TSC_DEADLINE };
 
@@ -34,7 +34,7 @@ enum { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_TSC_DEADLINE };
     MANY(u32, isr,      8,   "in service")                                                  \
     MANY(u32, tmr,      8,   "accepted as level-triggered: EOI is broadcast")               \
     MANY(u32, auto_eoi, 8,   "requested with automatic EOI: no ISR bit")                    \
-    MANY(u32, lvt,      6,   "local vector table: timer, thermal, performance, LINT0, LINT1, error") \
+    MANY(u32, lvt,      7,   "local vector table: timer, thermal, performance, LINT0, LINT1, error, CMCI") \
     ONE (u32, ldr,           "xAPIC logical destination, bits 31-24")                       \
     ONE (u32, dfr,           "destination format, bits 31-28")                              \
     ONE (u32, svr,           "spurious vector, software enable, EOI broadcast suppression") \
@@ -47,7 +47,7 @@ enum { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_TSC_DEADLINE };
     ONE (u8,  divide,        "divide configuration, as written")                            \
     ONE (u8,  extint,        "an ExtINT message waits")                                     \
     MANY(u8,  lint,     2,   "levels of LINT0 and LINT1")                                   \
-    MANY(u8,  reserved, 6,   "")
+    MANY(u8,  reserved, 2,   "")
 STATE_STRUCT(lapic_state, LAPIC_STATE);
 
 #define LAPIC_NO_WINDOW UINT64_MAX

@@ -6,11 +6,20 @@
 
 #define SVR_WRITABLE  0x13ffu
 #define VERSION       0x01050014u       /* integrated APIC, six LVT entries, EOI broadcast can be suppressed */
+#define VERSION_CMCI  0x00010000u       /* one entry more */
 #define ICR_RESERVED  0xfff32000u       /* in x2APIC mode */
 
 /* What software may write into each LVT entry; delivery status (12) and remote IRR (14) are read-only. */
-static const uint32_t lvt_writable[LVT_COUNT] = { 0x300ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff };
+static const uint32_t lvt_writable[LVT_COUNT] = { 0x300ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff, 0x107ff };
 #define LVT_READ_ONLY 0x5000u
+
+/* The entry of the local vector table behind a register, or LVT_COUNT. */
+static unsigned lvt_of(const struct lapic *l, unsigned reg)
+{
+    if (reg == REG_CMCI && l->cfg.cmci)
+        return LVT_CMCI;
+    return reg >= REG_LVT && reg <= REG_LVT_LAST ? reg - REG_LVT : LVT_COUNT;
+}
 
 /* The value of a readable register; false when there is none of that number. */
 static bool read_reg(const struct lapic *l, unsigned reg, uint32_t *v)
@@ -23,13 +32,13 @@ static bool read_reg(const struct lapic *l, unsigned reg, uint32_t *v)
         *v = bits[reg & 7];
         return true;
     }
-    if (reg >= REG_LVT && reg <= REG_LVT_LAST) {
-        *v = s->lvt[reg - REG_LVT];
+    if (lvt_of(l, reg) != LVT_COUNT) {
+        *v = s->lvt[lvt_of(l, reg)];
         return true;
     }
     switch (reg) {
     case REG_ID:       *v = lapic_is_x2apic(l) ? l->cfg.index : (uint32_t)s->id << 24; return true;
-    case REG_VERSION:  *v = VERSION; return true;
+    case REG_VERSION:  *v = VERSION + (l->cfg.cmci ? VERSION_CMCI : 0); return true;
     case REG_TPR:      *v = s->tpr; return true;
     case REG_PPR:      *v = lapic_processor_priority(l); return true;
     case REG_LDR:      *v = lapic_logical_id(l); return true;
@@ -101,8 +110,8 @@ static void write_lvt(struct lapic *l, unsigned which, uint32_t v)
 /* Writable bits of a register in x2APIC mode; a 1 elsewhere is #GP ("Reserved Bit Checking"). */
 static uint64_t x2apic_writable(const struct lapic *l, unsigned reg)
 {
-    if (reg >= REG_LVT && reg <= REG_LVT_LAST)
-        return lvt_mask(l, reg - REG_LVT) | LVT_READ_ONLY;
+    if (lvt_of(l, reg) != LVT_COUNT)
+        return lvt_mask(l, lvt_of(l, reg)) | LVT_READ_ONLY;
     switch (reg) {
     case REG_TPR:
     case REG_SELF_IPI: return 0xff;
@@ -137,8 +146,8 @@ bool lapic_write(void *self, unsigned reg, uint64_t value)
 
     if (lapic_is_x2apic(l) && !x2apic_may_write(l, reg, value))
         return false;
-    if (reg >= REG_LVT && reg <= REG_LVT_LAST) {
-        write_lvt(l, reg - REG_LVT, v);
+    if (lvt_of(l, reg) != LVT_COUNT) {
+        write_lvt(l, lvt_of(l, reg), v);
         return true;
     }
     switch (reg) {

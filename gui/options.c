@@ -370,6 +370,55 @@ static struct err set_hash_at(struct options *o, const char *value)
     return OK;
 }
 
+static struct err mce_number(struct options *o, const char *list, const char *key, uint64_t *out)
+{
+    const char *text = sub_option(o, list, key);
+
+    if (text == NULL || parse_number(text, out, false))
+        return OK;
+    return err_make(ERR_USAGE, "-mce: %s=%s is no number", key, text);
+}
+
+/* Ascending, whatever the order they are given in. */
+static void add_mce(struct machine_config *m, const struct machine_mce *e)
+{
+    unsigned at = m->nmces++;
+
+    for (; at > 0 && m->mces[at - 1].at > e->at; at--)
+        m->mces[at] = m->mces[at - 1];
+    m->mces[at] = *e;
+}
+
+/* Unless mcg= says otherwise, the program can go on where the state is not corrupt (PCC, bit 57), and caused the error where
+ * an action is required (AR, bit 55). */
+static struct err set_mce(struct options *o, const char *value)
+{
+    static const char *const keys[] = { "cpu", "bank", "status", "mcg", "addr", "misc", "broadcast", "at", NULL };
+    const char *broadcast = sub_option(o, value, "broadcast");
+    struct machine_mce e = { .broadcast = true };
+    uint64_t cpu = 0, bank = 0;
+
+    TRY(check_keys("-mce", value, keys));
+    if (sub_option(o, value, "status") == NULL || sub_option(o, value, "at") == NULL)
+        return err_make(ERR_USAGE, "-mce %s: give at least status=S and at=INSNS", value);
+    if (o->machine.nmces == MACHINE_MAX_MCES)
+        return err_make(ERR_USAGE, "-mce: at most %d of them", MACHINE_MAX_MCES);
+    TRY(mce_number(o, value, "status", &e.status));
+    e.mcg_status = e.status >> 57 & 1 ? 0 : e.status >> 55 & 1 ? 3 : 1;
+    TRY(mce_number(o, value, "cpu", &cpu));
+    TRY(mce_number(o, value, "bank", &bank));
+    TRY(mce_number(o, value, "mcg", &e.mcg_status));
+    TRY(mce_number(o, value, "addr", &e.addr));
+    TRY(mce_number(o, value, "misc", &e.misc));
+    TRY(mce_number(o, value, "at", &e.at));
+    if (broadcast != NULL)
+        TRY(on_off("-mce broadcast", broadcast, &e.broadcast));
+    e.cpu = cpu > MACHINE_MAX_VPS ? MACHINE_MAX_VPS : (unsigned)cpu;
+    e.bank = bank > 0xff ? 0xff : (unsigned)bank;
+    add_mce(&o->machine, &e);
+    return OK;
+}
+
 static struct err set_vga(struct options *o, const char *value)
 {
     if (strcmp(value, "std") != 0 && strcmp(value, "none") != 0)
@@ -420,6 +469,8 @@ static const struct option_row rows[] = {
     { "hv",        "on|off", "the Hv#1 hypervisor interface (default on)", set_hv },
     { "clock",     "virtual|host|ips=N", "virtual: never wait for the host; host: keep the host's seconds; ips: instructions a virtual second", set_clock },
     { "smm",       "on|off|intel64", "system-management interrupts of the chipset; intel64: states are saved in Intel's format", set_smm },
+    { "mce",       "[cpu=N,][bank=B,]status=S[,mcg=M][,addr=A][,misc=M][,broadcast=on|off],at=INSNS",
+      "a hardware error for the machine-check architecture to report", set_mce },
     { "rtc",       "base=utc|DATE", "wall clock at start (default 2026-01-01; utc with -clock host)", set_rtc },
     { "no-reboot", NULL,     "end instead of resetting", set_no_reboot },
     { "stop-at",   "INSNS",  "end after so many instructions", set_stop_at },

@@ -29,7 +29,8 @@
     ONE (u32, exit_value,  "value written to the exit port")            \
     ONE (u8,  stopped,     "an enum run that ended the machine, or 0")  \
     ONE (u8,  reset_asked, "reset before the next instruction")         \
-    MANY(u8,  reserved, 6, "")
+    ONE (u8,  mces_done,   "configured machine checks that have happened") \
+    MANY(u8,  reserved, 5, "")
 STATE_STRUCT(loop_state, LOOP_STATE);
 extern const struct state_schema loop_state_schema;
 

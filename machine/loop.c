@@ -241,6 +241,8 @@ static uint64_t turn_budget(const struct machine *m, uint64_t limit)
         budget = m->cfg.hash_at[m->next_hash] - now;
     if (m->cfg.stop_at != 0 && m->cfg.stop_at - now < budget)
         budget = m->cfg.stop_at - now;
+    if (m->loop.mces_done < m->cfg.nmces && m->cfg.mces[m->loop.mces_done].at - now < budget)
+        budget = m->cfg.mces[m->loop.mces_done].at - now;
     return limit - now < budget ? limit - now : budget;
 }
 
@@ -267,6 +269,15 @@ static void run_turn(struct machine *m, uint64_t limit)
     }
 }
 
+/* The configuration was checked, so this cannot fail. */
+static void inject(struct machine *m, const struct machine_mce *e)
+{
+    struct err failure = machine_inject_mce(m, e);
+
+    if (failed(&failure))
+        log_at(LOG_CPU, LOG_WARN, "%s", failure.text);
+}
+
 /* Points that stop the loop between instructions whatever runs. */
 static void at_points(struct machine *m)
 {
@@ -277,6 +288,8 @@ static void at_points(struct machine *m)
             m->hash_line(m->hash_arg, now, machine_hash(m));
         m->next_hash++;
     }
+    while (m->loop.mces_done < m->cfg.nmces && m->cfg.mces[m->loop.mces_done].at <= now)
+        inject(m, &m->cfg.mces[m->loop.mces_done++]);
     if (m->cfg.stop_at != 0 && now >= m->cfg.stop_at)
         machine_stop(m, RUN_STOP_AT);
 }

@@ -50,11 +50,39 @@ static struct err create_memory(struct machine *m)
     return OK;
 }
 
+static struct err check_mce(const struct machine *m, const struct machine_mce *e)
+{
+    unsigned banks;
+
+    if (e->cpu >= m->nvps)
+        return err_make(ERR_USAGE, "-mce: there is no processor %u", e->cpu);
+    banks = (unsigned)(cpu_mcg_cap(m->vps[e->cpu]) & 0xff);
+    if (e->bank >= banks)
+        return err_make(ERR_USAGE, "-mce: bank %u: the processor has %u", e->bank, banks);
+    return OK;
+}
+
+struct err machine_inject_mce(struct machine *m, const struct machine_mce *e)
+{
+    const struct cpu_mce error = { .bank = e->bank, .status = e->status, .addr = e->addr, .misc = e->misc,
+                                   .mcg_status = e->mcg_status };
+
+    TRY(check_mce(m, e));
+    if (cpu_machine_check(m->vps[e->cpu], &error) != MCE_SIGNALLED || !e->broadcast || cpu_is_amd(m->vps[e->cpu]))
+        return OK;
+    for (unsigned k = 0; k < m->nvps; k++)
+        if (k != e->cpu)
+            cpu_machine_check_elsewhere(m->vps[k]);
+    return OK;
+}
+
 static struct err create_all(struct machine *m)
 {
     TRY(check_config(&m->cfg));
     TRY(create_memory(m));
     TRY(board_create(m));
+    for (unsigned k = 0; k < m->cfg.nmces; k++)
+        TRY(check_mce(m, &m->cfg.mces[k]));
     TRY(boot_create(m));
     device_reset_all(&m->tree);
     boot_reset(m);

@@ -14,6 +14,7 @@
 #define MACHINE_MAX_DRIVES  6
 #define MACHINE_MAX_HASHES  64
 #define MACHINE_SERIALS     4
+#define MACHINE_MAX_MCES    16
 
 enum drive_bus { DRIVE_IDE, DRIVE_FLOPPY };
 
@@ -29,6 +30,14 @@ enum clock_policy { CLOCK_VIRTUAL, CLOCK_HOST };
 /* Does the chipset make SMIs, and in which format do 64-bit processors then save their state? On: AMD's, which is what
  * firmware for virtual boards knows. */
 enum smm_policy { SMM_OFF, SMM_ON, SMM_INTEL64 };
+
+/* A hardware error, as a bank of one processor would log it (SDM 3B "Machine-Check Architecture"). */
+struct machine_mce {
+    uint64_t at;                    /* after so many instructions */
+    uint64_t status, mcg_status, addr, misc;
+    unsigned cpu, bank;
+    bool broadcast;                 /* Intel's: a machine check reaches all processors */
+};
 
 /* Strings are borrowed: they must outlive the machine. */
 struct machine_config {
@@ -51,6 +60,8 @@ struct machine_config {
     uint64_t stop_at;               /* instructions; 0: never */
     uint64_t hash_at[MACHINE_MAX_HASHES];   /* ascending */
     unsigned nhashes;
+    struct machine_mce mces[MACHINE_MAX_MCES];  /* ascending */
+    unsigned nmces;
     uint64_t schedule_turn;         /* instructions of one processor's turn with several; 0: default */
 };
 
@@ -81,6 +92,9 @@ const char *machine_error(const struct machine *m);
 void       machine_on_hash(struct machine *m, void (*hash)(void *arg, uint64_t insns, uint64_t hash), void *arg);
 uint64_t   machine_hash(struct machine *m);         /* of the whole guest-visible state, now */
 uint64_t   machine_insns(const struct machine *m);
+
+/* Now; from the thread of machine_run, between its calls. machine_config.mces do so at an instruction. */
+struct err machine_inject_mce(struct machine *m, const struct machine_mce *error) MUST_USE;
 
 /* Input; any thread. */
 void       machine_key(struct machine *m, uint16_t scancode, bool pressed);

@@ -239,6 +239,7 @@ static void create_processor(struct machine *m, struct board *b, struct cpu_conf
     lapic_connect_pic(lapic, acknowledge_pic, b);
     lapic_connect_tsc(lapic, cpu_tsc_offset, m->vps[index]);
     lapic_set_phys_bits(lapic, cpu_physical_bits(m->vps[index]));
+    lapic_set_cmci(lapic, cpu_mcg_cap(m->vps[index]) >> 10 & 1);
 }
 
 static struct err create_processors(struct machine *m, struct board *b)

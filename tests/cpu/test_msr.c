@@ -55,7 +55,6 @@ static void reserved_bits_are_refused(void **state)
         { 0x250, 0x0606060606060606, 0x0606060606060603 },
         { 0x26f, 0x0505050505050505, 0x0505050505050502 },
         { 0x17b, ~0ull, 1 },                                    /* MCG_CTL */
-        { 0x400, ~0ull, 0xaaaaaaaaaaaaaaaa },                   /* MC0_CTL */
         { 0x1a0, 0x400c51809, 0x400c51811 },                    /* MISC_ENABLE */
         { 0x401, 0, 1 },                                        /* MC0_STATUS */
         { 0xc0000082, 0xffff800000000000, 0x0000800000000000 }, /* LSTAR */

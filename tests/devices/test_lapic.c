@@ -24,6 +24,29 @@ static void state_after_reset(void **state)
     assert_int_equal(load(0x380) | load(0x390) | load(0x3e0), 0);
 }
 
+/* "CMCI Local APIC Interface": an entry of its own, on processors that have it. */
+static void corrected_errors_have_an_entry(void **state)
+{
+    (void)state;
+    lapic_set_cmci(lapics[0], true);
+    assert_int_equal(load(0x30) & 0xff00ff, 0x060014);
+    assert_int_equal(load(0x2f0), 0x10000);
+    lapic_ops.corrected_error(lapics[0]);
+    assert_int_equal(pending(0), APIC_NONE);
+    store(0x2f0, 0x10077);
+    lapic_ops.corrected_error(lapics[0]);
+    assert_int_equal(pending(0), APIC_NONE);
+    store(0x2f0, 0x77);
+    lapic_ops.corrected_error(lapics[0]);
+    assert_int_equal(accept(0), 0x77);
+    store(0xb0, 0);
+    store(0x2f0, 0x400);
+    lapic_ops.corrected_error(lapics[0]);
+    assert_int_equal(signals[0][APIC_SIGNAL_NMI], 1);
+    lapic_set_cmci(lapics[0], false);
+    assert_int_equal(load(0x2f0), 0);
+}
+
 static void each_processor_finds_its_own(void **state)
 {
     (void)state;
@@ -366,7 +389,7 @@ static void state_survives_a_reload(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(state_after_reset), T(each_processor_finds_its_own), T(acceptance_moves_irr_to_isr_by_priority),
+        T(state_after_reset), T(corrected_errors_have_an_entry), T(each_processor_finds_its_own), T(acceptance_moves_irr_to_isr_by_priority),
         T(task_priority_holds_back_its_class_and_below), T(automatic_eoi_sets_no_isr_bit),
         T(performance_interrupts_mask_themselves),
         T(nothing_pending_is_the_spurious_vector), T(software_disable_masks_lvts_and_refuses_fixed),
