@@ -16,6 +16,7 @@
 #include "cpu/monitor.h"
 #include "cpu/msr.h"
 #include "cpu/pmu.h"
+#include "cpu/random.h"
 #include "cpu/seg.h"
 #include "cpu/smm.h"
 #include "cpu/tlb.h"
@@ -176,7 +177,7 @@ static void reset_common(struct cpu *cpu, bool init)
 
 static void reset_power_on(struct cpu *cpu)
 {
-    uint64_t banks[COUNT_OF(cpu->s.mc_bank)];
+    uint64_t banks[COUNT_OF(cpu->s.mc_bank)], rdrand = cpu->s.rdrand;
 
     memcpy(banks, cpu->s.mc_bank, sizeof banks);
     memset(&cpu->p, 0, sizeof cpu->p);
@@ -187,7 +188,7 @@ static void reset_power_on(struct cpu *cpu)
     cpu->s.ftag = 0xff;
     cpu->s.mxcsr = MXCSR_INIT;
     cpu->s.xcr0 = 1;
-    cpu->s.rdrand = cpu->config.rdrand_seed + cpu->config.index * 0x9e3779b97f4a7c15u;
+    cpu->s.rdrand = rdrand;     /* a restarted guest does not meet the same numbers again */
     cpu->s.smbase = 0x30000;
     cpu->p.tsc_offset = 0 - cpu_tsc(cpu);
     msr_reset(cpu);
@@ -386,6 +387,7 @@ struct cpu *cpu_create(struct device_tree *tree, const struct cpu_config *cfg, c
     cpu->config = *cfg;
     cpu->ports = *ports;
     cpu->s.monitor_gpa = MONITOR_NONE;
+    cpu->s.rdrand = random_start(cfg->rdrand_seed, cfg->index);
     monitor_create(cpu);
     cpu->blocks = block_cache_create(cpu);
     cpu_reset(cpu, false);

@@ -6,6 +6,7 @@
 #include "cpu/exec.h"
 #include "cpu/msr.h"
 #include "cpu/pmu.h"
+#include "cpu/random.h"
 #include "cpu/seg.h"
 #include "cpu/tlb.h"
 #include "cpu/xsave.h"
@@ -314,19 +315,9 @@ EXEC(CPUID)
     STOP();
 }
 
-/* splitmix64 (Steele, Lea, Flood 2014) over a seeded counter: the same numbers in every run of a recording. */
-static uint64_t next_random(struct cpu *cpu)
-{
-    uint64_t z = cpu->s.rdrand += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
 static unsigned random_to_register(struct cpu *cpu, const struct insn *i)
 {
-    reg_set(cpu, i->o[0], i->width, next_random(cpu));
+    reg_set(cpu, i->o[0], i->width, random_next(&cpu->s.rdrand));
     flags_put(&cpu->flags, FLAG_CF);
     NEXT_PURE();
 }

@@ -304,6 +304,13 @@ static struct err set_clock(struct options *o, const char *value)
     return OK;
 }
 
+static struct err set_seed(struct options *o, const char *value)
+{
+    if (!parse_number(value, &o->machine.seed, false))
+        return err_make(ERR_USAGE, "-seed %s: give a number", value);
+    return OK;
+}
+
 static struct err set_smm(struct options *o, const char *value)
 {
     static const char *const names[] = { [SMM_OFF] = "off", [SMM_ON] = "on", [SMM_INTEL64] = "intel64" };
@@ -471,6 +478,7 @@ static const struct option_row rows[] = {
     { "smm",       "on|off|intel64", "system-management interrupts of the chipset; intel64: states are saved in Intel's format", set_smm },
     { "mce",       "[cpu=N,][bank=B,]status=S[,mcg=M][,addr=A][,misc=M][,broadcast=on|off],at=INSNS",
       "a hardware error for the machine-check architecture to report", set_mce },
+    { "seed",      "N",      "seed of the guest's random numbers (RDRAND, RDSEED); the same gives the same run", set_seed },
     { "rtc",       "base=utc|DATE", "wall clock at start (default 2026-01-01; utc with -clock host)", set_rtc },
     { "no-reboot", NULL,     "end instead of resetting", set_no_reboot },
     { "stop-at",   "INSNS",  "end after so many instructions", set_stop_at },

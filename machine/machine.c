@@ -17,7 +17,7 @@ void machine_config_default(struct machine_config *cfg)
     *cfg = (struct machine_config){
         .ram_bytes = (uint64_t)128 << 20, .nvps = 1, .cpu = "max", .append = "", .boot_order = "cda",
         .hv = true, .vga = true, .smm = SMM_ON, .clock = CLOCK_VIRTUAL, .ps_per_insn = 1000,
-        .rtc_start_ns = MACHINE_EPOCH_NS,
+        .rtc_start_ns = MACHINE_EPOCH_NS, .seed = 0x5061727469746121,
         .debug_exit_port = 0x501, .debug_exit_bytes = 2,
     };
 }

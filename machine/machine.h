@@ -55,6 +55,7 @@ struct machine_config {
     uint16_t debug_exit_port, debug_exit_bytes;
     enum clock_policy clock;
     enum smm_policy smm;
+    uint64_t seed;                  /* of the numbers that RDRAND and RDSEED give */
     uint64_t rtc_start_ns;          /* ns since 1970 when the machine starts; 0: ask the host (through the door) */
     uint64_t ps_per_insn;           /* virtual picoseconds an instruction takes at start */
     uint64_t stop_at;               /* instructions; 0: never */

@@ -250,7 +250,7 @@ static struct err create_processors(struct machine *m, struct board *b)
     cfg.count = m->nvps;
     cfg.tsc_hz = MACHINE_TSC_HZ;
     cfg.apic_hz = MACHINE_APIC_HZ;
-    cfg.rdrand_seed = 0x5061727469746121;       /* any constant: the generator is part of the machine's state */
+    cfg.rdrand_seed = m->cfg.seed;
     cfg.hypervisor = m->cfg.hv;
     cfg.smm_intel64 = m->cfg.smm == SMM_INTEL64;
     for (unsigned k = 0; k < m->nvps; k++)

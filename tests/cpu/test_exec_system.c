@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Control and debug registers, ports, flags, time, waiting: which values and which levels are allowed, and what follows. */
 #include "cpu/control.h"
+#include "cpu/random.h"
 #include "cpu/seg.h"
 #include "tests/cpu/steps.h"
 
@@ -409,6 +410,52 @@ static void random_numbers_repeat_with_the_seed(void **state)
     assert_int_equal(f->cpu->s.gpr[RAX], first);
 }
 
+/* SDM 2B "RDRAND": CF says that a number came, the other arithmetic flags are cleared; widths as everywhere. */
+static void random_numbers_have_every_width(void **state)
+{
+    uint64_t whole;
+
+    (void)state;
+    f->cpu->s.rdrand = 42;
+    (void)FRESH("\x48\x0f\xc7\xf0");
+    whole = f->cpu->s.gpr[RAX];
+    for (unsigned seed = 0; seed < 2; seed++) {
+        cpu_set_rflags(f->cpu, FLAGS_ARITH | 2);
+        f->cpu->s.rdrand = 42;
+        f->cpu->s.gpr[RAX] = ~(uint64_t)0;
+        (void)(seed ? FRESH("\x0f\xc7\xf8") : FRESH("\x0f\xc7\xf0"));
+        assert_true(f->cpu->s.gpr[RAX] == (uint32_t)whole);
+        assert_int_equal(cpu_rflags(f->cpu) & FLAGS_ARITH, FLAG_CF);
+        f->cpu->s.rdrand = 42;
+        f->cpu->s.gpr[RAX] = ~(uint64_t)0;
+        (void)(seed ? FRESH("\x66\x0f\xc7\xf8") : FRESH("\x66\x0f\xc7\xf0"));
+        assert_true(f->cpu->s.gpr[RAX] == (~(uint64_t)0xffff | (uint16_t)whole));
+    }
+    assert_int_equal(FRESH("\xf0\x0f\xc7\xf0"), VEC_UD);
+    f->cpu->config.features[F_RDRAND / 64] &= ~BIT64(F_RDRAND % 64);
+    f->cpu->config.features[F_RDSEED / 64] &= ~BIT64(F_RDSEED % 64);
+    cpu_drop_caches(f->cpu);
+    assert_int_equal(FRESH("\x0f\xc7\xf0"), VEC_UD);
+    assert_int_equal(FRESH("\x0f\xc7\xf8"), VEC_UD);
+}
+
+/* Before, one processor's numbers were the other's, one step later; and a reset began them again. */
+static void processors_have_numbers_of_their_own(void **state)
+{
+    uint64_t own = f->cpu->s.rdrand, other = f->other->s.rdrand;
+    uint64_t first = random_next(&own), numbers[64];
+
+    (void)state;
+    for (unsigned n = 0; n < COUNT_OF(numbers); n++)
+        numbers[n] = random_next(&other);
+    for (unsigned n = 0; n < COUNT_OF(numbers); n++)
+        assert_true(numbers[n] != first);
+    (void)FRESH("\x48\x0f\xc7\xf0");
+    assert_true(f->cpu->s.gpr[RAX] == first);
+    cpu_reset(f->cpu, false);
+    assert_true(f->cpu->s.rdrand == own);
+}
+
 static void xsetbv_checks_dependencies(void **state)
 {
     (void)state;
@@ -528,6 +575,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(stac_opens_user_pages_to_the_supervisor, setup64, teardown),
         cmocka_unit_test_setup_teardown(rdtsc_reads_the_clock_at_the_instruction, setup64, teardown),
         cmocka_unit_test_setup_teardown(random_numbers_repeat_with_the_seed, setup64, teardown),
+        cmocka_unit_test_setup_teardown(random_numbers_have_every_width, setup64, teardown),
+        cmocka_unit_test_setup_teardown(processors_have_numbers_of_their_own, setup64, teardown),
         cmocka_unit_test_setup_teardown(xsetbv_checks_dependencies, setup64, teardown),
         cmocka_unit_test_setup_teardown(pause_ends_the_turn_of_one_of_many, setup64, teardown),
         cmocka_unit_test_setup_teardown(hypercalls_are_the_hosts, setup64, teardown),
