@@ -9,23 +9,28 @@ static const struct vec_fast *const fast[OP_COUNT] = {
 #undef VEC_FAST
 };
 
-static enum vec_shape shape_of(const struct insn *i)
+static enum vec_shape shape_of(const struct insn *i, bool scalar)
 {
     if (!i->vl)
-        return i->width == 16 ? SHAPE_SSE : SHAPE_COUNT;
+        return scalar || i->width == 16 ? SHAPE_SSE : SHAPE_COUNT;
+    if (scalar)
+        return SHAPE_VEX16;
     return i->vl != i->width ? SHAPE_COUNT : i->vl == 16 ? SHAPE_VEX16 : i->vl == 32 ? SHAPE_VEX32 : SHAPE_COUNT;
 }
 
 insn_fn *exec_bind_vec(const struct cpu *cpu UNUSED, const struct insn *i)
 {
     const struct vec_fast *f = fast[i->op];
-    enum vec_shape shape = shape_of(i);
+    enum vec_shape shape;
     unsigned kind;
 
-    if (shape == SHAPE_COUNT || (i->flags & INSN_EVEX))
+    if (i->flags & INSN_EVEX)
         return NULL;
     if (f == NULL)
         return exec_bind_vec_move(i);
+    shape = shape_of(i, f->scalar);
+    if (shape == SHAPE_COUNT)
+        return NULL;
     kind = FORM_KIND(i->form, f->slot[shape != SHAPE_SSE]);
     if (kind == KIND_MEM)
         return exec_flat64(i) ? f->fn[shape][1] : NULL;

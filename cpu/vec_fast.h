@@ -14,6 +14,7 @@ struct vec_fast {
     insn_fn *fn[SHAPE_COUNT][2];
     uint8_t slot[2];            /* of the last operand: legacy, VEX */
     uint8_t kind;               /* enum operand_kind */
+    bool scalar;                /* VEX.L is ignored: all VEX forms are VEX16 */
 };
 
 /* The halves of sse_check() and avx_check() that blocks do not know when they are bound. */
@@ -92,7 +93,7 @@ static ALWAYS_INLINE unsigned fast_run(struct cpu *cpu, const struct insn *i, in
     FAST_HANDLER(NAME, vex32_m, unary, SHAPE_VEX32, true)                                       \
     const struct vec_fast vec_fast_##NAME = {                                                   \
         { { NAME##_sse_r, NAME##_sse_m }, { NAME##_vex16_r, NAME##_vex16_m }, { NAME##_vex32_r, NAME##_vex32_m } }, \
-        { 1, (unary) ? 1 : 2 }, KIND_REG                                                        \
+        { 1, (unary) ? 1 : 2 }, KIND_REG, false                                                 \
     };
 
 /* The shapes of an operation whose lanes_NAME (vec.h) does all of its work. */
@@ -141,8 +142,59 @@ static ALWAYS_INLINE unsigned fast_run_shift(struct cpu *cpu, const struct insn 
     FAST_SHIFT_HANDLER(NAME, vex16_i, SHAPE_VEX16)                                              \
     FAST_SHIFT_HANDLER(NAME, vex32_i, SHAPE_VEX32)                                              \
     const struct vec_fast vec_fast_##NAME = {                                                   \
-        { { NAME##_sse_i, NULL }, { NAME##_vex16_i, NULL }, { NAME##_vex32_i, NULL } }, { 1, 2 }, KIND_IMM \
+        { { NAME##_sse_i, NULL }, { NAME##_vex16_i, NULL }, { NAME##_vex32_i, NULL } }, { 1, 2 }, KIND_IMM, false \
     };
+
+/* An operation of other ways: `at` is the last operand, of `bytes`. It changes nothing when it returns false. */
+typedef bool fast_work(struct cpu *cpu, const struct insn *i, const uint8_t *at, enum vec_shape shape);
+
+/* `file`: of the last operand when it is a register, `slot`: its place. */
+enum fast_file { FILE_XMM, FILE_GENERAL };
+static ALWAYS_INLINE unsigned fast_run_work(struct cpu *cpu, const struct insn *i, insn_fn *general, fast_work *work,
+                                            enum vec_shape shape, bool memory, unsigned bytes, enum fast_file file,
+                                            unsigned slot)
+{
+    const uint8_t *at;
+
+    if (!fast_ready(cpu, shape))
+        return general(cpu, i);
+    if (!memory)
+        at = file == FILE_XMM ? xmm_at(cpu, i->o[slot]) : (uint8_t *)cpu->s.gpr + i->o[slot];
+    else if (!fast_memory(cpu, i, bytes, 1, &at))
+        return general(cpu, i);
+    if (!work(cpu, i, at, shape))
+        return general(cpu, i);
+    NEXT_PURE();
+}
+
+#define FAST_WORK_HANDLER(NAME, suffix, work, shape, memory, bytes, file, slot)                 \
+    static unsigned NAME##_##suffix(struct cpu *cpu, const struct insn *i)                      \
+    {                                                                                           \
+        return fast_run_work(cpu, i, exec_##NAME, work, shape, memory, bytes, file, slot);      \
+    }
+/* A scalar operation: legacy and VEX, the last operand in slot `legacy` or `vex`. */
+#define FAST_WORK(NAME, work, bytes, file, legacy, vex)                                         \
+    FAST_WORK_HANDLER(NAME, sse_r, work, SHAPE_SSE, false, bytes, file, legacy)                 \
+    FAST_WORK_HANDLER(NAME, sse_m, work, SHAPE_SSE, true, bytes, file, legacy)                  \
+    FAST_WORK_HANDLER(NAME, vex_r, work, SHAPE_VEX16, false, bytes, file, vex)                  \
+    FAST_WORK_HANDLER(NAME, vex_m, work, SHAPE_VEX16, true, bytes, file, vex)                   \
+    const struct vec_fast vec_fast_##NAME = {                                                   \
+        { { NAME##_sse_r, NAME##_sse_m }, { NAME##_vex_r, NAME##_vex_m } }, { legacy, vex }, KIND_REG, true \
+    };
+
+/* A scalar result of `bytes` in the low element; the rest of the low 128 bits is the first source's. */
+static ALWAYS_INLINE void fast_put_low(struct cpu *cpu, const struct insn *i, enum vec_shape shape, unsigned bytes, uint64_t v)
+{
+    union vec d;
+
+    if (shape == SHAPE_SSE) {
+        store_bytes(xmm_at(cpu, i->o[0]), bytes, v);
+        return;
+    }
+    memcpy(&d, xmm_at(cpu, i->o[1]), 16);
+    store_bytes(&d, bytes, v);
+    fast_put(cpu, shape, i->o[0], &d, 16);
+}
 
 #define VEC_FAST(NAME) extern const struct vec_fast vec_fast_##NAME;
 #include "cpu/vec_fast.def"
