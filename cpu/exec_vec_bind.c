@@ -28,6 +28,8 @@ insn_fn *exec_bind_vec(const struct cpu *cpu UNUSED, const struct insn *i)
         return NULL;
     if (f == NULL)
         return exec_bind_vec_move(i);
+    if (f->fn[SHAPE_SSE][0] == NULL && !vec_fast_fused())
+        return NULL;
     shape = shape_of(i, f->scalar);
     if (shape == SHAPE_COUNT)
         return NULL;

@@ -2,59 +2,7 @@
  * SSE floating point in the shapes of vec_fast.h, by the host's arithmetic where IEEE 754 leaves the result and its flags no
  * freedom (fp_fast.h says when; here the same for whole vectors). All else goes to the general handlers. */
 #include "cpu/exec.h"
-#include "cpu/fp_fast.h"
-#include "cpu/vec.h"
-
-typedef float   float4 __attribute__((vector_size(16)));
-typedef double  double2 __attribute__((vector_size(16)));
-typedef int32_t int4 __attribute__((vector_size(16)));
-typedef int64_t long2 __attribute__((vector_size(16)));
-
-/* ---- when ---- */
-
-/* To nearest, with loss of precision masked and recorded before: nothing but results remains to be found. */
-static ALWAYS_INLINE bool settled(const struct cpu *cpu)
-{
-    const uint32_t rounding = 3u << MXCSR_RC_SHIFT, masked = FP_PE << 7;
-
-    return FP_FAST && LIKELY((cpu->s.mxcsr & (rounding | masked | FP_PE)) == (masked | FP_PE));
-}
-
-/* What fp_fast.h looks at. */
-static ALWAYS_INLINE struct fp_env fast_env(const struct cpu *cpu)
-{
-    const uint32_t csr = cpu->s.mxcsr;
-
-    return (struct fp_env){ .rounding = csr >> MXCSR_RC_SHIFT & 3, .masked = csr >> 7 & FP_ALL, .sticky = csr & FP_ALL };
-}
-
-static ALWAYS_INLINE bool none(long2 bad)
-{
-#if defined(__SSE2__)
-    return LIKELY(_mm_movemask_epi8((__m128i)bad) == 0);
-#else
-    return LIKELY((bad[0] | bad[1]) == 0);
-#endif
-}
-
-/* ---- whole vectors ---- */
-
-/* tiny: denormal. beyond: infinite or NaN. small: perhaps rounded up to the least normal number, or zero. */
-#define VECTORS(bits, vector, integers, sign, least, most)                                                  \
-    static ALWAYS_INLINE vector vec_load##bits(const union vec *v)                                          \
-    {                                                                                                       \
-        vector x;                                                                                           \
-                                                                                                            \
-        memcpy(&x, v, 16);                                                                                  \
-        return x;                                                                                           \
-    }                                                                                                       \
-    static ALWAYS_INLINE vector size_of##bits(vector v) { return (vector)((integers)v & ~(sign)); }         \
-    static ALWAYS_INLINE long2 tiny##bits(vector v) { return (long2)((size_of##bits(v) < (least)) & (v != 0)); } \
-    static ALWAYS_INLINE long2 beyond##bits(vector v) { return (long2)~(size_of##bits(v) <= (most)); }      \
-    static ALWAYS_INLINE long2 small##bits(vector v) { return (long2)(size_of##bits(v) < 2 * (least)); }    \
-    static ALWAYS_INLINE long2 zero##bits(vector v) { return (long2)(v == 0); }
-VECTORS(32, float4, int4, INT32_MIN, FLT_MIN, FLT_MAX)
-VECTORS(64, double2, long2, INT64_MIN, DBL_MIN, DBL_MAX)
+#include "cpu/vec_fast_fp.h"
 
 /* `when` the instruction may be done here; `bad` may look at x, y and the result r. A sum too small to be normal is exact, but
  * left to the general handler. */
@@ -74,8 +22,6 @@ VECTORS(64, double2, long2, INT64_MIN, DBL_MIN, DBL_MAX)
     tiny##bits(x) | tiny##bits(y) | beyond##bits(r) | (small##bits(r) & ~zero##bits(x) & ~zero##bits(y))
 #define QUOTIENT_BAD(bits) \
     tiny##bits(x) | (long2)(size_of##bits(y) < LEAST##bits) | beyond##bits(r) | (small##bits(r) & ~zero##bits(x))
-#define LEAST32 FLT_MIN
-#define LEAST64 DBL_MIN
 
 PACKED(ADDPS, 32, float4, false, x + y, settled(cpu), SUM_BAD(32))
 PACKED(ADDPD, 64, double2, false, x + y, settled(cpu), SUM_BAD(64))

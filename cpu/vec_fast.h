@@ -196,6 +196,9 @@ static ALWAYS_INLINE void fast_put_low(struct cpu *cpu, const struct insn *i, en
     fast_put(cpu, shape, i->o[0], &d, 16);
 }
 
+/* May the fused operations' be bound on this host? */
+bool vec_fast_fused(void);
+
 #define VEC_FAST(NAME) extern const struct vec_fast vec_fast_##NAME;
 #include "cpu/vec_fast.def"
 #undef VEC_FAST
