@@ -56,15 +56,18 @@ static struct err check_piece(const struct machine *m, const struct boot *b, str
 
 static struct err parse_addresses(const struct machine *m, const struct boot *b, const uint8_t *h, struct image *image)
 {
-    uint32_t header = load32(h + 12), load = load32(h + 16), load_end = load32(h + 20), bss_end = load32(h + 24);
-    uint32_t header_at = (uint32_t)(h - b->kernel.bytes), file_at, bytes;
+    uint32_t header_at = (uint32_t)(h - b->kernel.bytes), header, load, load_end, bss_end, file_at, bytes;
 
-    if ((size_t)header_at + 32 > b->kernel.len || header < load || header - load > header_at)
+    if ((size_t)header_at + 32 > b->kernel.len)
+        return err_make(ERR_FORMAT, "the Multiboot header of '%s' is cut short", m->cfg.kernel);
+    header = load32(h + 12), load = load32(h + 16), load_end = load32(h + 20), bss_end = load32(h + 24);
+    if (header < load || header - load > header_at || (load_end != 0 && load_end < load))
         return err_make(ERR_FORMAT, "the Multiboot header of '%s' is damaged", m->cfg.kernel);
     file_at = header_at - (header - load);
     bytes = load_end != 0 ? load_end - load : (uint32_t)b->kernel.len - file_at;
     image->entry = load32(h + 28);
-    return check_piece(m, b, image, (struct piece){ load, file_at, bytes, bss_end > load + bytes ? bss_end - load : bytes });
+    return check_piece(m, b, image, (struct piece){ load, file_at, bytes,
+                                                    bss_end > (uint64_t)load + bytes ? bss_end - load : bytes });
 }
 
 static struct err parse_elf(const struct machine *m, const struct boot *b, struct image *image)
