@@ -21,7 +21,7 @@ void evex_blank(const struct cpu *cpu, const struct insn *i, union vec *v, unsig
     out = ~evex_mask(cpu, i);
     for (unsigned k = 0; k < evex_count(i); k++)
         if (out >> k & 1)
-            store_bytes(v->u8 + k * part, part, part == 4 ? 0x3f800000u : 0x3ff0000000000000ull);
+            store_bytes((uint8_t *)v + k * part, part, part == 4 ? 0x3f800000u : 0x3ff0000000000000ull);
 }
 
 bool evex_packed(struct cpu *cpu, const struct insn *i, sse_lanes *fn, bool unary)
