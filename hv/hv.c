@@ -13,15 +13,19 @@
 
 STATE_SCHEMA(hv_state, HV_STATE);
 
-/* What a call of the hypercall page executes (TLFS 3.13); bytes that nobody should reach trap. */
+/* What a call of the hypercall page executes (TLFS 3.13); bytes that nobody should reach trap. Guests call it indirectly, and
+ * Linux turns indirect branch tracking off altogether when the page does not allow that. */
 static void fill_hypercall_page(struct hv *hv)
 {
     static const uint8_t intel[] = { 0x0F, 0x01, 0xC1, 0xC3 };      /* VMCALL; RET */
     static const uint8_t amd[] = { 0x0F, 0x01, 0xD9, 0xC3 };        /* VMMCALL; RET */
+    static const uint8_t endbr64[] = { 0xF3, 0x0F, 0x1E, 0xFA };
     uint8_t *page = overlay_bytes(&hv->hypercall_page);
 
     memset(page, 0xCC, PAGE_SIZE);
-    memcpy(page, hv->cfg.amd ? amd : intel, sizeof intel);
+    if (hv->cfg.ibt)
+        memcpy(page, endbr64, sizeof endbr64);
+    memcpy(page + (hv->cfg.ibt ? sizeof endbr64 : 0), hv->cfg.amd ? amd : intel, sizeof intel);
     overlay_wrote(&hv->hypercall_page, 0, PAGE_SIZE);
 }
 

@@ -25,6 +25,7 @@ struct hv_config {
     uint64_t tsc_hz, apic_hz;
     uint64_t privileges;        /* partition privilege mask; 0 means everything that works. Other bits are dropped. */
     bool     amd;               /* the hypercall page holds VMMCALL instead of VMCALL */
+    bool     ibt;               /* indirect branches may be tracked: the hypercall page begins with ENDBR64 */
     /* The guest reported a crash (TLFS 4.3): five parameters and, when it gave one, a message of len bytes. May be NULL. */
     void   (*crash)(void *self, const uint64_t p[5], const char *text, size_t len);
     void    *crash_self;

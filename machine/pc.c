@@ -264,6 +264,7 @@ static void create_hypervisor(struct machine *m, struct board *b)
                              .crash_self = m, .reset = on_reset, .reset_self = m };
 
     cfg.amd = cpu_is_amd(m->vps[0]);
+    cfg.ibt = cpu_has(m->vps[0], F_CET_IBT);
     b->hv = hv_create(&m->tree, &cfg, m->memory, &m->clock);
     for (unsigned k = 0; k < m->nvps; k++)
         hv_add_vp(b->hv, m->vps[k], &lapic_ops, b->lapics[k]);

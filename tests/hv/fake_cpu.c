@@ -162,6 +162,7 @@ struct fixture *fixture_create(const struct hv_config *changes)
     if (changes != NULL) {
         cfg.privileges = changes->privileges;
         cfg.amd = changes->amd;
+        cfg.ibt = changes->ibt;
     }
     device_tree_init(&f->tree);
     clock_init(&f->clock, 1000);

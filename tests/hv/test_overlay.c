@@ -38,6 +38,19 @@ static void hypercall_page_of_an_amd_processor(void **state)
     fixture_teardown((void **)&f);
 }
 
+static void hypercall_page_where_indirect_branches_are_tracked(void **state)
+{
+    struct hv_config ibt = { .ibt = true };
+    struct fixture *f = fixture_create(&ibt);
+
+    (void)state;
+    hello(f);
+    must_wrmsr(f, 0, HYPERCALL, 0x5001);
+    assert_int_equal(space_read(f->memory, 0x5000, 4), 0xFA1E0FF3);     /* ENDBR64 */
+    assert_int_equal(space_read(f->memory, 0x5004, 4), 0xC3C1010F);
+    fixture_teardown((void **)&f);
+}
+
 static void tlfs_5_2_1_disabling_and_moving_uncover_what_was_there(void **state)
 {
     struct fixture *f = *state;
@@ -150,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(tlfs_3_13_hypercall_page_calls_and_returns),
         cmocka_unit_test(hypercall_page_of_an_amd_processor),
+        cmocka_unit_test(hypercall_page_where_indirect_branches_are_tracked),
         TEST(tlfs_5_2_1_disabling_and_moving_uncover_what_was_there),
         TEST(tlfs_3_13_a_write_to_the_hypercall_page_is_gp),
         TEST(tlfs_8_8_a_disallowed_access_to_another_overlay_is_mc),
