@@ -34,6 +34,13 @@ script_initrd() {
     { cat "${initramfs:-$build/guest/initramfs}"; script_archive "$work/script"; } >"$work/initrd"
 }
 
+# add_program NAME: tests/guest/NAME.c as a static program of Linux, /bin/NAME in $work/initrd
+add_program() {
+    mkdir -p "$work/programs/bin"
+    gcc -static -O1 -fcf-protection=none -o "$work/programs/bin/$1" "$top/tests/guest/$1.c" || { fail "cannot build program $1"; finish; }
+    (cd "$work/programs" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >>"$work/initrd"
+}
+
 # add_modules KERNEL NAMES...: appends these modules of $build/guest/KERNEL and what they need to $work/initrd; in the guest
 # `. /modules/load` loads them.
 add_modules() {
