@@ -80,7 +80,8 @@ EXEC(EMOV_MERGE) { RUN(merge_element(cpu, i)); }
 /* ---- gathers and scatters ---- */
 
 /* SDM 2C "VPGATHERDD/VPGATHERDQ", "VPSCATTERDD/...": elements go in order, lowest first, and the mask bit of each that is done
- * is cleared, so that after a fault the instruction goes on where it stopped. */
+ * is cleared, so that after a fault the instruction goes on where it stopped. What lies above the vector in a
+ * gather's destination is cleared with the first element that comes (seen on an Emerald Rapids). */
 struct walk {
     unsigned index_bytes, bytes;        /* of one index, of one element */
     unsigned count;
@@ -107,6 +108,7 @@ static ALWAYS_INLINE bool gather(struct cpu *cpu, const struct insn *i, unsigned
     struct walk w = { .index_bytes = index_bytes, .bytes = bytes };
     uint64_t *mask = &cpu->s.k[i->mask];
     uint8_t *to = xmm_at(cpu, i->o[0]);
+    unsigned used;
     gva_t lin;
 
     if (!avx512_check(cpu))
@@ -114,15 +116,17 @@ static ALWAYS_INLINE bool gather(struct cpu *cpu, const struct insn *i, unsigned
     if (i->o[0] == i->index)
         return fault_ud(cpu);
     walk_begin(cpu, i, &w);
+    used = w.count * bytes;
     for (unsigned k = 0; k < w.count; k++) {
         if (!(*mask >> k & 1))
             continue;
         if (!element_linear(cpu, i, &w, k, ACCESS_READ, &lin) || !mem_load_block(cpu, i, lin, to + k * bytes, bytes))
             return false;
         *mask &= ~BIT64(k);
+        memset(to + i->vl, 0, 64u - i->vl);
     }
     *mask = 0;
-    memset(to + w.count * bytes, 0, 64 - w.count * bytes);
+    memset(to + used, 0, 64 - used);
     return true;
 }
 

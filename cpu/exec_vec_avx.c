@@ -241,7 +241,7 @@ EXEC(VMASKMOV_STORE64) { RUN(masked_store(cpu, i, 8)); }
  * masks cleared, so that the instruction goes on where it stopped. */
 struct gather {
     unsigned index_bytes, bytes;    /* of one index, of one element */
-    unsigned count;
+    unsigned count, came;
     union wide index, mask, d;
 };
 
@@ -258,13 +258,10 @@ static bool gather_element(struct cpu *cpu, const struct insn *i, struct gather 
 }
 
 /* Masks become all ones or all zeros before the first load. So the SDM; an EPYC leaves those behind a fault as they were. */
-static void gather_masks(struct gather *g)
+static void gather_masks(struct gather *g, unsigned bytes)
 {
-    for (unsigned k = 0; k < g->count; k++) {
-        uint8_t *m = g->mask.u8 + k * g->bytes;
-
-        memset(m, m[g->bytes - 1] & 0x80 ? 0xff : 0, g->bytes);
-    }
+    for (unsigned at = 0; at < bytes; at += g->bytes)
+        memset(g->mask.u8 + at, g->mask.u8[at + g->bytes - 1] & 0x80 ? 0xff : 0, g->bytes);
 }
 
 static bool gather_all(struct cpu *cpu, const struct insn *i, struct gather *g)
@@ -274,6 +271,7 @@ static bool gather_all(struct cpu *cpu, const struct insn *i, struct gather *g)
 
         if (*m && !gather_element(cpu, i, g, k))
             return false;
+        g->came += *m & 1;
         memset(m, 0, g->bytes);
     }
     return true;
@@ -294,10 +292,11 @@ static bool gather(struct cpu *cpu, const struct insn *i, unsigned index_bytes, 
     vec_get(cpu, i->index, g.index.lane, i->width);
     vec_get(cpu, i->o[0], g.d.lane, i->width);
     vec_get(cpu, i->o[2], g.mask.lane, i->width);
-    gather_masks(&g);
+    gather_masks(&g, i->width);
     if (!gather_all(cpu, i, &g)) {
-        memcpy(xmm_at(cpu, i->o[0]), g.d.lane, used);
-        memcpy(xmm_at(cpu, i->o[2]), g.mask.lane, used);
+        if (g.came)
+            vec_put(cpu, i, i->o[0], g.d.lane, i->width);
+        vec_put(cpu, i, i->o[2], g.mask.lane, i->width);
         return false;
     }
     vec_put(cpu, i, i->o[0], g.d.lane, used);
