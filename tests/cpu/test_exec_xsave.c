@@ -438,6 +438,145 @@ static void cet_states_are_checked(void **state)
     assert_int_equal(xrstor(), -1);
 }
 
+/* ---- AVX-512 state: opmasks, upper halves of ZMM0-15, all of ZMM16-31 ---- */
+
+#define AVX512_STATE    (XSAVE_OPMASK | XSAVE_ZMM_HI256 | XSAVE_HI16_ZMM)
+
+static void with_avx512(void)
+{
+    static const uint8_t features[] = { F_AVX, F_AVX2, F_AVX512F };
+
+    for (unsigned n = 0; n < sizeof features; n++)
+        f.cpu->config.features[features[n] / 64] |= BIT64(features[n] % 64);
+    f.cpu->s.xcr0 |= XSAVE_AVX | AVX512_STATE;
+    cpu_mode_changed(f.cpu);
+    for (unsigned n = 0; n < 256; n++)
+        f.cpu->s.zmm[n] = 0x0101010101010101ull * n ^ 0x8000000000000001ull;
+    for (unsigned n = 0; n < 8; n++)
+        f.cpu->s.k[n] = ~(uint64_t)n;
+}
+
+/* SDM 1 "AVX-512 State", at the offsets that every processor has; and back. */
+static void avx512_state_lies_where_processors_put_it(void **state)
+{
+    uint64_t zmm[256], k[8];
+
+    (void)state;
+    with_avx512();
+    memcpy(zmm, f.cpu->s.zmm, sizeof zmm);
+    memcpy(k, f.cpu->s.k, sizeof k);
+    put_header(0, 0);
+    assert_int_equal(xsave(), -1);
+    assert_int_equal(at(512, 8), f.cpu->s.xcr0);
+    for (unsigned n = 0; n < 8; n++)
+        assert_int_equal(at(1088 + 8 * n, 8), k[n]);
+    for (unsigned n = 0; n < 64; n++)
+        assert_int_equal(at(1152 + 8 * n, 8), zmm[8 * (n / 4) + 4 + n % 4]);
+    for (unsigned n = 0; n < 128; n++)
+        assert_int_equal(at(1664 + 8 * n, 8), zmm[128 + n]);
+    memset(f.cpu->s.zmm, 0, sizeof zmm);
+    memset(f.cpu->s.k, 0, sizeof k);
+    assert_int_equal(xrstor(), -1);
+    assert_memory_equal(f.cpu->s.zmm, zmm, sizeof zmm);
+    assert_memory_equal(f.cpu->s.k, k, sizeof k);
+}
+
+/* FXSAVE knows XMM registers alone, and XRSTOR of one component leaves the others of a register. */
+static void avx512_components_are_apart(void **state)
+{
+    static const struct { uint64_t mask; unsigned low, high; } parts[] = {
+        { XSAVE_OPMASK, 0, 0 }, { XSAVE_ZMM_HI256, 4, 8 }, { XSAVE_HI16_ZMM, 128, 256 },
+    };
+
+    (void)state;
+    for (unsigned n = 0; n < COUNT_OF(parts); n++) {
+        with_avx512();
+        put_header(0, 0);
+        set_mask(parts[n].mask);
+        assert_int_equal(xrstor(), -1);         /* all of it to its initial configuration */
+        for (unsigned q = 0; q < 256; q++) {
+            const bool part = parts[n].high == 8 ? q < 128 && q % 8 >= 4 : q >= parts[n].low && q < parts[n].high;
+
+            assert_int_equal(f.cpu->s.zmm[q] == 0, part);
+        }
+        assert_int_equal(f.cpu->s.k[0] == 0, parts[n].mask == XSAVE_OPMASK);
+    }
+    with_avx512();
+    memset(f.cpu->s.zmm, 0x77, sizeof f.cpu->s.zmm);
+    assert_int_equal(fxsave(true), -1);
+    with_avx512();
+    assert_int_equal(fxrstor(true), -1);
+    assert_int_equal(f.cpu->s.zmm[1], 0x7777777777777777);
+    assert_int_equal(f.cpu->s.zmm[2], 0x0202020202020202ull ^ 0x8000000000000001ull);
+}
+
+/* Each part is in use by its own registers: XSAVEOPT writes it then, and XGETBV of 1 says so. */
+static void avx512_parts_are_in_use_one_by_one(void **state)
+{
+    static const struct { uint64_t mask; unsigned at; } rows[] = {
+        { XSAVE_AVX, 8 * 3 + 2 }, { XSAVE_ZMM_HI256, 8 * 15 + 7 }, { XSAVE_HI16_ZMM, 8 * 16 }, { XSAVE_OPMASK, 0 },
+    };
+
+    (void)state;
+    with_avx512();
+    set_mask(XSAVE_AVX | AVX512_STATE);
+    for (unsigned n = 0; n < COUNT_OF(rows); n++) {
+        memset(f.cpu->s.zmm, 0, sizeof f.cpu->s.zmm);
+        memset(f.cpu->s.k, 0, sizeof f.cpu->s.k);
+        if (rows[n].mask == XSAVE_OPMASK)
+            f.cpu->s.k[7] = 1;
+        else
+            f.cpu->s.zmm[rows[n].at] = 1;
+        put_header(0, 0);
+        assert_int_equal(xsaveopt(), -1);
+        assert_int_equal(at(512, 8), rows[n].mask);
+    }
+}
+
+/* SDM 1 "XCR0": the three parts come together, and with AVX. */
+static void avx512_bits_of_xcr0_come_together(void **state)
+{
+    static const struct { uint64_t xcr0; bool ok; } rows[] = {
+        { 0x07, true }, { 0xe7, true }, { 0x27, false }, { 0xc7, false }, { 0x67, false }, { 0xe3, false }, { 0xe1, false },
+        { 0xe6, false }, { 0x03, true },
+    };
+    uint64_t before;
+
+    (void)state;
+    with_avx512();
+    for (unsigned n = 0; n < COUNT_OF(rows); n++) {
+        const uint8_t xsetbv[] = { 0x0f, 0x01, 0xd1, 0xf4 };
+
+        before = f.cpu->s.xcr0;
+        set_mask(rows[n].xcr0);
+        f.cpu->s.gpr[RCX] = 0;
+        fixture_code(&f, xsetbv, sizeof xsetbv);
+        f.cpu->p.rip = FIXTURE_CODE;
+        f.cpu->p.activity = CPU_RUNNING;
+        assert_int_equal(fixture_run(&f, 10), rows[n].ok ? -1 : VEC_GP);
+        assert_int_equal(f.cpu->s.xcr0, rows[n].ok ? rows[n].xcr0 : before);
+    }
+}
+
+/* EVEX and opmask instructions want all of it, also forms of 128 bits. */
+static void avx512_needs_all_its_bits_of_xcr0(void **state)
+{
+    static const uint8_t vpaddd[] = { 0x62, 0xf1, 0x7d, 0x08, 0xfe, 0xc1, 0xf4 }, kandw[] = { 0xc5, 0xfc, 0x41, 0xc9, 0xf4 };
+
+    (void)state;
+    with_avx512();
+    f.cpu->config.features[F_AVX512VL / 64] |= BIT64(F_AVX512VL % 64);
+    for (unsigned off = 0; off < 8; off++) {
+        f.cpu->s.xcr0 = 0xe7 & ~(off ? BIT64(off) : 0);
+        for (unsigned n = 0; n < 2; n++) {
+            fixture_code(&f, n ? kandw : vpaddd, n ? sizeof kandw : sizeof vpaddd);
+            f.cpu->p.rip = FIXTURE_CODE;
+            f.cpu->p.activity = CPU_RUNNING;
+            assert_int_equal(fixture_run(&f, 10), off && (0xe7 >> off & 1) ? VEC_UD : -1);
+        }
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_it, close_it)
 
 int main(void)
@@ -449,6 +588,9 @@ int main(void)
         TEST(xrstor_initialises_what_is_absent), TEST(xrstor_leaves_what_is_not_asked), TEST(compacted_images_come_back),
         TEST(bad_headers_are_refused), TEST(availability), TEST(supervisor_forms_need_level_0), TEST(a_fault_writes_nothing),
         TEST(cet_states_are_saved_and_restored), TEST(cet_states_are_checked),
+        TEST(avx512_state_lies_where_processors_put_it), TEST(avx512_components_are_apart),
+        TEST(avx512_parts_are_in_use_one_by_one), TEST(avx512_bits_of_xcr0_come_together),
+        TEST(avx512_needs_all_its_bits_of_xcr0),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
