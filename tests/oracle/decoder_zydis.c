@@ -99,12 +99,39 @@ static bool same_immediate(const struct insn *i, const ZydisDecodedOperand *o, b
     return second ? i->imm2 == o->imm.value.u : (i->imm & mask) == (o->imm.value.u & mask);
 }
 
-/* Our slots in order against their visible operands; slots without a kind (strings) are skipped on their side too. */
-static const char *judge_operands(const struct insn *i, const ZydisDecodedInstruction *z, const ZydisDecodedOperand *o)
+/* Their operands without the opmask that masks, which has no slot with us. */
+static unsigned without_mask(const ZydisDecodedInstruction *z, ZydisDecodedOperand *o)
 {
+    unsigned count = 0;
+
+    for (unsigned n = 0; n < z->operand_count_visible; n++)
+        if (o[n].encoding != ZYDIS_OPERAND_ENCODING_MASK)
+            o[count++] = o[n];
+    return count;
+}
+
+/* Exception types with NF read memory whole whatever the mask says. */
+static bool same_suppression(const struct insn *i, const ZydisDecodedInstruction *z)
+{
+    switch (z->meta.exception_class) {
+    case ZYDIS_EXCEPTION_CLASS_E1NF: case ZYDIS_EXCEPTION_CLASS_E2NF: case ZYDIS_EXCEPTION_CLASS_E3NF:
+    case ZYDIS_EXCEPTION_CLASS_E4NF: case ZYDIS_EXCEPTION_CLASS_E5NF: case ZYDIS_EXCEPTION_CLASS_E6NF:
+    case ZYDIS_EXCEPTION_CLASS_E9NF: case ZYDIS_EXCEPTION_CLASS_E10NF: case ZYDIS_EXCEPTION_CLASS_E11NF:
+        return i->evex & EVEX_WHOLE;
+    default:
+        return !(i->evex & EVEX_WHOLE);
+    }
+}
+
+/* Our slots in order against their visible operands; slots without a kind (strings) are skipped on their side too. */
+static const char *judge_operands(const struct insn *i, const ZydisDecodedInstruction *z, ZydisDecodedOperand *o)
+{
+    const unsigned count = without_mask(z, o);
     bool second = false;
 
-    for (unsigned slot = 0; slot < 4 && slot < z->operand_count_visible; slot++) {
+    if ((i->flags & INSN_EVEX) && i->mask && i->modrm < 0xc0 && !same_suppression(i, z))
+        return "suppression";
+    for (unsigned slot = 0; slot < 4 && slot < count; slot++) {
         unsigned kind = FORM_KIND(i->form, slot);
 
         if (kind == KIND_MEM && (o[slot].type != ZYDIS_OPERAND_TYPE_MEMORY || !same_memory(i, &o[slot])))

@@ -2,7 +2,7 @@
  * The space of opcodes, the triage rules, and the report; see the header. A rule is one line of blank-separated columns:
  *   oracles  modes  prefixes  map  opcodes  modrm  kind  | why
  * oracles are letters; modes *, 16, 32, 64 or joined by "/"; prefixes * or hex bytes joined by "+", each present, or "!"
- * absent; map 1, 0f, 38, 3a, v0f, v38, v3a or joined by "/"; opcodes * or hex ranges joined by ","; modrm *, reg, mem, /n,
+ * absent; map 1, 0f, 38, 3a, v0f, v38, v3a, e0f, e38, e3a or joined by "/"; opcodes * or hex ranges joined by ","; modrm *, reg, mem, /n,
  * /n:reg, /n:mem or hex joined by ","; kind as the judge says it or its part before ":", joined by "/", or *. */
 #include "tests/oracle/opcode_space.h"
 
@@ -30,7 +30,7 @@ static unsigned ngroups;
 static uint64_t trials, explained, unexplained;
 
 static const char *const mode_names[] = { "16", "32", "64" };
-static const char *const map_names[] = { "1", "0f", "38", "3a", "v0f", "v38", "v3a" };
+static const char *const map_names[] = { "1", "0f", "38", "3a", "v0f", "v38", "v3a", "e0f", "e38", "e3a" };
 
 /* Is `word`, or its part before a colon, one of the items of `list`, separated by `sep`? */
 static bool in_list(const char *list, char sep, const char *word)
@@ -107,7 +107,7 @@ static bool rule_matches(const struct rule *r, char oracle, const struct trial *
 static bool same_group(const struct group *g, const struct trial *t, const char *kind)
 {
     return !strcmp(g->kind, kind) && g->first.mode == t->mode && g->first.map == t->map && g->first.opcode == t->opcode &&
-           g->first.prefixes == t->prefixes && !memcmp(g->first.prefix, t->prefix, t->prefixes) && g->first.vex == t->vex;
+           g->first.prefixes == t->prefixes && !memcmp(g->first.prefix, t->prefix, t->prefixes) && g->first.vex == t->vex && g->first.p2 == t->p2;
 }
 
 static void add_difference(const struct trial *t, const char *kind)
@@ -232,6 +232,67 @@ static void run_vex(char oracle, space_judge *judge, struct trial *t)
     t->vex = 0;
 }
 
+/* EVEX: every opcode, pp, W and vector length, with and without b, unmasked, merging, zeroing, and zeroing without a mask; vvvv
+ * unused and naming register 1. Of ModRM a memory operand, one with SIB and disp8 and one of registers, for each /n. */
+static void run_evex_opcodes(char oracle, space_judge *judge, struct trial *t)
+{
+    static const uint8_t forms[] = { 0x06, 0x44, 0xc1 };
+
+    t->bytes[0] = 0x62;
+    t->bytes[1] = (uint8_t)(0xf0 | (t->map - SPACE_EVEX_0F + 1));
+    t->bytes[2] = t->vex;
+    t->bytes[3] = t->p2;
+    for (unsigned opcode = 0; opcode < 256; opcode++)
+        for (unsigned n = 0; n < 8; n += t->mode == DECODE_64 ? 1 : 3)
+            for (unsigned form = 0; form < sizeof forms; form++) {
+                t->opcode = (uint8_t)opcode;
+                t->modrm = (uint8_t)(forms[form] | n << 3);
+                finish_bytes(t, 4);
+                try_one(oracle, judge, t);
+            }
+}
+
+static void run_evex(char oracle, space_judge *judge, struct trial *t)
+{
+    static const uint8_t masks[] = { 0x08, 0x09, 0x89, 0x88 };
+
+    t->prefixes = 0;
+    for (t->map = SPACE_EVEX_0F; t->map <= SPACE_EVEX_0F3A; t->map++)
+        for (unsigned n = 0; n < 512; n++) {
+            if ((n & 1) && (n & 0xe))
+                continue;               /* vvvv in use: enough without b and mask */
+            t->vex = (uint8_t)((n & 1 ? 0x70 : 0x78) | 4 | (n >> 6 & 1) << 7 | n >> 7);
+            t->p2 = (uint8_t)(masks[n >> 2 & 3] | (n >> 1 & 1) << 4 | (n >> 4 & 3) << 5);
+            run_evex_opcodes(oracle, judge, t);
+        }
+    t->vex = t->p2 = 0;
+}
+
+/* VPADDD, VPCMPEQD, which gives an opmask, and VPGATHERDD with every R, X, B, R', vvvv and V'. Where R or X make it BOUND, it is
+ * compared as such. */
+static void run_evex_registers(char oracle, space_judge *judge, struct trial *t)
+{
+    static const struct { uint8_t map, opcode, modrm; } samples[] = {
+        { SPACE_EVEX_0F, 0xfe, 0xc1 }, { SPACE_EVEX_0F, 0x76, 0xd1 }, { SPACE_EVEX_0F38, 0x90, 0x14 },
+    };
+
+    t->prefixes = 0;
+    for (unsigned n = 0; n < 3u << 9; n++) {
+        t->map = samples[n >> 9].map;
+        t->opcode = samples[n >> 9].opcode;
+        t->modrm = samples[n >> 9].modrm;
+        t->vex = (uint8_t)((n >> 4 & 15) << 3 | 5);
+        t->p2 = (uint8_t)(0x41 | (n >> 8 & 1) << 3);
+        t->bytes[0] = 0x62;
+        t->bytes[1] = (uint8_t)((n & 15) << 4 | (t->map - SPACE_EVEX_0F + 1));
+        t->bytes[2] = t->vex;
+        t->bytes[3] = t->p2;
+        finish_bytes(t, 4);
+        try_one(oracle, judge, t);
+    }
+    t->vex = t->p2 = 0;
+}
+
 /* MOV Gv, Ev with every ModRM, SIB and REX, with and without 67. */
 static void run_addresses(char oracle, space_judge *judge, struct trial *t)
 {
@@ -307,6 +368,8 @@ static void print_group(const struct group *g)
         printf(" %02x", g->first.prefix[n]);
     if (g->first.vex)
         printf(" vex %02x", g->first.vex);
+    if (g->first.p2)
+        printf(" p2 %02x", g->first.p2);
     printf(", map %s opcode %02x: %s, %u ModRM:", map_names[g->first.map], g->first.opcode, g->kind, g->count);
     for (unsigned m = 0; m < 256; m += 8)
         for (unsigned rm = 0; rm < 8; rm++)
@@ -332,6 +395,8 @@ unsigned space_run(char oracle, space_judge *judge)
         t.mode = (enum decode_mode)mode;
         run_legacy(oracle, judge, &t);
         run_vex(oracle, judge, &t);
+        run_evex(oracle, judge, &t);
+        run_evex_registers(oracle, judge, &t);
         run_addresses(oracle, judge, &t);
         run_vex_registers(oracle, judge, &t);
     }

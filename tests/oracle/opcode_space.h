@@ -10,7 +10,10 @@
 
 #include "cpu/decoder/decode.h"
 
-enum space_map { SPACE_1, SPACE_0F, SPACE_0F38, SPACE_0F3A, SPACE_VEX_0F, SPACE_VEX_0F38, SPACE_VEX_0F3A, SPACE_MAPS };
+enum space_map {
+    SPACE_1, SPACE_0F, SPACE_0F38, SPACE_0F3A, SPACE_VEX_0F, SPACE_VEX_0F38, SPACE_VEX_0F3A, SPACE_EVEX_0F, SPACE_EVEX_0F38,
+    SPACE_EVEX_0F3A, SPACE_MAPS
+};
 
 /* One encoding under trial: bytes[], with the pieces it was made of. */
 struct trial {
@@ -18,7 +21,8 @@ struct trial {
     uint8_t prefix[4], prefixes;
     uint8_t map, opcode, modrm;
     enum decode_mode mode;
-    uint8_t vex;            /* W, vvvv, L, pp byte */
+    uint8_t vex;            /* W, vvvv, L, pp byte; of EVEX P1 */
+    uint8_t p2;             /* EVEX: z, L'L, b, V', aaa */
     enum decoded result;
     struct insn insn;
 };
