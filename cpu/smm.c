@@ -31,7 +31,8 @@ static const struct row amd64[] = {
     FIELD(0x7e64, 2, p.gdtr_limit), FIELD(0x7e68, 8, p.gdtr_base), FIELD(0x7e84, 2, p.idtr_limit), FIELD(0x7e88, 8, p.idtr_base),
     FIELD(0x7ea0, 8, s.smi_io[SMI_IO_RIP]), FIELD(0x7ea8, 8, s.smi_io[SMI_IO_RCX]), FIELD(0x7eb0, 8, s.smi_io[SMI_IO_RSI]),
     FIELD(0x7eb8, 8, s.smi_io[SMI_IO_RDI]), FIELD(0x7eca, 1, p.nmi_blocked), FIELD(0x7ecc, 4, p.pending_db),
-    FIELD(0x7ed0, 8, p.efer), FIELD(0x7f00, 4, s.smbase), FIELD(0x7f48, 8, p.cr4), FIELD(0x7f50, 8, p.cr3),
+    FIELD(0x7ed0, 8, p.efer), FIELD(0x7f00, 4, s.smbase), FIELD(0x7f18, 8, p.ssp),
+    FIELD(0x7f48, 8, p.cr4), FIELD(0x7f50, 8, p.cr3),
     FIELD(0x7f58, 8, p.cr0), FIELD(0x7f60, 8, p.dr7), FIELD(0x7f68, 8, s.dr6), FIELD(0x7f70, 8, p.rflags),
     FIELD(0x7f78, 8, p.rip), GPR(0x7f80, 8, R15), GPR(0x7f88, 8, R14), GPR(0x7f90, 8, R13), GPR(0x7f98, 8, R12),
     GPR(0x7fa0, 8, R11), GPR(0x7fa8, 8, R10), GPR(0x7fb0, 8, R9), GPR(0x7fb8, 8, R8), GPR(0x7fc0, 8, RDI), GPR(0x7fc8, 8, RSI),
@@ -45,7 +46,7 @@ static const struct row intel64[] = {
     FIELD(0x7c80, 8, s.smi_io[SMI_IO_RCX]), FIELD(0x7c88, 8, s.smi_io[SMI_IO_RSI]), FIELD(0x7c90, 8, s.smi_io[SMI_IO_RDI]),
     FIELD(0x7c98, 4, p.pending_db), FIELD(0x7c9c, 1, p.nmi_blocked),
     FIELD(0x7e8c, 4, p.gdtr_base), UPPER(0x7dd0, p.gdtr_base), FIELD(0x7e90, 2, p.gdtr_limit),
-    FIELD(0x7e94, 4, p.idtr_base), UPPER(0x7dd8, p.idtr_base), FIELD(0x7e98, 2, p.idtr_limit),
+    FIELD(0x7e94, 4, p.idtr_base), UPPER(0x7dd8, p.idtr_base), FIELD(0x7e98, 2, p.idtr_limit), FIELD(0x7ec8, 8, p.ssp),
     FIELD(0x7de8, 8, s.smi_io[SMI_IO_RIP]), FIELD(0x7e40, 8, p.cr4), FIELD(0x7ef8, 4, s.smbase),
     GPR(0x7f1c, 8, R15), GPR(0x7f24, 8, R14), GPR(0x7f2c, 8, R13), GPR(0x7f34, 8, R12), GPR(0x7f3c, 8, R11), GPR(0x7f44, 8, R10),
     GPR(0x7f4c, 8, R9), GPR(0x7f54, 8, R8), GPR(0x7f5c, 8, RAX), GPR(0x7f64, 8, RCX), GPR(0x7f6c, 8, RDX), GPR(0x7f74, 8, RBX),
@@ -250,8 +251,10 @@ static bool state_valid(const struct cpu *cpu)
         return false;
     if ((cr4 & ~control_cr4_bits(cpu)) || (efer & ~control_efer_bits(cpu)) || cpu->p.dr7 >> 32 || cpu->s.dr6 >> 32)
         return false;
+    if ((cr4 & CR4_CET) && !(cr0 & CR0_WP))
+        return false;
     if (efer & EFER_LMA)
-        return (cr4 & CR4_PAE) && !(cpu->p.cr3 >> cpu_physical_bits(cpu)) &&
+        return (cr4 & CR4_PAE) && !(cpu->p.cr3 & ~control_cr3_bits(cpu)) &&
                (cpu->p.seg_attr[SEG_CS] & (SEG_L | SEG_DB)) != (SEG_L | SEG_DB);
     return !(cr4 & CR4_PCIDE);
 }

@@ -207,6 +207,29 @@ static void rsm_restores_long_mode(void **state)
     round_trip();
 }
 
+static void rsm_restores_shadow_stack_and_masking(void **state)
+{
+    struct cpu *cpu = f->cpu;
+
+    (void)state;
+    cpu->p.cr4 |= CR4_CET;
+    cpu->p.cr3 |= CR3_LAM_U48;
+    cpu->p.ssp = 0x123450;
+    cpu_mode_changed(cpu);
+    round_trip();
+    take_smi();
+    assert_int_equal(area(0x7f18, 8), 0x123450);
+    put_area(0x7f18, 8, 0x777770);
+    (void)run(1);
+    assert_int_equal(cpu->p.ssp, 0x777770);
+    cpu->config.smm_intel64 = true;
+    round_trip();
+    take_smi();
+    assert_int_equal(area(0x7ec8, 8), 0x777770);
+    put_area(0x7ff8, 8, CR0_PE | CR0_PG | CR0_ET);      /* CET without WP */
+    assert_int_equal(run(2), CPU_STOP_SHUTDOWN);
+}
+
 static void rsm_restores_32_bit_modes(void **state)
 {
     (void)state;
@@ -514,7 +537,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(entry_is_as_in_the_table, setup64), T(the_amd64_area_is_as_documented, setup64),
         T(the_intel64_area_is_as_documented, setup64), T(the_legacy_area_is_as_documented, setup32),
-        T(rsm_restores_long_mode, setup64), T(rsm_restores_32_bit_modes, setup32), T(rsm_restores_real_mode, setup_real),
+        T(rsm_restores_long_mode, setup64), T(rsm_restores_shadow_stack_and_masking, setup64),
+        T(rsm_restores_32_bit_modes, setup32), T(rsm_restores_real_mode, setup_real),
         T(rsm_is_for_smm, setup64), T(rsm_refuses_invalid_state, setup64), T(rsm_loads_pdptes, setup32),
         T(smbase_moves, setup64), T(halt_restarts_if_the_handler_lets_it, setup64), T(a_port_access_is_described, setup64),
         T(a_repeated_access_happens_again, setup64), T(one_smi_is_latched, setup64), T(nmi_waits_for_rsm, setup64),
