@@ -42,5 +42,7 @@ void exec_bind(const struct cpu *cpu, struct insn *i, uint64_t block_rip)
         fn = exec_bind_branch(cpu, i);
     if (fn == NULL)
         fn = exec_bind_vec(cpu, i);
+    if (fn == NULL)
+        fn = exec_bind_x87(i);
     i->fn = fn != NULL ? fn : general[i->op];
 }

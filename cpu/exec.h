@@ -25,6 +25,7 @@ insn_fn *exec_bind_branch(const struct cpu *cpu, const struct insn *i);
 insn_fn *exec_bind_cet(const struct cpu *cpu, const struct insn *i);       /* while MODE_SHSTK or MODE_IBT is set */
 insn_fn *exec_bind_vec(const struct cpu *cpu, const struct insn *i);
 insn_fn *exec_bind_vec_move(const struct insn *i);
+insn_fn *exec_bind_x87(const struct insn *i);
 insn_fn *exec_bind_stack(const struct cpu *cpu, const struct insn *i);
 
 /* What stands in a block where no instruction could be. */

@@ -2,8 +2,6 @@
  * x87 exceptions, and the instructions on two operands: arithmetic and comparison, register, memory and integer forms. */
 #include "cpu/exec_x87.h"
 
-#define MISC_FOPCODE_COMPATIBLE 4u      /* IA32_MISC_ENABLE[2]: FOP follows every instruction, not only those that fail */
-
 /* ---- exceptions ---- */
 
 static void note_opcode(struct cpu *cpu, const struct insn *i)

@@ -10,6 +10,8 @@
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
 
+#define MISC_FOPCODE_COMPATIBLE 4u      /* IA32_MISC_ENABLE[2]: FOP follows every instruction, not only those that fail */
+
 #define X87_RUN(work)                                                                        \
     do {                                                                                     \
         if (UNLIKELY(!(work)))                                                               \
