@@ -4,8 +4,8 @@
 #include "cpu/exec.h"
 #include "cpu/vec_fast_fp.h"
 
-/* `when` the instruction may be done here; `bad` may look at x, y and the result r. A sum too small to be normal is exact, but
- * left to the general handler. */
+/* `when` the instruction may be done here; `bad` may look at x, y and the result r. A sum too small to be normal is exact,
+ * but left to the general handler. */
 #define PACKED(NAME, bits, vector, unary, result, when, bad)                                                \
     static ALWAYS_INLINE bool fast_##NAME(struct cpu *cpu UNUSED, const struct insn *i UNUSED, union vec *d, \
                                           const union vec *a UNUSED, const union vec *b, unsigned lane UNUSED) \
@@ -33,7 +33,8 @@ PACKED(DIVPS, 32, float4, false, x / y, settled(cpu), QUOTIENT_BAD(32))
 PACKED(DIVPD, 64, double2, false, x / y, settled(cpu), QUOTIENT_BAD(64))
 
 /* A mask as a vector of its kind, and what it chooses. */
-#define CHOOSE(vector, integers, mask, yes, no) (vector)(((integers)(mask) & (integers)(yes)) | (~(integers)(mask) & (integers)(no)))
+#define CHOOSE(vector, integers, mask, yes, no) \
+    (vector)(((integers)(mask) & (integers)(yes)) | (~(integers)(mask) & (integers)(no)))
 #define ORDERED_BAD(bits) tiny##bits(x) | tiny##bits(y) | (long2)(x != x) | (long2)(y != y)
 
 PACKED(MINPS, 32, float4, false, CHOOSE(float4, int4, x < y, x, y), FP_FAST, ORDERED_BAD(32))
@@ -196,7 +197,9 @@ static ALWAYS_INLINE bool to_integer(struct cpu *cpu, const struct insn *i, doub
     static ALWAYS_INLINE bool work_##NAME(struct cpu *cpu, const struct insn *i, const uint8_t *at,         \
                                           enum vec_shape shape UNUSED)                                      \
     {                                                                                                       \
-        return LIKELY(fast_operand##bits(load##bits(at))) && to_integer(cpu, i, fast_value##bits(load##bits(at)), truncate); \
+        const uint##bits##_t v = load##bits(at);                                                            \
+                                                                                                            \
+        return LIKELY(fast_operand##bits(v)) && to_integer(cpu, i, fast_value##bits(v), truncate);          \
     }                                                                                                       \
     FAST_WORK(NAME, work_##NAME, bits / 8, FILE_XMM, 1, 1)
 TO_INTEGER(CVTSS2SI, 32, false)

@@ -14,7 +14,8 @@
 /* Also not the mode in which FOP follows every instruction (x87_finish). */
 static ALWAYS_INLINE bool ready(const struct cpu *cpu)
 {
-    return LIKELY(!(cpu->p.cr0 & (CR0_EM | CR0_TS)) && !(cpu->s.fsw & FSW_ES) && !(cpu->p.misc_enable & MISC_FOPCODE_COMPATIBLE));
+    return LIKELY(!(cpu->p.cr0 & (CR0_EM | CR0_TS)) && !(cpu->s.fsw & FSW_ES) &&
+                  !(cpu->p.misc_enable & MISC_FOPCODE_COMPATIBLE));
 }
 
 /* Results may be rounded here and their loss of precision noted. */
@@ -91,8 +92,8 @@ static ALWAYS_INLINE unsigned registers(struct cpu *cpu, const struct insn *i, i
     NEXT_PURE();
 }
 
-static ALWAYS_INLINE unsigned with_memory(struct cpu *cpu, const struct insn *i, insn_fn *general, enum arith op, bool reverse,
-                                          enum source from)
+static ALWAYS_INLINE unsigned with_memory(struct cpu *cpu, const struct insn *i, insn_fn *general, enum arith op,
+                                          bool reverse, enum source from)
 {
     struct fast80 r;
     struct fp80 m;

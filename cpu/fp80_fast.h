@@ -5,7 +5,7 @@
 #define CPU_FP80_FAST_H
 
 #include "base/attrs.h"
-#include "cpu/fp.h"
+#include "cpu/fp_num.h"
 
 #define FAST80_BIAS 16383
 #define FAST80_TOP  (1ull << 63)
@@ -79,22 +79,6 @@ static ALWAYS_INLINE bool fast80_mul(struct fp80 a, struct fp80 b, struct fast80
     return fast80_round((a.se ^ b.se) >> 15, exp, product, out);
 }
 
-/* high < divisor */
-static ALWAYS_INLINE uint64_t fast80_divide(uint64_t high, uint64_t low, uint64_t divisor, uint64_t *rest)
-{
-#if defined(__x86_64__)
-    uint64_t quotient;
-
-    __asm__("divq %4" : "=a"(quotient), "=d"(*rest) : "a"(low), "d"(high), "r"(divisor) : "cc");
-    return quotient;
-#else
-    u128 dividend = (u128)high << 64 | low;
-
-    *rest = (uint64_t)(dividend % divisor);
-    return (uint64_t)(dividend / divisor);
-#endif
-}
-
 static ALWAYS_INLINE bool fast80_div(struct fp80 a, struct fp80 b, struct fast80 *out)
 {
     int exp = (a.se & 0x7fff) - (b.se & 0x7fff) + FAST80_BIAS;
@@ -103,7 +87,7 @@ static ALWAYS_INLINE bool fast80_div(struct fp80 a, struct fp80 b, struct fast80
 
     if (!LIKELY(fast80_normal(a) && fast80_normal(b)))
         return false;
-    quotient = below ? fast80_divide(a.mant, 0, b.mant, &rest) : fast80_divide(a.mant >> 1, a.mant << 63, b.mant, &rest);
+    quotient = below ? u128_divide(a.mant, 0, b.mant, &rest) : u128_divide(a.mant >> 1, a.mant << 63, b.mant, &rest);
     /* what is left, as a fraction of the divisor: below, at or above a half */
     return fast80_round((a.se ^ b.se) >> 15, exp - below,
                         (u128)quotient << 64 | (rest == 0 ? 0 : rest > b.mant - rest ? FAST80_TOP + 1 :
@@ -116,7 +100,8 @@ static ALWAYS_INLINE bool fast80_from32(uint32_t v, struct fp80 *out)
 {
     unsigned field = v >> 23 & 255;
 
-    *out = (struct fp80){ FAST80_TOP | (uint64_t)(v & 0x7fffff) << 40, (uint16_t)(v >> 31 << 15 | (field + FAST80_BIAS - 127)) };
+    *out = (struct fp80){ FAST80_TOP | (uint64_t)(v & 0x7fffff) << 40,
+                          (uint16_t)(v >> 31 << 15 | (field + FAST80_BIAS - 127)) };
     if (LIKELY(field - 1 < 254))
         return true;
     *out = (struct fp80){ 0, (uint16_t)(v >> 31 << 15) };

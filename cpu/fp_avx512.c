@@ -262,7 +262,8 @@ static uint8_t fixup_flags(enum token token, unsigned imm)
 #define FIXED(bits, exp_one, frac_bits, indefinite, ninety, half_pi)                                                 \
     static uint##bits##_t fixed##bits(unsigned response, bool negative)                                              \
     {                                                                                                                \
-        const uint##bits##_t sign = (uint##bits##_t)1 << (bits - 1), inf = (uint##bits##_t)(2 * (exp_one) + 1) << frac_bits; \
+        const uint##bits##_t sign = (uint##bits##_t)1 << (bits - 1);                                                 \
+        const uint##bits##_t inf = (uint##bits##_t)(2 * (exp_one) + 1) << frac_bits;                                 \
         const uint##bits##_t unity = (uint##bits##_t)(exp_one) << frac_bits;                                         \
         const uint##bits##_t values[16] = {                                                                          \
             [3] = (indefinite), [4] = sign | inf, [5] = inf, [6] = inf | (negative ? sign : 0), [7] = sign, [8] = 0, \

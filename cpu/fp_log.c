@@ -16,7 +16,7 @@ static u128 exponential(u128 t, bool negative)
     u128 sum = one;
 
     for (unsigned k = 32; k >= 2; k--) {
-        u128 term = fraction_mul(t, sum) / k;
+        u128 term = u128_divide_small(fraction_mul(t, sum), k);
 
         term = term ? term : 1;
         sum = negative ? one - term : one + term;
@@ -51,13 +51,21 @@ struct fp_num fp_2xm1(struct fp_env *e, struct fp_num a)
 
 /* ---- logarithms ---- */
 
+/* 1 / (2k + 1) in units of 2^-127 */
+#define INVERSE(k) U128_TOP / (2 * (k) + 1)
+static const u128 inverse[23] = {
+    INVERSE(0), INVERSE(1), INVERSE(2), INVERSE(3), INVERSE(4), INVERSE(5), INVERSE(6), INVERSE(7), INVERSE(8), INVERSE(9),
+    INVERSE(10), INVERSE(11), INVERSE(12), INVERSE(13), INVERSE(14), INVERSE(15), INVERSE(16), INVERSE(17), INVERSE(18),
+    INVERSE(19), INVERSE(20), INVERSE(21), INVERSE(22)
+};
+
 /* log2((1 + s) / (1 - s)) = 2/ln 2 * s * (1 + s^2/3 + s^4/5 + ...), |s| < 0.172; s not zero. */
 static struct fp_num log2_ratio(struct fp_num s)
 {
     u128 z = fraction_of(wide_mul(s, s)), sum = 0;
 
     for (unsigned k = 45; k >= 3; k -= 2)
-        sum = fraction_mul(z, U128_TOP / k + sum);
+        sum = fraction_mul(z, inverse[k / 2] + sum);
     sum = U128_TOP + (sum ? sum : 1);
     return wide_mul(wide_mul(s, two_over_ln_2), wide_of_fraction(sum, 1));
 }

@@ -46,4 +46,28 @@ static ALWAYS_INLINE void fp_note_denormals(struct fp_env *e, struct fp_num a, s
         e->flags |= FP_DE;
 }
 
+/* (high:low) / divisor for high < divisor; *rest what is left. */
+static ALWAYS_INLINE uint64_t u128_divide(uint64_t high, uint64_t low, uint64_t divisor, uint64_t *rest)
+{
+#if defined(__x86_64__)
+    uint64_t quotient;
+
+    __asm__("divq %4" : "=a"(quotient), "=d"(*rest) : "a"(low), "d"(high), "r"(divisor) : "cc");
+    return quotient;
+#else
+    u128 dividend = (u128)high << 64 | low;
+
+    *rest = (uint64_t)(dividend % divisor);
+    return (uint64_t)(dividend / divisor);
+#endif
+}
+
+/* v / divisor, rounded down. */
+static ALWAYS_INLINE u128 u128_divide_small(u128 v, uint64_t divisor)
+{
+    uint64_t high = (uint64_t)(v >> 64), rest = high % divisor;
+
+    return (u128)(high / divisor) << 64 | u128_divide(rest, (uint64_t)v, divisor, &rest);
+}
+
 #endif

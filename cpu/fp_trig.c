@@ -41,7 +41,7 @@ static u128 alternating(u128 z, unsigned n)
 
     for (unsigned k = n + 28; k > n;) {
         k -= 2;
-        sum = fraction_mul(z, ~sum) / (k * (k + 1));
+        sum = u128_divide_small(fraction_mul(z, ~sum), k * (k + 1));
         sum = sum ? sum : 1;
     }
     return ~sum;
@@ -133,6 +133,13 @@ static const struct fp_num atan_eighths[9] = {
     [8] = WIDE(0xc90fdaa22168c234ull, 0xc4c6628b80dc1cd1ull, -1),
 };
 
+/* 1 / (2k + 1) */
+#define INVERSE(k) ~(u128)0 / (2 * (k) + 1)
+static const u128 inverse[16] = {
+    INVERSE(0), INVERSE(1), INVERSE(2), INVERSE(3), INVERSE(4), INVERSE(5), INVERSE(6), INVERSE(7), INVERSE(8), INVERSE(9),
+    INVERSE(10), INVERSE(11), INVERSE(12), INVERSE(13), INVERSE(14), INVERSE(15)
+};
+
 /* |t| <= 1/16 and a little: t * (1 - z/3 + z^2/5 - ...), z = t^2. */
 static struct fp_num atan_small(struct fp_num t)
 {
@@ -142,7 +149,7 @@ static struct fp_num atan_small(struct fp_num t)
         return t;
     z = fraction_of(wide_mul(t, t));
     for (unsigned k = 31; k >= 3; k -= 2) {
-        sum = fraction_mul(z, ~(u128)0 / k - sum);
+        sum = fraction_mul(z, inverse[k / 2] - sum);
         sum = sum ? sum : 1;
     }
     return wide_mul(t, wide_of_fraction(~sum, 0));

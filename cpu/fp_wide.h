@@ -30,21 +30,43 @@ static inline struct fp_num wide_mul(struct fp_num a, struct fp_num b)
     return r;
 }
 
-/* Digit by digit. */
+/* The next 64 bits of *rest / divisor for *rest < divisor with bit 127 set: estimated by the divisor's upper half, which is at
+ * most two too many. */
+static inline uint64_t wide_digit(u128 *rest, u128 divisor)
+{
+    const uint64_t upper = (uint64_t)(divisor >> 64), high = (uint64_t)(*rest >> 64);
+    uint64_t digit = ~0ull, left;
+    bool below;
+    u128 part;
+
+    if (LIKELY(high < upper)) {
+        digit = u128_divide(high, (uint64_t)*rest, upper, &left);
+        below = true;
+    } else {            /* equal: the digit is all ones at most */
+        left = (uint64_t)*rest + upper;
+        below = left >= upper;      /* else it carried, and there is nothing to take back */
+    }
+    part = (u128)digit * (uint64_t)divisor;
+    *rest = ((u128)left << 64) - part;
+    below = below && (u128)left << 64 < part;
+    while (below) {
+        digit--;
+        *rest += divisor;
+        below = *rest >= divisor;
+    }
+    return digit;
+}
+
 static inline struct fp_num wide_div(struct fp_num a, struct fp_num b)
 {
     bool below = a.sig < b.sig;
-    u128 rest = below ? a.sig : a.sig - b.sig, q = !below;
+    u128 rest = below ? a.sig : a.sig - b.sig, q;
 
-    for (int k = below ? 128 : 127; k > 0; k--) {
-        bool carry = rest >> 127;
-
-        rest <<= 1;
-        q <<= 1;
-        if (carry || rest >= b.sig) {
-            rest -= b.sig;
-            q |= 1;
-        }
+    q = (u128)wide_digit(&rest, b.sig) << 64;
+    q |= wide_digit(&rest, b.sig);
+    if (!below) {       /* the leading one, then 127 more */
+        rest = rest != 0 || (q & 1);
+        q = U128_TOP | q >> 1;
     }
     return fp_finite(a.sign ^ b.sign, a.exp - b.exp - below, q | (rest != 0));
 }

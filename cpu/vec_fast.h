@@ -183,7 +183,8 @@ static ALWAYS_INLINE unsigned fast_run_work(struct cpu *cpu, const struct insn *
     };
 
 /* A scalar result of `bytes` in the low element; the rest of the low 128 bits is the first source's. */
-static ALWAYS_INLINE void fast_put_low(struct cpu *cpu, const struct insn *i, enum vec_shape shape, unsigned bytes, uint64_t v)
+static ALWAYS_INLINE void fast_put_low(struct cpu *cpu, const struct insn *i, enum vec_shape shape, unsigned bytes,
+                                       uint64_t v)
 {
     union vec d;
 

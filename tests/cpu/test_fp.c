@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 
-#include "cpu/fp.h"
+#include "cpu/fp_wide.h"
 #include "tests/oracle/fp_host.h"
 
 static struct fp_env x87(unsigned rounding, unsigned precision)
@@ -159,10 +159,53 @@ static void functions_are_rounded_correctly_at_known_points(void **state)
     }
 }
 
+/* Digit by digit, as one learns it. */
+static struct fp_num long_division(struct fp_num a, struct fp_num b)
+{
+    bool below = a.sig < b.sig;
+    u128 rest = below ? a.sig : a.sig - b.sig, q = !below;
+
+    for (int k = below ? 128 : 127; k > 0; k--) {
+        bool carry = rest >> 127;
+
+        rest <<= 1;
+        q <<= 1;
+        if (carry || rest >= b.sig) {
+            rest -= b.sig;
+            q |= 1;
+        }
+    }
+    return fp_finite(false, a.exp - b.exp - below, q | (rest != 0));
+}
+
+/* Random, few bits, nearly all ones: where estimated digits are too large. */
+static uint64_t half_significand(struct fp_random *r)
+{
+    uint64_t v = fp_random_next(r), how = fp_random_next(r);
+
+    return how % 4 == 0 ? v & 3 : how % 4 == 1 ? ~(v & 3) : how % 4 == 2 ? ~0ull << (v & 63) : v;
+}
+
+static void wide_quotients_are_those_of_long_division(void **state)
+{
+    struct fp_random r = { 1 };
+
+    (void)state;
+    for (unsigned n = 0; n < 200000; n++) {
+        struct fp_num b = fp_finite(false, 0, U128_TOP | U128(half_significand(&r), half_significand(&r)));
+        uint64_t high = n % 4 ? half_significand(&r) : (uint64_t)(b.sig >> 64);
+        struct fp_num a = fp_finite(false, 0, U128_TOP | U128(high, half_significand(&r)));
+        struct fp_num expect = long_division(a, b), got = wide_div(a, b);
+
+        assert_true(got.sig == expect.sig && got.exp == expect.exp);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_the_host),
+        cmocka_unit_test(wide_quotients_are_those_of_long_division),
         cmocka_unit_test(x87_nan_with_the_larger_significand_wins),
         cmocka_unit_test(x87_unsupported_encodings_are_invalid),
         cmocka_unit_test(x87_precision_control_rounds_the_significand),

@@ -120,8 +120,8 @@ static void compare(struct fixture *f, const struct insn *insn, insn_fn *bound, 
     before.mxcsr |= FP_PE;
     fast = run(f, insn, bound, &before);
     if (memcmp(&exact, &fast, sizeof exact) != 0) {
-        printf("opcode %02x vl %u mxcsr %04x: %016llx %016llx, %016llx: exact %016llx %016llx mxcsr %04x, fast %016llx %016llx "
-               "mxcsr %04x\n", insn->opcode, insn->vl, before.mxcsr, (unsigned long long)before.zmm[8],
+        printf("opcode %02x vl %u mxcsr %04x: %016llx %016llx, %016llx: exact %016llx %016llx mxcsr %04x, "
+               "fast %016llx %016llx mxcsr %04x\n", insn->opcode, insn->vl, before.mxcsr, (unsigned long long)before.zmm[8],
                (unsigned long long)before.zmm[9], (unsigned long long)memory[0], (unsigned long long)exact.zmm[0],
                (unsigned long long)exact.zmm[1], exact.mxcsr, (unsigned long long)fast.zmm[0],
                (unsigned long long)fast.zmm[1], fast.mxcsr);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The bound x87 handlers (exec_x87_fast.c) against the general ones, which go by fp.c: every encoding that has one, random and
- * special operands, control words, tags; all of the state afterwards is compared, memory too. */
+ * The bound x87 handlers (exec_x87_fast.c) against the general ones, which go by fp.c: every encoding that has one, random
+ * and special operands, control words, tags; all of the state afterwards is compared, memory too. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
