@@ -30,6 +30,35 @@ uint64_t evex_mask(const struct cpu *cpu, const struct insn *i)
     return i->mask ? cpu->s.k[i->mask] & all : all;
 }
 
+/* Elements of `to` that take part from `from`, the others as they are or zero. */
+#define SELECT(bits, type)                                                                      \
+    static void select##bits(uint8_t *to, const uint8_t *from, unsigned bytes, uint64_t mask, bool zero) \
+    {                                                                                           \
+        for (unsigned k = 0; k < bytes / sizeof(type); k++) {                                   \
+            type old, new;                                                                      \
+                                                                                                \
+            memcpy(&old, to + k * sizeof old, sizeof old);                                      \
+            memcpy(&new, from + k * sizeof new, sizeof new);                                    \
+            new = mask >> k & 1 ? new : zero ? 0 : old;                                         \
+            memcpy(to + k * sizeof new, &new, sizeof new);                                      \
+        }                                                                                       \
+    }
+
+SELECT(8, uint8_t)
+SELECT(16, uint16_t)
+SELECT(32, uint32_t)
+SELECT(64, uint64_t)
+
+static void select_parts(uint8_t *to, const uint8_t *from, unsigned bytes, unsigned part, uint64_t mask, bool zero)
+{
+    switch (part) {
+    case 1:  select8(to, from, bytes, mask, zero); break;
+    case 2:  select16(to, from, bytes, mask, zero); break;
+    case 4:  select32(to, from, bytes, mask, zero); break;
+    default: select64(to, from, bytes, mask, zero); break;
+    }
+}
+
 /* ---- loads ---- */
 
 static void repeat(uint8_t *to, unsigned bytes, unsigned part)
@@ -52,6 +81,7 @@ static bool load_broadcast(struct cpu *cpu, const struct insn *i, uint8_t *to, u
 bool evex_load_parts(struct cpu *cpu, const struct insn *i, void *to, unsigned bytes, unsigned part, uint64_t mask)
 {
     const uint64_t all = all_of(bytes / part);
+    const uint8_t *host;
     gva_t lin;
 
     memset(to, 0, bytes);
@@ -61,6 +91,10 @@ bool evex_load_parts(struct cpu *cpu, const struct insn *i, void *to, unsigned b
         return false;
     if ((mask & all) == all)
         return mem_load_block(cpu, i, lin, to, bytes);
+    if (mem_hit_read(cpu, lin, bytes, &host)) {
+        select_parts(to, host, bytes, part, mask, true);
+        return true;
+    }
     for (mask &= all; mask; mask &= mask - 1) {
         const unsigned at = bits_lowest(mask) * part;
 
@@ -75,10 +109,15 @@ bool evex_load(struct cpu *cpu, const struct insn *i, union vec *to, unsigned by
     const bool whole = i->evex & EVEX_WHOLE;
     const uint64_t mask = evex_mask(cpu, i);
 
+    gva_t lin;
+
     if (i->evex & EVEX_BCAST)
         return load_broadcast(cpu, i, to->u8, bytes, whole || mask);
-    if (whole || !i->mask)
-        return evex_load_parts(cpu, i, to, bytes, bytes, 1);
+    if (LIKELY(whole || !i->mask)) {
+        if (!ea_linear(cpu, i, bytes, ACCESS_READ, &lin))
+            return false;
+        return bytes == 64 ? mem_load_block(cpu, i, lin, to, 64) : mem_load_block(cpu, i, lin, to, bytes);
+    }
     return evex_load_parts(cpu, i, to, bytes, bytes / evex_count(i), mask);
 }
 
@@ -86,21 +125,23 @@ bool evex_load(struct cpu *cpu, const struct insn *i, union vec *to, unsigned by
 
 void evex_put_parts(struct cpu *cpu, const struct insn *i, unsigned n, const void *from, unsigned bytes, unsigned part)
 {
-    const uint64_t mask = i->mask ? cpu->s.k[i->mask] : ~0ull;
     uint8_t *to = xmm_at(cpu, n);
 
-    for (unsigned k = 0; k < bytes / part; k++) {
-        if (mask >> k & 1)
-            memcpy(to + k * part, (const uint8_t *)from + k * part, part);
-        else if (i->flags & INSN_EVEX_Z)
-            memset(to + k * part, 0, part);
+    if (LIKELY(!i->mask && bytes == 64)) {
+        memcpy(to, from, 64);
+        return;
+    }
+    if (!i->mask) {
+        memcpy(to, from, bytes);
+    } else {
+        select_parts(to, from, bytes, part, cpu->s.k[i->mask], i->flags & INSN_EVEX_Z);
     }
     memset(to + bytes, 0, 64 - bytes);
 }
 
 void evex_put(struct cpu *cpu, const struct insn *i, unsigned n, const union vec *from, unsigned bytes)
 {
-    evex_put_parts(cpu, i, n, from, bytes, i->mask ? bytes / evex_count(i) : bytes);
+    evex_put_parts(cpu, i, n, from, bytes, bytes / evex_count(i));
 }
 
 void evex_put_scalar(struct cpu *cpu, const struct insn *i, union vec *first, uint64_t low, unsigned part)
@@ -144,5 +185,9 @@ bool evex_store_parts(struct cpu *cpu, const struct insn *i, const void *from, u
 
 bool evex_store(struct cpu *cpu, const struct insn *i, const union vec *from, unsigned bytes)
 {
+    gva_t lin;
+
+    if (LIKELY(!i->mask))
+        return ea_linear(cpu, i, bytes, ACCESS_WRITE, &lin) && mem_store_block(cpu, i, lin, from, bytes);
     return evex_store_parts(cpu, i, from, bytes, bytes / evex_count(i), evex_mask(cpu, i));
 }

@@ -5,16 +5,20 @@
 
 /* ---- logic ---- */
 
-/* Bit n of the immediate is the result where destination, first and second source have the bits of n. */
+/* Bit n of the immediate is the result where destination, first and second source have the bits of n: y chooses between the
+ * bits of each pair, x between pairs, z between those. */
 WIDE_HEAD(VPTERNLOG)
 {
-    for (unsigned k = 0; k < bytes / 8; k++) {
-        const uint64_t z = d->u64[k], x = a->u64[k], y = b->u64[k];
-        uint64_t out = 0;
+    uint64_t bit[8];
 
-        for (unsigned n = 0; n < 8; n++)
-            out |= (n & 4 ? z : ~z) & (n & 2 ? x : ~x) & (n & 1 ? y : ~y) & (0 - (uint64_t)(imm >> n & 1));
-        d->u64[k] = out;
+    for (unsigned n = 0; n < 8; n++)
+        bit[n] = 0 - (uint64_t)(imm >> n & 1);
+    for (unsigned k = 0; k < 8; k++) {
+        const uint64_t z = d->u64[k], x = a->u64[k], y = b->u64[k];
+        const uint64_t p0 = (y & bit[1]) | (~y & bit[0]), p1 = (y & bit[3]) | (~y & bit[2]);
+        const uint64_t p2 = (y & bit[5]) | (~y & bit[4]), p3 = (y & bit[7]) | (~y & bit[6]);
+
+        d->u64[k] = (z & ((x & p3) | (~x & p2))) | (~z & ((x & p1) | (~x & p0)));
     }
 }
 WIDE_BINARY(VPTERNLOG)

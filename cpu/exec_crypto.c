@@ -153,19 +153,18 @@ VEC_UNARY_IMM(AESKEYGENASSIST)
 
 /* ---- polynomials over GF(2) ---- */
 
+/* Four bits of y at a time, from the top: the sum moves up, and that multiple of x is added. */
 LANES_IMM_HEAD(PCLMULQDQ)
 {
     const uint64_t x = a->u64[imm & 1], y = b->u64[(imm >> 4) & 1];
-    uint64_t low = 0, high = 0;
+    unsigned __int128 multiple[16] = { 0, x }, sum = 0;
 
-    for (unsigned k = 0; k < 64; k++) {
-        const uint64_t on = 0 - ((y >> k) & 1);
-
-        low ^= (x << k) & on;
-        high ^= (k ? x >> (64 - k) : 0) & on;
-    }
-    d->u64[0] = low;
-    d->u64[1] = high;
+    for (unsigned k = 2; k < 16; k++)
+        multiple[k] = multiple[k / 2] << 1 ^ multiple[k & 1];
+    for (unsigned k = 64; k > 0; k -= 4)
+        sum = sum << 4 ^ multiple[y >> (k - 4) & 15];
+    d->u64[0] = (uint64_t)sum;
+    d->u64[1] = (uint64_t)(sum >> 64);
 }
 VEC_BINARY_IMM(PCLMULQDQ)
 

@@ -39,26 +39,43 @@ LANES_HEAD(GF2P8MULB)
 }
 VEC_BINARY(GF2P8MULB)
 
-/* Bit n of the result is the parity of x and the matrix's row n, which is its byte 7 - n. */
-static ALWAYS_INLINE uint8_t affine(uint64_t matrix, uint8_t x)
+/* Rows and columns of an 8x8 bit matrix exchanged: bit n of byte k becomes bit k of byte n. */
+static ALWAYS_INLINE uint64_t transpose(uint64_t m)
 {
-    uint8_t out = 0;
+    uint64_t t = (m ^ m >> 7) & 0x00aa00aa00aa00aa;
 
-    for (unsigned n = 0; n < 8; n++)
-        out |= (uint8_t)(__builtin_parity((uint8_t)(matrix >> (56 - 8 * n)) & x) << n);
+    m ^= t ^ t << 7;
+    t = (m ^ m >> 14) & 0x0000cccc0000cccc;
+    m ^= t ^ t << 14;
+    t = (m ^ m >> 28) & 0x00000000f0f0f0f0;
+    return m ^ t ^ t << 28;
+}
+
+/* Eight bytes at once: row n of the matrix, which is its byte 7 - n, gives bit n of a result, so each bit k of x adds column k. */
+static ALWAYS_INLINE uint64_t affine(uint64_t matrix, uint64_t x)
+{
+    const uint64_t columns = transpose(__builtin_bswap64(matrix)), ones = 0x0101010101010101;
+    uint64_t out = 0;
+
+    for (unsigned k = 0; k < 8; k++)
+        out ^= (x >> k & ones) * 0xff & (columns >> (8 * k) & 0xff) * ones;
     return out;
 }
 
 LANES_IMM_HEAD(GF2P8AFFINEQB)
 {
-    for (unsigned k = 0; k < bytes; k++)
-        d->u8[k] = affine(b->u64[k / 8], a->u8[k]) ^ (uint8_t)imm;
+    for (unsigned k = 0; k < bytes / 8; k++)
+        d->u64[k] = affine(b->u64[k], a->u64[k]) ^ imm * 0x0101010101010101ull;
 }
 VEC_BINARY_IMM(GF2P8AFFINEQB)
 
 LANES_IMM_HEAD(GF2P8AFFINEINVQB)
 {
+    union vec x;
+
     for (unsigned k = 0; k < bytes; k++)
-        d->u8[k] = affine(b->u64[k / 8], inverse[a->u8[k]]) ^ (uint8_t)imm;
+        x.u8[k] = inverse[a->u8[k]];
+    for (unsigned k = 0; k < bytes / 8; k++)
+        d->u64[k] = affine(b->u64[k], x.u64[k]) ^ imm * 0x0101010101010101ull;
 }
 VEC_BINARY_IMM(GF2P8AFFINEINVQB)

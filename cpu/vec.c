@@ -10,12 +10,21 @@ bool mmx_sources(struct cpu *cpu, const struct insn *i, union vec *a, union vec 
     return true;
 }
 
+/* Registers are copied whole: a constant size is cheaper than the exact one. */
+static ALWAYS_INLINE bool load_whole(struct cpu *cpu, const struct insn *i, unsigned n, union vec *to)
+{
+    if (FORM_KIND(i->form, n) != KIND_REG)
+        return vec_load_mem(cpu, i, to, i->vl);
+    vec_get(cpu, i->o[n], to, 64);
+    return true;
+}
+
 bool vex_sources(struct cpu *cpu, const struct insn *i, union vec *a, union vec *b, bool unary)
 {
-    if (!vex_check(cpu, i) || !vec_load(cpu, i, unary ? 1 : 2, b, i->width))
+    if (!vex_check(cpu, i) || !load_whole(cpu, i, unary ? 1 : 2, b))
         return false;
     if (!unary)
-        vec_get(cpu, i->o[1], a, i->width);
+        vec_get(cpu, i->o[1], a, 64);
     return true;
 }
 
