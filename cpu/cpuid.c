@@ -345,6 +345,14 @@ static struct cpuid_regs leaf_4(const struct cpu *cpu, uint32_t subleaf)
     };
 }
 
+/* Lines of 64 bytes; interrupts can end a wait though masked; Intel's: one kind of C1. */
+static struct cpuid_regs leaf_5(const struct cpu *cpu)
+{
+    if (!cpu_has(cpu, F_MONITOR))
+        return (struct cpuid_regs){ 0 };
+    return (struct cpuid_regs){ 64, 64, 3, cpu_vendor(cpu) == VENDOR_INTEL ? 0x10 : 0 };
+}
+
 static struct cpuid_regs leaf_7(const struct cpu *cpu, uint32_t subleaf)
 {
     struct cpuid_regs r = feature_leaf(cpu, 7, subleaf);
@@ -435,7 +443,7 @@ static struct cpuid_regs basic_leaf(const struct cpu *cpu, uint32_t leaf, uint32
     case 0x1:  return leaf_1(cpu);
     case 0x2:  return leaf_2(cpu);
     case 0x4:  return leaf_4(cpu, subleaf);
-    case 0x5:  return cpu_has(cpu, F_MONITOR) ? (struct cpuid_regs){ 64, 64, 3, 0x10 } : (struct cpuid_regs){ 0 };
+    case 0x5:  return leaf_5(cpu);
     case 0x7:  return leaf_7(cpu, subleaf);
     case 0xa:  return pmu_leaf(cpu);
     case 0xb:  return leaf_b(cpu, subleaf);

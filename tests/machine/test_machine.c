@@ -150,13 +150,46 @@ static void stop_at_is_exact(void **state)
     machine_free(m);
 }
 
+static uint64_t hash_after(const struct machine_config *cfg, uint64_t insns)
+{
+    struct machine *m = create(cfg);
+    uint64_t hash;
+
+    (void)machine_run(m, insns);
+    hash = machine_hash(m);
+    machine_free(m);
+    return hash;
+}
+
+static void an_error_happens_at_its_instruction(void **state)
+{
+    struct machine_config with = config(), without = config();
+
+    (void)state;
+    with.mces[0] = (struct machine_mce){ .at = 2000, .bank = 3, .status = 0x135 };
+    with.nmces = 1;
+    assert_true(hash_after(&with, 1999) == hash_after(&without, 1999));
+    assert_true(hash_after(&with, 2001) != hash_after(&without, 2001));
+    assert_true(hash_after(&with, 2001) == hash_after(&with, 2001));
+}
+
+static void the_seed_is_part_of_the_state(void **state)
+{
+    struct machine_config one = config(), other = config();
+
+    (void)state;
+    other.seed = one.seed + 1;
+    assert_true(hash_after(&one, 10) == hash_after(&one, 10));
+    assert_true(hash_after(&one, 10) != hash_after(&other, 10));
+}
+
 static void impossible_configurations_are_refused(void **state)
 {
-    struct machine_config cfgs[6];
+    struct machine_config cfgs[8];
     struct machine *m;
 
     (void)state;
-    for (int k = 0; k < 6; k++)
+    for (int k = 0; k < 8; k++)
         cfgs[k] = config();
     cfgs[0].nvps = 0;
     cfgs[1].nvps = 65;
@@ -164,7 +197,10 @@ static void impossible_configurations_are_refused(void **state)
     cfgs[3].cpu = "no-such-model";
     cfgs[4].kernel = "/nonexistent";
     cfgs[5].serial[0] = "nonsense";
-    for (int k = 0; k < 6; k++) {
+    cfgs[6].mces[0] = (struct machine_mce){ .cpu = cfgs[6].nvps };
+    cfgs[7].mces[0] = (struct machine_mce){ .bank = 10 };
+    cfgs[6].nmces = cfgs[7].nmces = 1;
+    for (int k = 0; k < 8; k++) {
         struct err e = machine_create(&m, &cfgs[k]);
 
         assert_true(failed(&e));
@@ -178,6 +214,8 @@ int main(void)
         cmocka_unit_test(slices_and_dropped_caches_change_nothing),
         cmocka_unit_test(hash_points_are_exact_and_repeat),
         cmocka_unit_test(stop_at_is_exact),
+        cmocka_unit_test(an_error_happens_at_its_instruction),
+        cmocka_unit_test(the_seed_is_part_of_the_state),
         cmocka_unit_test(impossible_configurations_are_refused),
     };
 
