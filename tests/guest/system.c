@@ -108,11 +108,12 @@ __asm__(
     ".set v, v + 1\n"
     ".endr\n"
     "common: cld\n pushal\n pushl %ds\n pushl %es\n pushl %fs\n pushl %gs\n"
-    "movl $0x10, %eax\n movl %eax, %ds\n movl %eax, %es\n"
+    "movl %ss, %eax\n cmpl $0x60, %eax\n jne 4f\n movzwl %sp, %esp\n"       /* a 16-bit stack says nothing of ESP's upper half */
+    "4: movl $0x10, %eax\n movl %eax, %ds\n movl %eax, %es\n movl %eax, %ss\n"
     "movl %esp, %esi\n"
     "movl $result, %edi\n movl $19, %ecx\n"
-    "1: ss lodsl\n stosl\n loop 1b\n"
-    "movw $0x10, %ax\n movw %ax, %ss\n movl host_esp, %esp\n"
+    "1: lodsl\n stosl\n loop 1b\n"
+    "movl $0x10, %eax\n movl host_esp, %esp\n"
     "movl %eax, %fs\n movl %eax, %gs\n"
     "pushl $2\n popfl\n"
     "popal\n ret\n"
@@ -161,7 +162,7 @@ static void set_tables(void)
     descriptor(gdt[11], (u32)(uintptr_t)&tss2, sizeof tss2 - 1, 0x8900);
     descriptor(gdt[12], 0, 0xffff, 0x9300);
     set_task16();
-    __asm__ volatile("clts");                   /* a task switch of an earlier case may have set TS */
+    __asm__ volatile("lmsw %w0" : : "r"(1));    /* a task switch or LMSW of an earlier case may have set TS, EM, MP */
     set_task(&tss, stack0 + sizeof stack0);
     set_task(&tss2, task_stack + sizeof task_stack);
     table.limit = sizeof gdt - 1, table.base = gdt;
@@ -355,10 +356,12 @@ static void case_virtual86(void)
     static const u8 rows[][3] = { { 1, 0xfa }, { 1, 0xfb }, { 1, 0x9c }, { 1, 0x9d }, { 2, 0xcd, 0x41 }, { 1, 0xcf }, { 2, 0xe4, 0x21 },
                                   { 1, 0xf4 }, { 2, 0x8c, 0xd8 }, { 2, 0x0f, 0x06 } };
     const u8 *row = rows[below(sizeof rows / sizeof rows[0])];
+    volatile u16 *words = (u16 *)(uintptr_t)0x78000;
 
     entry.eflags |= 0x20000 | below(4) << 12;
     entry.cs = CODE >> 4, entry.eip = 0;
     entry.ss = 0x7000, entry.esp = 0x8000;
+    words[0] = 48, words[1] = CODE >> 4, words[2] = 0x3002;     /* for IRET and POPF */
     for (unsigned k = 1; k <= row[0]; k++)
         byte(row[k]);
 }
