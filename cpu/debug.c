@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Breakpoints and single steps (SDM 3B "Debug Registers", "Debug Exceptions"). Here it is decided what is hit; event.c
  * delivers it. */
-#include "cpu/internal.h"
+#include "cpu/pmu.h"
 
 #define DR6_BS          BIT64(14)
 #define DR7_ENABLES     0xffu
@@ -123,12 +123,6 @@ static bool swallows_step(const struct cpu *cpu)
     }
 }
 
-/* DEBUGCTL.BTF: only branches taken trap. */
-static bool went_straight(const struct cpu *cpu)
-{
-    return cpu->p.rip == rip_next(cpu, cpu->insn);
-}
-
 /* Loading SS loses its own single step; breakpoints it hit wait in pending_db (SDM 3A "Masking Exceptions and Interrupts
  * When Switching Stacks"). */
 void debug_step_end(struct cpu *cpu, unsigned step, unsigned result)
@@ -137,8 +131,10 @@ void debug_step_end(struct cpu *cpu, unsigned step, unsigned result)
         cpu->p.rflags |= step & STEP_RF ? FLAG_RF : 0;
     if (result == EXEC_FAULT || !(step & STEP_TF) || (cpu->p.inhibit & SHADOW_SS))
         return;
-    if (result == EXEC_STOP && (swallows_step(cpu) || ((cpu->p.debugctl & DEBUGCTL_BTF) && went_straight(cpu))))
+    if (result == EXEC_STOP && swallows_step(cpu))
         return;
+    if ((cpu->p.debugctl & DEBUGCTL_BTF) && (result != EXEC_STOP || !pmu_branch_taken(cpu, cpu->insn)))
+        return;                 /* only branches taken trap, also one to the next address */
     trap(cpu, DR6_BS);
 }
 

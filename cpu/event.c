@@ -8,6 +8,7 @@
 #include "cpu/mca.h"
 #include "cpu/mem.h"
 #include "cpu/monitor.h"
+#include "cpu/pmu.h"
 #include "cpu/seg.h"
 #include "cpu/smm.h"
 #include "cpu/task.h"
@@ -320,10 +321,14 @@ static bool deliver_protected(struct cpu *cpu, struct delivery *d)
 /* EXT belongs to the faults that have a selector error code (SDM 3A "Error Code"). */
 static bool deliver(struct cpu *cpu, struct delivery *d)
 {
+    uint64_t from = lbr_linear_ip(cpu);
+
     if (cpu_in_real_mode(cpu) ? deliver_real(cpu, d) : deliver_protected(cpu, d)) {
         cpu->p.activity = CPU_RUNNING;
         cpu->p.inhibit = 0;
         cpu->p.rep_resume = 0;
+        if (UNLIKELY(cpu->pmu & PMU_RECORDS) && !d->software)
+            lbr_event(cpu, from);
         return true;
     }
     if (d->external && cpu->fault.vector >= VEC_TS && cpu->fault.vector <= VEC_GP)
@@ -341,6 +346,8 @@ static void note_debug(struct cpu *cpu, uint64_t hit)
         cpu->s.dr6 = (cpu->s.dr6 & ~(uint64_t)15) | hit;
     cpu->p.dr7 &= ~(uint64_t)DR7_GD;
     cpu->p.debugctl &= ~(uint64_t)(DEBUGCTL_LBR | DEBUGCTL_BTF);
+    if (UNLIKELY(cpu->pmu & PMU_RECORDS))
+        pmu_configured(cpu);
 }
 
 bool event_software(struct cpu *cpu, unsigned vector, enum software_event kind, uint64_t rip, bool *switched)
@@ -386,9 +393,11 @@ static bool makes_double_fault(unsigned first, unsigned second)
 }
 
 /* Of the exceptions all but traps and the instruction breakpoint want RF in the image, so that IRET gets past a breakpoint
- * there (SDM 3B "Instruction-Breakpoint Exception Condition"). */
-static bool sets_rf(const struct fault *f)
+ * there (SDM 3B "Instruction-Breakpoint Exception Condition"); traps too between two iterations of a repeated instruction. */
+static bool sets_rf(const struct cpu *cpu, const struct fault *f)
 {
+    if (cpu->p.rep_resume)
+        return true;
     if (f->soft || f->icebp || f->vector == VEC_DF || f->vector == VEC_MC)
         return false;
     return f->vector != VEC_DB || (f->dr6 & DR6_BD);
@@ -405,7 +414,7 @@ static bool deliver_exception(struct cpu *cpu, const struct fault *f)
         cpu->s.cr2 = f->cr2;
     if (f->vector == VEC_DB)
         note_debug(cpu, f->icebp ? 0 : f->dr6);
-    d.rflags = cpu_rflags(cpu) | (sets_rf(f) ? FLAG_RF : 0);
+    d.rflags = cpu_rflags(cpu) | (sets_rf(cpu, f) ? FLAG_RF : 0);
     return deliver(cpu, &d);
 }
 

@@ -13,7 +13,9 @@
 #define MTRR_CAP        0x508u              /* 8 variable ranges, fixed ranges, write-combining */
 #define DEBUGCTL_BTF    2u
 #define DEBUGCTL_FREEZE 0x1800u             /* LBRs and counters on a performance interrupt */
-#define PERF_CAPS       0x2000u             /* FW_WRITE */
+#define DEBUGCTL_LBR    1u
+#define DEBUGCTL_PINS   0x3cu               /* AMD: performance monitor pins, which are not there */
+#define PERF_CAPS       0x2005u             /* FW_WRITE; records of branches have LBR_INFO */
 #define UPDATE_REVISION 0xf0u
 #define PAT_RESET       0x0007040600070406u
 /* SDM 4 IA32_ARCH_CAPABILITIES: an interpreter does not speculate. RDCL_NO, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO,
@@ -339,6 +341,9 @@ WRITE(pmu) { return pmu_write_msr(cpu, msr, value); }
 READ(pmu_amd)  { return pmu_read_amd(cpu, msr, value); }
 WRITE(pmu_amd) { return pmu_write_amd(cpu, msr, value); }
 
+READ(lbr)  { return lbr_read_msr(cpu, msr, value); }
+WRITE(lbr) { return lbr_write_msr(cpu, msr, value); }
+
 READ(debugctl)
 {
     *value = cpu->p.debugctl;
@@ -347,9 +352,13 @@ READ(debugctl)
 
 WRITE(debugctl)
 {
-    if (value & ~(uint64_t)(DEBUGCTL_BTF | (cpu_has(cpu, F_ARCH_PERFMON) ? DEBUGCTL_FREEZE : 0)))
+    uint32_t bits = DEBUGCTL_BTF | (lbr_exists(cpu) ? DEBUGCTL_LBR : 0) | (cpu_is_amd(cpu) ? DEBUGCTL_PINS : 0) |
+                    (cpu_has(cpu, F_ARCH_PERFMON) ? DEBUGCTL_FREEZE : 0);
+
+    if (value & ~(uint64_t)bits)
         return false;
     cpu->p.debugctl = value;
+    pmu_configured(cpu);
     return true;
 }
 

@@ -44,6 +44,22 @@ static bool is_branch(unsigned op)
     }
 }
 
+/* Conditional branches change neither flags nor, after they have counted down, the counter. */
+bool pmu_branch_taken(const struct cpu *cpu, const struct insn *i)
+{
+    uint64_t count = mask_size(cpu->s.gpr[RCX], i->asize);
+
+    switch (i->op) {
+    case OP_JCC:    return flags_condition(&cpu->flags, i->opcode & 15);
+    case OP_LOOP:   return count != 0;
+    case OP_LOOPE:  return count != 0 && flags_zf(&cpu->flags);
+    case OP_LOOPNE: return count != 0 && !flags_zf(&cpu->flags);
+    case OP_JRCXZ:  return count == 0;
+    case OP_INTO:   return flags_of(&cpu->flags);
+    default:        return is_branch(i->op);
+    }
+}
+
 /* ---- what happened since the last look ---- */
 
 struct amounts { uint64_t of[PMU_SOURCES], wakes; };
@@ -203,7 +219,7 @@ static uint64_t next_due(struct cpu *cpu)
 
 void pmu_configured(struct cpu *cpu)
 {
-    cpu->pmu = 0;
+    cpu->pmu = lbr_on(cpu) ? PMU_RECORDS : 0;
     for (unsigned n = 0; n < PMU_COUNTERS + PMU_FIXED; n++) {
         uint64_t select = running_select(cpu, n);
 
@@ -267,7 +283,7 @@ uint64_t pmu_slice(const struct cpu *cpu, const struct block *b, uint64_t most)
 {
     uint64_t now = cpu->turn_insns + (cpu->turn_budget - cpu->budget);
 
-    if ((cpu->pmu & PMU_BRANCHES) && b->count < most)
+    if ((cpu->pmu & (PMU_BRANCHES | PMU_RECORDS)) && b->count < most)
         most = b->count;
     if (cpu->pmu_due <= now)
         return 1;
@@ -276,6 +292,11 @@ uint64_t pmu_slice(const struct cpu *cpu, const struct block *b, uint64_t most)
 
 void pmu_retired(struct cpu *cpu, const struct insn *i)
 {
-    if (is_branch(i->op))
-        cpu->s.branches++;
+    if (!is_branch(i->op))
+        return;
+    cpu->s.branches++;
+    if ((cpu->pmu & PMU_RECORDS) && pmu_branch_taken(cpu, i)) {
+        cpu_sync(cpu, NULL);
+        lbr_branch(cpu, i);
+    }
 }

@@ -33,6 +33,7 @@ void pmu_loaded(struct cpu *cpu)
         cpu->s.pmc[n] &= COUNTER_BITS;
     for (unsigned n = 0; n < PMU_FIXED; n++)
         cpu->s.pmc_fixed[n] &= COUNTER_BITS;
+    lbr_loaded(cpu);
     pmu_configured(cpu);
 }
 

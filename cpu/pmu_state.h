@@ -19,6 +19,7 @@
 #define STATUS_LBR_FRZ      BIT64(58)
 #define STATUS_CTR_FRZ      BIT64(59)
 
+#define DEBUGCTL_LBR            BIT64(0)
 #define DEBUGCTL_FREEZE_LBRS    BIT64(11)
 #define DEBUGCTL_FREEZE_PERFMON BIT64(12)
 
@@ -26,7 +27,7 @@ enum pmu_source { PMU_NOTHING, PMU_INSNS, PMU_TAKEN_OR_NOT, PMU_CORE, PMU_CRYSTA
 
 enum { PMU_ASLEEP = 1, PMU_SLEPT = 2 };     /* s.pmc_asleep: since the last look; before it, with no cycle counted since */
 
-void pmu_account(struct cpu *cpu);          /* bring all counters up to date; before any register is read or written */
-void pmu_configured(struct cpu *cpu);       /* and after one was written */
+void pmu_account(struct cpu *cpu);          /* bring all counters up to date; before any register is read or written.
+                                             * pmu_configured() follows a write */
 
 #endif

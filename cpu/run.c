@@ -129,7 +129,7 @@ static unsigned run_block(struct cpu *cpu, struct block *b)
     cpu->budget += not_run(cpu, i, result == EXEC_STOP);
     if (result != EXEC_STOP)
         cpu->p.rip = rip_of(cpu, i);
-    if (UNLIKELY(cpu->pmu & PMU_BRANCHES) && result == EXEC_STOP)
+    if (UNLIKELY(cpu->pmu & (PMU_BRANCHES | PMU_RECORDS)) && result == EXEC_STOP)
         pmu_retired(cpu, i);
     cpu->block = NULL;
     return result;
@@ -158,9 +158,18 @@ static unsigned run_slice(struct cpu *cpu, struct block *b, uint64_t most)
     return result;
 }
 
+/* An instruction that faults loses the data breakpoints it met: it meets them again when it is tried again. `pending`: those of
+ * the MOV SS before it. */
+static void fault_after(struct cpu *cpu, uint64_t pending)
+{
+    cpu->p.pending_db = pending;
+    deliver_fault(cpu);
+}
+
 /* One instruction, or one iteration of a repeated one. */
 static void step(struct cpu *cpu)
 {
+    uint64_t pending = cpu->p.pending_db;
     struct block *b;
     unsigned begun, result;
 
@@ -174,7 +183,7 @@ static void step(struct cpu *cpu)
     result = b == NULL ? fetch_fault(cpu) : run_slice(cpu, b, 1);
     debug_step_end(cpu, begun, result);
     if (result == EXEC_FAULT)
-        deliver_fault(cpu);
+        fault_after(cpu, pending);
 }
 
 /* Handlers hand on by tail calls where the compiler can make them; where it cannot, the stack grows until they return here,
@@ -194,7 +203,7 @@ static void run_blocks(struct cpu *cpu)
     else
         result = run_slice(cpu, b, UNLIKELY(cpu->pmu) ? pmu_slice(cpu, b, SLICE) : SLICE);
     if (result == EXEC_FAULT)
-        deliver_fault(cpu);
+        fault_after(cpu, 0);
 }
 
 static bool attend(struct cpu *cpu)

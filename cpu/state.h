@@ -99,6 +99,14 @@ extern const struct state_schema cpu_private_schema;
     ONE (u64, pmc_seen_insns, "instructions retired when the counters were last brought up to date") \
     ONE (u64, pmc_seen_branches, "branches then")                                           \
     ONE (u64, pmc_seen_ns,  "virtual time then")                                            \
+    MANY(u64, lbr_from, 32, "records of the last branches: source, destination, cycles since the one before") \
+    MANY(u64, lbr_to, 32,   "")                                                             \
+    MANY(u64, lbr_info, 32, "")                                                             \
+    ONE (u64, lbr_select,   "MSR_LBR_SELECT")                                               \
+    ONE (u64, lbr_top,      "number of the youngest record")                                \
+    ONE (u64, lbr_seen_ns,  "virtual time when it was made")                                \
+    ONE (u64, ler_from,     "the last branch before the last exception or interrupt")       \
+    ONE (u64, ler_to,       "")                                                             \
     ONE (u64, rdrand,       "state of the seeded generator behind RDRAND and RDSEED")       \
     ONE (u64, monitor_gpa,  "address armed by MONITOR, ~0 when none")                       \
     ONE (u64, umwait_control, "IA32_UMWAIT_CONTROL")                                        \
