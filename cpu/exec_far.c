@@ -136,8 +136,7 @@ static bool read_gate_target(struct cpu *cpu, uint16_t selector, bool call, stru
         return false;
     if (long_mode && (t->cs.attr & (SEG_L | SEG_DB)) != SEG_L)
         return fault_gp(cpu, selector_error(target));
-    return code_allowed(cpu, &t->cs, target, 0, call) && far_target_ok(cpu, &t->cs, t->gate.offset) &&
-           desc_set_accessed(cpu, &t->cs);
+    return code_allowed(cpu, &t->cs, target, 0, call) && desc_set_accessed(cpu, &t->cs);
 }
 
 /* Copy the caller's parameters in their order. */
@@ -156,7 +155,7 @@ static bool push_parameters(struct cpu *cpu, struct stack *to, unsigned count, u
     return true;
 }
 
-/* CALL to a more privileged level: SDM 2A "CALL", MORE-PRIVILEGE. */
+/* CALL to a more privileged level: SDM 2A "CALL", MORE-PRIVILEGE. The new stack is judged before the gate's offset. */
 static unsigned call_inner(struct cpu *cpu, const struct insn *i, const struct gate_target *t)
 {
     unsigned cpl = attr_dpl(t->cs.attr), count = t->bytes == 8 ? 0 : t->gate.params;
@@ -169,8 +168,9 @@ static unsigned call_inner(struct cpu *cpu, const struct insn *i, const struct g
 
     if (!(long_mode ? stack_inner_long(cpu, cpl, 0, &st) : stack_inner(cpu, cpl, &st, &ss_sel, &ss)))
         FAULT();
-    if (!stack_push(cpu, &st, t->bytes, cpu->p.seg_sel[SEG_SS]) || !stack_push(cpu, &st, t->bytes, cpu->s.gpr[RSP]) ||
-        !push_parameters(cpu, &st, count, t->bytes) || !push_return(cpu, i, &st, t->bytes) ||
+    if (!far_target_ok(cpu, &t->cs, t->gate.offset) || !stack_push(cpu, &st, t->bytes, cpu->p.seg_sel[SEG_SS]) ||
+        !stack_push(cpu, &st, t->bytes, cpu->s.gpr[RSP]) || !push_parameters(cpu, &st, count, t->bytes) ||
+        !push_return(cpu, i, &st, t->bytes) ||
         !shadow_enter_inner(cpu, cpl, cpu->p.pl_ssp[cpl], long_mode, &from, &shadow))
         FAULT();
     cpu->p.cpl = (uint8_t)cpl;
@@ -195,6 +195,8 @@ static unsigned through_gate(struct cpu *cpu, const struct insn *i, uint16_t sel
         FAULT();
     if (call && !attr_conforming(t.cs.attr) && attr_dpl(t.cs.attr) < cpu->p.cpl)
         return call_inner(cpu, i, &t);
+    if (!far_target_ok(cpu, &t.cs, t.gate.offset))
+        FAULT();
     if (call) {
         stack_current(cpu, &st);
         if (t.bytes == 8)

@@ -290,10 +290,6 @@ static bool enter_new(struct cpu *cpu, const struct image *im, const struct layo
     take_selectors(cpu, im);
     seg_install_null(cpu, SEG_LDTR, (uint16_t)im->ldt);
     cpu_mode_changed(cpu);
-    if (im->trap & 1) {
-        cpu->p.pending_db |= DB_TASK;
-        cpu->attention |= ATTEND_DEBUG;
-    }
     if (l->cr3 && !take_cr3(cpu, im->cr3))
         return false;
     if (!seg_load_ldt(cpu, (uint16_t)im->ldt, VEC_TS, VEC_TS))
@@ -301,7 +297,13 @@ static bool enter_new(struct cpu *cpu, const struct image *im, const struct layo
     if (!(im->flags & FLAG_VM) && !load_protected_segments(cpu, im))
         return false;
     cpu_mode_changed(cpu);
-    return shadow_arrive(cpu, cause, im, shadow) && (cpu->p.rip <= cpu->p.seg_limit[SEG_CS] || fault_gp(cpu, 0));
+    if (!shadow_arrive(cpu, cause, im, shadow) || (cpu->p.rip > cpu->p.seg_limit[SEG_CS] && !fault_gp(cpu, 0)))
+        return false;
+    if (im->trap & 1) {         /* SDM 3B "Task-Switch Exception Condition": when the switch is complete */
+        cpu->p.pending_db |= DB_TASK;
+        cpu->attention |= ATTEND_DEBUG;
+    }
+    return true;
 }
 
 bool task_switch(struct cpu *cpu, uint16_t selector, enum task_cause cause, uint64_t rip, uint32_t rflags, bool *switched)

@@ -153,6 +153,30 @@ static void bad_inner_stacks_are_ts(void **state)
     assert_int_equal(stacked(f, 0, 4), 0x40);
 }
 
+/* SDM 2A "CALL", MORE-PRIVILEGE: the new stack is judged before the gate's offset, the offset before anything is pushed. */
+static void bad_stacks_come_before_bad_offsets(void **state)
+{
+    uint16_t ss = 0x2b, none = 0;
+
+    (void)state;
+    put_descriptor(f, 0x80, make_gate(0x98, 0x40000, TYPE_CALL32 | PRESENT | DPL(3), 0));
+    put_descriptor(f, 0x98, make_descriptor(0, 0xfff, 0x401a | PRESENT | DPL(1)));
+    put_descriptor(f, 0xa0, make_descriptor(0, 0xfffff, 0xc012 | PRESENT | DPL(1)));
+    fixture_privilege(f, 3);
+    fixture_put(f, FIXTURE_GDT + 0x800 + 0x10, &ss, 2);                 /* SS1 of DPL 3 */
+    assert_int_equal(FRESH("\x9a\0\0\0\0\x80\x00"), VEC_TS);
+    fixture_privilege(f, 3);
+    fixture_put(f, FIXTURE_GDT + 0x800 + 0x10, &none, 2);
+    assert_int_equal(FRESH("\x9a\0\0\0\0\x80\x00"), VEC_TS);
+    assert_int_equal(stacked(f, 0, 4), 0);
+    fixture_privilege(f, 3);
+    ss = 0xa1;
+    fixture_put(f, FIXTURE_GDT + 0x800 + 0x10, &ss, 2);
+    assert_int_equal(FRESH("\x9a\0\0\0\0\x80\x00"), VEC_GP);        /* ESP1 is 0: nothing could be pushed either */
+    assert_int_equal(stacked(f, 0, 4), 0);
+    assert_int_equal(stacked(f, 1, 4), FIXTURE_CODE);
+}
+
 static void long_call_gates_push_quadwords(void **state)
 {
     (void)state;
@@ -358,6 +382,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(call_gates_switch_stacks_and_copy_parameters, setup32, teardown),
         cmocka_unit_test_setup_teardown(gates_and_their_targets_are_checked, setup32, teardown),
         cmocka_unit_test_setup_teardown(bad_inner_stacks_are_ts, setup32, teardown),
+        cmocka_unit_test_setup_teardown(bad_stacks_come_before_bad_offsets, setup32, teardown),
         cmocka_unit_test_setup_teardown(long_call_gates_push_quadwords, setup64, teardown),
         cmocka_unit_test_setup_teardown(iret_goes_to_compatibility_mode_and_back, setup64, teardown),
         cmocka_unit_test_setup_teardown(outer_returns_keep_the_base_of_gs, setup64, teardown),
