@@ -145,57 +145,6 @@ EXEC(MOV_UNALIGNED)
     RUN(vec_move(cpu, i, i->width, 1));
 }
 
-/* The same for 16 bytes in legacy encoding, with a memory operand that exec_flat64() allows: most of all vector moves. */
-static ALWAYS_INLINE bool move16(struct cpu *cpu, const struct insn *i, unsigned form, unsigned align)
-{
-    union vec v;
-    gva_t lin;
-
-    if (!sse_check(cpu, i))
-        return false;
-    if (form == FORM_RR) {
-        vec_get(cpu, i->o[1], &v, 16);
-        memcpy(xmm_at(cpu, i->o[0]), &v, 16);
-        return true;
-    }
-    lin = ea_flat64(cpu, i);
-    if (UNLIKELY(lin & (align - 1)))
-        return fault_gp(cpu, 0);
-    if (form == FORM_MR)
-        return mem_store_block(cpu, i, lin, xmm_at(cpu, i->o[1]), 16);
-    if (!mem_load_block(cpu, i, lin, &v, 16))
-        return false;
-    memcpy(xmm_at(cpu, i->o[0]), &v, 16);
-    return true;
-}
-
-#define MOVE16(NAME, form, align)                                                               \
-    static unsigned NAME(struct cpu *cpu, const struct insn *i)                                 \
-    {                                                                                           \
-        RUN(move16(cpu, i, form, align));                                                       \
-    }
-
-MOVE16(move16_rr,    FORM_RR, 1)
-MOVE16(aligned_rm,   FORM_RM, 16)
-MOVE16(aligned_mr,   FORM_MR, 16)
-MOVE16(unaligned_rm, FORM_RM, 1)
-MOVE16(unaligned_mr, FORM_MR, 1)
-
-insn_fn *exec_bind_vec_move(const struct insn *i)
-{
-    const bool aligned = i->op == OP_MOV_ALIGNED;
-
-    if ((!aligned && i->op != OP_MOV_UNALIGNED) || i->vl || i->width != 16)
-        return NULL;
-    if (i->form == FORM_RR)
-        return move16_rr;
-    if (!exec_flat64(i))
-        return NULL;
-    if (i->form == FORM_RM)
-        return aligned ? aligned_rm : unaligned_rm;
-    return aligned ? aligned_mr : unaligned_mr;
-}
-
 /* ---- elements ---- */
 
 /* The low `bytes` of operand 1, the rest of the register zero. */
