@@ -73,11 +73,17 @@ static bool host_refuses(const struct encoding *e)
     return s.signal == SIGILL;
 }
 
+/* SDM 2C "VPGATHERDD": the destination must not be the index. That the handler finds, not decode(). */
+static bool gathers_into_index(const struct encoding *e, const struct insn *i)
+{
+    return (e->bytes[1] & 7) == 2 && e->bytes[4] >= 0x90 && e->bytes[4] <= 0x93 && i->o[0] == i->index;
+}
+
 static bool we_refuse(const struct encoding *e)
 {
     struct insn i;
 
-    return decode(&i, e->bytes, e->len, DECODE_64) != DECODED || !vec_host_has(i.needs);
+    return decode(&i, e->bytes, e->len, DECODE_64) != DECODED || !vec_host_has(i.needs) || gathers_into_index(e, &i);
 }
 
 /* AVX512-FP16 is not offered here. */
