@@ -200,10 +200,19 @@ static void dot_products(struct sse_math *m, union vec *t, const union vec *a, c
     }
 }
 
-/* Of two NaNs the first operand's is the sum; Intel adds an odd element to the even one below it, AMD the other way around. */
-static uint32_t dot_pair(struct sse_math *m, uint32_t even, uint32_t odd)
+/* Of two NaNs the first operand's is the sum. Intel's processors add for each element of the result on its own, beginning
+ * with its neighbour in the pair, then its own pair; AMD's add from below. */
+static void dot_sums(struct sse_math *m, union vec *t)
 {
-    return m->vendor == VENDOR_INTEL ? dot_add(m, odd, even) : dot_add(m, even, odd);
+    const uint32_t p[4] = { t->u32[0], t->u32[1], t->u32[2], t->u32[3] };
+
+    if (m->vendor == VENDOR_AMD) {
+        t->u32[0] = t->u32[1] = dot_add(m, p[0], p[1]);
+        t->u32[2] = t->u32[3] = dot_add(m, p[2], p[3]);
+        return;
+    }
+    for (unsigned k = 0; k < 4; k++)
+        t->u32[k] = dot_add(m, p[k ^ 1], p[k]);
 }
 
 static void dot_ps(struct sse_math *m, union vec *d, const union vec *a, const union vec *b, unsigned imm, unsigned lanes)
@@ -214,24 +223,23 @@ static void dot_ps(struct sse_math *m, union vec *d, const union vec *a, const u
         dot_products(m, &t[n], &a[n], &b[n], imm);
     if (step_stops(m))
         return;
-    for (unsigned n = 0; n < lanes; n++) {
-        t[n].u32[0] = dot_pair(m, t[n].u32[0], t[n].u32[1]);
-        t[n].u32[1] = dot_pair(m, t[n].u32[2], t[n].u32[3]);
-    }
+    for (unsigned n = 0; n < lanes; n++)
+        dot_sums(m, &t[n]);
     if (step_stops(m))
         return;
-    for (unsigned n = 0; n < lanes; n++) {
-        uint32_t sum = dot_add(m, t[n].u32[0], t[n].u32[1]);
+    for (unsigned n = 0; n < lanes; n++)
+        for (unsigned k = 0; k < 4; k++) {
+            unsigned from = m->vendor == VENDOR_AMD ? 0 : k;
+            uint32_t sum = dot_add(m, t[n].u32[from], t[n].u32[from ^ 2]);
 
-        for (unsigned k = 0; k < 4; k++)
             d[n].u32[k] = imm & BIT(k) ? sum : 0;
-    }
+        }
 }
 
 static void dot_pd(struct sse_math *m, union vec *d, const union vec *a, const union vec *b, unsigned imm,
                    unsigned lanes UNUSED)
 {
-    uint64_t t[2] = { 0 }, sum;
+    uint64_t t[2] = { 0 };
 
     for (unsigned k = 0; k < 2; k++) {
         if (imm & BIT(4 + k))
@@ -240,10 +248,12 @@ static void dot_pd(struct sse_math *m, union vec *d, const union vec *a, const u
     }
     if (step_stops(m))
         return;
-    sum = fp64_add(&m->e, t[0], t[1]);
-    sse_element(m);
-    for (unsigned k = 0; k < 2; k++)
+    for (unsigned k = 0; k < 2; k++) {
+        uint64_t sum = m->vendor == VENDOR_AMD ? fp64_add(&m->e, t[0], t[1]) : fp64_add(&m->e, t[k], t[k ^ 1]);
+
+        sse_element(m);
         d->u64[k] = imm & BIT(k) ? sum : 0;
+    }
 }
 
 typedef void dot_fn(struct sse_math *m, union vec *d, const union vec *a, const union vec *b, unsigned imm, unsigned lanes);
