@@ -417,6 +417,11 @@ static bool ends_block(const struct insn *i)
 
 enum built { ADDED, ADDED_LAST, STOPPED };      /* STOPPED: the instruction was not taken */
 
+static enum decode_mode decode_mode(const struct cpu *cpu)
+{
+    return (enum decode_mode)((cpu->mode & MODE_DECODE) | (cpu_vendor(cpu) == VENDOR_AMD ? DECODE_AMD : 0));
+}
+
 /* Take what decode() made of the bytes. TRUNCATED instructions are the caller's. */
 static enum built take(const struct cpu *cpu, struct block *b, enum decoded how, unsigned len)
 {
@@ -446,7 +451,7 @@ static enum built add_insn(struct cpu *cpu, struct block *b, const struct source
         return STOPPED;
     if (src->at.host == NULL)
         fetch_bytes(cpu, &src->at, copy, len);
-    how = decode(&b->insns[b->count], bytes, len, (enum decode_mode)(cpu->mode & MODE_DECODE));
+    how = decode(&b->insns[b->count], bytes, len, decode_mode(cpu));
     return how == TRUNCATED ? STOPPED : take(cpu, b, how, len);
 }
 
@@ -468,7 +473,7 @@ static bool add_crossing(struct cpu *cpu, struct block *b, const struct source *
         return false;
     fetch_bytes(cpu, &src->at, bytes, first);
     fetch_bytes(cpu, &second, bytes + first, len - first);
-    how = decode(&b->insns[0], bytes, len, (enum decode_mode)(cpu->mode & MODE_DECODE));
+    how = decode(&b->insns[0], bytes, len, decode_mode(cpu));
     if (how == TRUNCATED)
         return fault_gp(cpu, 0);
     take(cpu, b, how, len);

@@ -10,6 +10,13 @@
 
 static unsigned st_physical(const struct cpu *cpu, unsigned st) { return ((cpu->s.fsw >> FSW_TOP_SHIFT) + st) & 7; }
 
+/* APM 2 "FXSAVE and FXRSTOR Instructions": AMD saves and restores the pointers with an exception pending only, zeros else,
+ * unless CPUID 80000008h.EBX[2] (RstrFpErrPtrs) says otherwise. */
+static bool pointers_count(const struct cpu *cpu)
+{
+    return cpu_vendor(cpu) == VENDOR_INTEL || cpu_has(cpu, F_XSAVEERPTR) || (cpu->s.fsw & FSW_ES);
+}
+
 void legacy_save_x87(const struct cpu *cpu, bool wide, uint8_t *to)
 {
     const struct cpu_shared *s = &cpu->s;
@@ -17,9 +24,13 @@ void legacy_save_x87(const struct cpu *cpu, bool wide, uint8_t *to)
     store16(to, s->fcw);
     store16(to + 2, s->fsw);
     store16(to + 4, s->ftag);
-    store16(to + 6, s->fop);
-    store64(to + 8, wide ? s->fpu_ip : (uint32_t)s->fpu_ip | (uint64_t)s->fpu_cs << 32);
-    store64(to + 16, wide ? s->fpu_dp : (uint32_t)s->fpu_dp | (uint64_t)s->fpu_ds << 32);
+    if (pointers_count(cpu)) {
+        store16(to + 6, s->fop);
+        store64(to + 8, wide ? s->fpu_ip : (uint32_t)s->fpu_ip | (uint64_t)s->fpu_cs << 32);
+        store64(to + 16, wide ? s->fpu_dp : (uint32_t)s->fpu_dp | (uint64_t)s->fpu_ds << 32);
+    } else {
+        memset(to + 6, 0, 18);
+    }
     for (unsigned st = 0; st < 8; st++) {
         unsigned r = st_physical(cpu, st);
 
@@ -35,11 +46,6 @@ void legacy_load_x87(struct cpu *cpu, bool wide, const uint8_t *from)
     s->fcw = (uint16_t)((load16(from) & 0x1f3f) | 0x40);
     s->fsw = (uint16_t)((load16(from + 2) & ~(FSW_ES | FSW_B)) | (s->fsw & (FSW_ES | FSW_B)));
     s->ftag = load8(from + 4);
-    s->fop = load16(from + 6) & 0x7ff;
-    s->fpu_ip = wide ? load64(from + 8) : load32(from + 8);
-    s->fpu_dp = wide ? load64(from + 16) : load32(from + 16);
-    s->fpu_cs = wide ? 0 : load16(from + 12);
-    s->fpu_ds = wide ? 0 : load16(from + 20);
     for (unsigned st = 0; st < 8; st++) {
         unsigned r = st_physical(cpu, st);
 
@@ -47,6 +53,13 @@ void legacy_load_x87(struct cpu *cpu, bool wide, const uint8_t *from)
         s->fpr_se[r] = load16(from + LEGACY_ST + 16 * st + 8);
     }
     x87_update_es(cpu);
+    if (!pointers_count(cpu))
+        return;
+    s->fop = load16(from + 6) & 0x7ff;
+    s->fpu_ip = wide ? load64(from + 8) : load32(from + 8);
+    s->fpu_dp = wide ? load64(from + 16) : load32(from + 16);
+    s->fpu_cs = wide ? 0 : load16(from + 12);
+    s->fpu_ds = wide ? 0 : load16(from + 20);
 }
 
 void legacy_save_mxcsr(const struct cpu *cpu, uint8_t *to)

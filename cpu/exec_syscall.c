@@ -70,6 +70,18 @@ static void step_after(struct cpu *cpu)
     cpu->attention |= ATTEND_DEBUG;
 }
 
+/* APM 3 "SYSRET" loads the selector of SS and leaves base, limit and attributes; Intel's are flat. */
+static void return_to_user(struct cpu *cpu, uint16_t cs, uint32_t cs_attr, uint16_t ss)
+{
+    if (intel(cpu)) {
+        enter_level(cpu, 3, cs, cs_attr, ss);
+        return;
+    }
+    cpu->p.cpl = 3;
+    seg_install_flat(cpu, SEG_CS, cs, cs_attr);
+    cpu->p.seg_sel[SEG_SS] = ss;
+}
+
 EXEC(SYSRET)
 {
     uint16_t base = (uint16_t)(cpu->p.star >> 48);
@@ -77,12 +89,12 @@ EXEC(SYSRET)
 
     if (!(cpu->p.efer & EFER_SCE) || cpu_in_real_mode(cpu) || (intel(cpu) && !cpu_in_64bit(cpu)))
         RAISE_UD();
-    if (cpu->p.cpl != 0 || !cpu_canonical(cpu, target))
+    if (cpu->p.cpl != 0 || (intel(cpu) && !cpu_canonical(cpu, target)))     /* AMD: the fetch after it faults, at level 3 */
         RAISE_GP(0);
     if (i->width == 8)
-        enter_level(cpu, 3, (uint16_t)((base + 16) | 3), CODE64(3), (uint16_t)((base + 8) | 3));
+        return_to_user(cpu, (uint16_t)((base + 16) | 3), CODE64(3), (uint16_t)((base + 8) | 3));
     else
-        enter_level(cpu, 3, base | 3, CODE32(3), (uint16_t)((base + 8) | 3));
+        return_to_user(cpu, base | 3, CODE32(3), (uint16_t)((base + 8) | 3));
     if (cpu_in_long_mode(cpu))
         cpu_set_rflags(cpu, ((uint32_t)cpu->s.gpr[R11] & SYSRET_FLAGS) | 2);
     else

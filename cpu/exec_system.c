@@ -51,20 +51,18 @@ static void set_edx_eax(struct cpu *cpu, uint64_t value)
 
 /* ---- control registers ---- */
 
-/* F0 before MOV CR0 means CR8 where the processor says so (APM 3 "MOV CRn"). 99: there is no such register. */
-static unsigned cr_number(const struct cpu *cpu, const struct insn *i, unsigned slot)
+/* The decoder has made CR8 of CR0 with F0 before it (APM 3 "MOV CRn"). 99: there is no such register. */
+static unsigned cr_number(const struct insn *i, unsigned slot)
 {
     static const uint8_t exists[16] = { [0] = 1, [2] = 1, [3] = 1, [4] = 1, [8] = 1 };
     unsigned n = i->o[slot] & 15;
 
-    if (i->flags & INSN_LOCK)
-        return n == 0 && cpu_has(cpu, F_CR8_LEGACY) ? 8 : 99;
     return exists[n] ? n : 99;
 }
 
 EXEC(MOV_FROM_CR)
 {
-    unsigned n = cr_number(cpu, i, 1);
+    unsigned n = cr_number(i, 1);
     uint64_t value;
 
     if (n == 99)
@@ -86,7 +84,7 @@ EXEC(MOV_FROM_CR)
 
 EXEC(MOV_TO_CR)
 {
-    unsigned n = cr_number(cpu, i, 0);
+    unsigned n = cr_number(i, 0);
     uint64_t value = reg_get(cpu, i->o[1], i->width);
     bool ok = true;
 
@@ -421,8 +419,20 @@ static unsigned hypercall(struct cpu *cpu, const struct insn *i)
     STOP_AT(next);
 }
 
-EXEC(VMCALL)  { return hypercall(cpu, i); }
-EXEC(VMMCALL) { return hypercall(cpu, i); }
+/* Each vendor's own; the other's is undefined (SDM 3C "VMCALL", APM 3 "VMMCALL"). */
+EXEC(VMCALL)
+{
+    if (cpu_vendor(cpu) != VENDOR_INTEL)
+        RAISE_UD();
+    return hypercall(cpu, i);
+}
+
+EXEC(VMMCALL)
+{
+    if (cpu_vendor(cpu) != VENDOR_AMD)
+        RAISE_UD();
+    return hypercall(cpu, i);
+}
 
 /* ---- BOUND ---- */
 

@@ -265,6 +265,11 @@ void cpu_config_list(line_fn *line, void *arg)
     list_features(line, arg, "  ", NULL);
 }
 
+bool cpu_feature_works(enum feature f)
+{
+    return !LISTED(lacking, f);
+}
+
 const struct cpu_model *cpu_model_at(unsigned n)
 {
     return n < COUNT_OF(models) ? &models[n] : NULL;

@@ -34,6 +34,7 @@ struct cpu_model {
     uint8_t  vendor;                    /* enum vendor */
 };
 
+bool cpu_feature_works(enum feature f);                  /* may be shown; the others are known only */
 const struct cpu_model *cpu_model_at(unsigned n);       /* in the order of models.def; NULL: no more */
 
 #endif

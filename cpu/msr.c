@@ -22,6 +22,9 @@
  * PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO. */
 #define ARCH_CAPS       0x0d10e179u
 
+#define HWCR_TSC_FREQ_SEL       BIT64(24)       /* the TSC counts at the P0 frequency */
+#define DE_CFG_LFENCE_SERIAL    BIT64(1)
+
 /* IA32_MISC_ENABLE. Thermal control, SpeedStep and xTPR messages are switches of what does not exist here. */
 #define MISC_FAST_STRING    BIT64(0)
 #define MISC_THERMAL        BIT64(3)
@@ -456,6 +459,19 @@ static const struct msr_row rows[] = {
 #include "cpu/msrs.def"
 };
 
+/* Registers of one vendor only: AMD's have numbers of their own; of Intel's those that AMD never took over. */
+static bool other_vendors(const struct cpu *cpu, uint32_t msr)
+{
+    if (cpu_vendor(cpu) == VENDOR_INTEL)
+        return msr >> 16 == 0xc001;
+    switch (msr) {
+    case 0x17: case 0x34: case 0x79: case 0x1a0: case 0x1fc:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static const struct msr_row *row_find(const struct cpu *cpu, uint32_t msr)
 {
     unsigned low = 0, high = COUNT_OF(rows);
@@ -468,7 +484,8 @@ static const struct msr_row *row_find(const struct cpu *cpu, uint32_t msr)
         else
             high = middle;
     }
-    if (low == COUNT_OF(rows) || msr < rows[low].first || !cpu_has(cpu, (enum feature)rows[low].needs))
+    if (low == COUNT_OF(rows) || msr < rows[low].first || !cpu_has(cpu, (enum feature)rows[low].needs) ||
+        other_vendors(cpu, msr))
         return NULL;
     return &rows[low];
 }
@@ -537,5 +554,9 @@ enum intercept msr_write(struct cpu *cpu, uint32_t msr, uint64_t value)
 void msr_reset(struct cpu *cpu)
 {
     cpu->p.pat = PAT_RESET;
+    if (cpu_vendor(cpu) == VENDOR_AMD) {
+        cpu->s.hwcr = HWCR_TSC_FREQ_SEL;
+        cpu->s.de_cfg = DE_CFG_LFENCE_SERIAL;
+    }
     cpu->p.misc_enable = MISC_FAST_STRING | MISC_READ_ONLY | (cpu_has(cpu, F_MONITOR) ? MISC_MONITOR : 0);
 }

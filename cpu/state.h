@@ -109,6 +109,12 @@ extern const struct state_schema cpu_private_schema;
     ONE (u64, ler_to,       "")                                                             \
     ONE (u64, rdrand,       "state of the seeded generator behind RDRAND and RDSEED")       \
     ONE (u64, monitor_gpa,  "address armed by MONITOR, ~0 when none")                       \
+    ONE (u64, syscfg,       "SYSCFG (AMD)")                                                 \
+    ONE (u64, hwcr,         "HWCR (AMD)")                                                   \
+    ONE (u64, top_mem,      "TOP_MEM (AMD)")                                                \
+    ONE (u64, top_mem2,     "TOP_MEM2 (AMD)")                                               \
+    ONE (u64, nb_cfg,       "NB_CFG (AMD)")                                                 \
+    ONE (u64, de_cfg,       "DE_CFG (AMD)")                                                 \
     ONE (u64, umwait_control, "IA32_UMWAIT_CONTROL")                                        \
     ONE (u64, power_ctl,    "MSR_POWER_CTL")                                                \
     ONE (u64, halted_ns,    "virtual time spent halted")                                    \

@@ -115,18 +115,19 @@ static uint8_t address_size(const struct decoding *d)
     return sizes[d->mode][d->asize];
 }
 
-/* SDM 1 tables 3-3, 3-4; D64 and F64 by SDM 2D appendix A. Intel ignores 66 where the size is forced. */
+/* SDM 1 tables 3-3, 3-4; D64 and F64 by SDM 2D appendix A. Intel ignores 66 where the size is forced, which are the near
+ * branches; AMD takes it (APM 3 "Near Branches in 64-Bit Mode"). */
 static uint8_t operand_size(const struct decoding *d, unsigned attrs)
 {
     if (d->mode == DECODE_16)
         return d->opsize ? 4 : 2;
     if (d->mode == DECODE_32)
         return d->opsize ? 2 : 4;
-    if (d->key.w || (attrs & F64))
+    if (d->key.w || ((attrs & F64) && !d->amd))
         return 8;
     if (d->opsize)
         return 2;
-    return attrs & D64 ? 8 : 4;
+    return attrs & (D64 | F64) ? 8 : 4;
 }
 
 static uint8_t bytes_of(const struct decoding *d, const struct insn *out, unsigned size)
@@ -417,6 +418,21 @@ static bool lock_legal(const struct insn *out, const struct insn_row *row)
     return (row->attrs & LOCK) && (FORM_KIND(out->form, 0) == KIND_MEM || out->needs == F_CR8_LEGACY);
 }
 
+/* Far pointers have no 64-bit offsets on AMD: REX.W is ignored (APM 3 "CALL (Far)", "JMP (Far)", "LDS, LES..."). And the
+ * prefetches of 0F 0D are of memory only: with a register they are no NOP (APM 3 "PREFETCHlevel"). False: #UD. */
+static bool take_as_amd(struct decoding *d, const struct insn *out)
+{
+    switch (out->op) {
+    case OP_CALL_FAR_IND: case OP_JMP_FAR_IND: case OP_LSS: case OP_LFS: case OP_LGS:
+        d->key.w = 0;
+        return true;
+    case OP_NOP:
+        return !(d->key.map == M0F && d->key.opcode == 0x0d && out->modrm >= 0xc0);
+    default:
+        return true;
+    }
+}
+
 static bool take_insn(struct decoding *d, struct insn *out)
 {
     const struct insn_row *row;
@@ -439,6 +455,8 @@ static bool take_insn(struct decoding *d, struct insn *out)
         out->vl = row->attrs & LIG ? 16 : (uint8_t)(16 << (d->key.l & 3));
     if ((out->flags & INSN_EVEX) && !evex_fields(d, out, row))
         return false;
+    if (d->amd && !take_as_amd(d, out))
+        return false;
     d->bytes_osize = operand_size(d, row->attrs);
     set_flags(d, out, row);
     if (take_nop(d, out))
@@ -453,7 +471,7 @@ enum decoded decode(struct insn *out, const uint8_t *bytes, size_t len, enum dec
 {
     uint8_t padded[INSN_MAX_BYTES + 25] = { 0 };    /* after fifteen bytes at most opcode, ModRM, SIB, two times eight */
     size_t have = len < INSN_MAX_BYTES ? len : INSN_MAX_BYTES;
-    struct decoding d = { .bytes = padded, .mode = mode, .seg = SEG_COUNT };
+    struct decoding d = { .bytes = padded, .mode = mode & ~DECODE_AMD, .amd = mode & DECODE_AMD, .seg = SEG_COUNT };
     enum decoded result;
 
     memset(out, 0, sizeof *out);

@@ -9,7 +9,10 @@
 #include "cpu/decoder/insn.h"
 
 /* Operand and address size defaults come with the mode: CS.D for 16 against 32. */
-enum decode_mode { DECODE_16, DECODE_32, DECODE_64 };
+enum decode_mode {
+    DECODE_16, DECODE_32, DECODE_64,
+    DECODE_AMD = 4,     /* or-ed: what AMD's processors decode differently (docs/vendors.md) */
+};
 
 enum decoded {
     DECODED,

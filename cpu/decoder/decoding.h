@@ -16,6 +16,7 @@ struct decoding {
     unsigned at;                /* bytes read */
     enum decode_mode mode;
     struct row_key key;
+    bool amd;                   /* the vendor: DECODE_AMD */
     uint8_t opsize, asize;      /* 66 and 67 seen */
     uint8_t lock;
     uint8_t rep;                /* F2, F3 or 0: the last one */
