@@ -221,6 +221,21 @@ static void who_may_use_monitor(void **state)
     assert_int_equal(FRESH("\x0f\x01\xc8"), VEC_UD);
 }
 
+/* What the load may reach can be watched: a user page through SMAP with RFLAGS.AC, and an address with metadata. */
+static void whatever_can_be_loaded_can_be_watched(void **state)
+{
+    (void)state;
+    f->cpu->p.cr4 |= CR4_SMAP;
+    f->cpu->p.cr3 |= CR3_LAM_U48;
+    tlb_flush_all(f->cpu);
+    cpu_set_rflags(f->cpu, FLAG_AC | 2);
+    monitor_at(LINE | 0x1234ull << 48);
+    mwait(0);
+    assert_true(waits());
+    space_write(f->memory, LINE, 1, 1);
+    assert_false(waits());
+}
+
 static void cpuid_tells_of_lines_and_extensions(void **state)
 {
     struct cpuid_regs r = cpuid_leaf(f->cpu, 5, 0);
@@ -388,7 +403,8 @@ int main(void)
         T(a_store_to_the_line_ends_the_wait), T(dma_ends_the_wait), T(another_processors_store_ends_the_wait),
         T(a_store_before_the_wait_ends_it_too), T(code_on_the_line_stays_right), T(the_line_follows_the_map),
         T(interrupts_end_the_wait), T(a_taken_interrupt_returns_behind_mwait), T(who_may_use_monitor),
-        T(cpuid_tells_of_lines_and_extensions), T(tpause_ends_at_its_deadline), T(umwait_control_limits_the_wait),
+        T(whatever_can_be_loaded_can_be_watched), T(cpuid_tells_of_lines_and_extensions),
+        T(tpause_ends_at_its_deadline), T(umwait_control_limits_the_wait),
         T(umwait_waits_for_the_line), T(what_waitpkg_refuses), T(mwaitx_has_a_timer), T(a_loaded_state_waits_on),
     };
 #undef T

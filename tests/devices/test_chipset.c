@@ -251,11 +251,16 @@ static void snapshot_restores_shadowing(void **state)
     (void)state;
     rig_set_config(&rig, HOST, 0x59, 1, 0x30);
     rig_set_config(&rig, HOST, 0x5a, 1, 0x21);
+    rig_set_config(&rig, HOST, 0x72, 1, 0x0a);
+    rig.ram->bytes[0xa0000] = 0x66;
+    space_add_ram(rig.memory, 0xa0000, rig.ram, 0x40000, PAGE_SIZE, ACCESS_READ, LAYER_DEVICE);
     rig_set_config(&rig, PM, 0x40, 4, 0xb000);
     rig_set_config(&rig, PM, 0x80, 1, 1);
     pm_base = 0;
     rig_check_snapshot(&rig);
     assert_int_equal(pm_base, 0xb000);
+    assert_int_equal(space_read(smm_memory, 0xa0000, 1), 0x66);
+    assert_int_equal(mem(0xa0000), 0);
     space_write(rig.memory, 0xf0000, 1, 0x99);
     assert_int_equal(mem(0xf0000), 0x99);
 }
