@@ -40,7 +40,7 @@ for side in host guest; do grep '^error' "$work/$side.txt" >"$work/$side.errors"
 paste "$work/host.errors" "$work/guest.errors" | awk '$5 != $2 || $6 > $3 + 300 { print; bad = 1 } END { exit bad || NR < 15 }' ||
     fail "long double functions less accurate than the host's (host's and ours in thousandths of the last place)"
 diff "$work/host.txt" "$work/guest.txt" >"$work/diff" || { fail "host (<) and guest (>) differ"; head -n 40 "$work/diff"; }
-expect "$work/out" '^hwcaps: .*x86-64-v3 \(supported'
+expect "$work/out" '^hwcaps: .*x86-64-v4 [(]supported'
 expect "$work/out" '^verified vecmath'
 refuse "$work/out" '^unverified|stress: .*(fail|error)|Oops|BUG:|Call Trace|segfault|trap'
 finish
