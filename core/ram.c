@@ -26,11 +26,13 @@ struct err ram_create(struct ram **out, const char *name, uint64_t len)
         ram->code = calloc(pages, sizeof *ram->code);
         ram->dirty = calloc(pages, 1);
         ram->touched = calloc(pages, 1);
+        ram->unseen = calloc(pages, 1);
         ram->bytes = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (ram->bytes == MAP_FAILED)
             ram->bytes = NULL;
     }
-    if (ram == NULL || ram->bytes == NULL || ram->code == NULL || ram->dirty == NULL || ram->touched == NULL) {
+    if (ram == NULL || ram->bytes == NULL || ram->code == NULL || ram->dirty == NULL || ram->touched == NULL ||
+        ram->unseen == NULL) {
         ram_free(ram);
         return err_make(ERR_MEMORY, "the host has no memory for %" PRIu64 " MiB of guest memory (%s): give a smaller -m",
                         len >> 20, name);
@@ -48,6 +50,7 @@ void ram_free(struct ram *ram)
     free(ram->code);
     free(ram->dirty);
     free(ram->touched);
+    free(ram->unseen);
     free(ram);
 }
 

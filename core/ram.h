@@ -16,6 +16,7 @@ struct ram {
     uint64_t *code;             /* per page: bit n set when line n (64 bytes) holds decoded code */
     uint8_t  *dirty;            /* per page: written since ram_clear_dirty */
     uint8_t  *touched;          /* per page: ever written; untouched pages are zero */
+    uint8_t  *unseen;           /* per page: stores may pass here unseen by ram_wrote(); the processors' note, not the guest's */
     const char *name;
     void (*code_written)(void *arg, struct ram *ram, uint64_t page, uint64_t lines);  /* before the bytes are used again */
     void (*code_arrived)(void *arg, struct ram *ram, uint64_t page);   /* first code line on a page: poison write tags */

@@ -164,8 +164,11 @@ static void code_arrived(void *arg, struct ram *ram, uint64_t page)
 {
     struct code_map *map = arg;
 
+    if (!ram->unseen[page])     /* as when one constant is patched again and again */
+        return;
     for (unsigned n = 0; n < map->count; n++)
         tlb_poison_writes(map->caches[n]->cpu, ram->bytes + (page << PAGE_SHIFT));
+    ram->unseen[page] = 0;
 }
 
 void block_watch_ram(struct cpu *cpu, struct ram *ram)

@@ -145,7 +145,7 @@ static uint64_t write_tag(gva_t page, const struct space_page *at, unsigned acce
         return page | TLB_CODE;
     if (!(access & ACCESS_WRITE) && !ram->dirty[at->ram_page])
         return TLB_INVALID;
-    ram->dirty[at->ram_page] = ram->touched[at->ram_page] = 1;
+    ram->dirty[at->ram_page] = ram->touched[at->ram_page] = ram->unseen[at->ram_page] = 1;
     return page;
 }
 
@@ -159,7 +159,9 @@ bool tlb_code_write(struct cpu *cpu, gva_t lin, enum tlb_bank bank, struct tlb_p
     *out = (struct tlb_place){ .host = host, .ram = block_ram_of(cpu, host) };
     out->ram_offset = (uint64_t)(host - out->ram->bytes);
     if (out->ram->code[out->ram_offset >> PAGE_SHIFT] == 0) {
-        out->ram->dirty[out->ram_offset >> PAGE_SHIFT] = out->ram->touched[out->ram_offset >> PAGE_SHIFT] = 1;
+        uint64_t at = out->ram_offset >> PAGE_SHIFT;
+
+        out->ram->dirty[at] = out->ram->touched[at] = out->ram->unseen[at] = 1;
         e->write &= ~TLB_CODE;
     }
     return true;
@@ -210,7 +212,7 @@ void shadow_remember(struct cpu *cpu, gva_t lin, bool user, const struct tlb_pla
 
     if (at->host == NULL || at->ram->code[page] != 0)
         return;
-    at->ram->dirty[page] = at->ram->touched[page] = 1;
+    at->ram->dirty[page] = at->ram->touched[page] = at->ram->unseen[page] = 1;
     cpu->shadow[user] = (struct shadow_page){ .page = lin & PAGE_MASK, .addend = (uintptr_t)at->host - lin };
 }
 
