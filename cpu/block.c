@@ -305,8 +305,10 @@ void block_cache_flush(struct cpu *cpu)
 void block_lookup_flush(struct cpu *cpu)
 {
     cpu->code_tag += BIT64(CODE_TAG_BITS);
-    if (cpu->code_tag >> CODE_TAG_BITS == 0)    /* a million flushes: tags would come round again */
+    if (cpu->code_tag >> CODE_TAG_BITS == 0) {  /* a million flushes: tags would come round again, empty slots' among them */
         memset(cpu->shortcuts, 0, sizeof cpu->shortcuts);
+        cpu->code_tag += BIT64(CODE_TAG_BITS);
+    }
     memset(cpu->blocks->shortcut_pages, 0, sizeof cpu->blocks->shortcut_pages);
 }
 

@@ -311,6 +311,25 @@ static void code_in_a_device_runs(void **state)
 }
 
 /* Dropping everything between any two instructions changes nothing. */
+/* When the generations of tags have all been used, an empty slot must not look like one of address 0 in real mode. */
+static void tags_that_come_round_match_nothing(void **state)
+{
+    static const uint8_t hlt = 0xf4;
+
+    (void)state;
+    fixture_mode(&f, FIXTURE_REAL);
+    fixture_put(&f, 0, &hlt, 1);
+    for (uint64_t n = 0; n <= BIT64(64 - CODE_TAG_BITS) + 1; n++) {
+        block_lookup_flush(f.cpu);
+        if (f.cpu->code_tag >> CODE_TAG_BITS > 1)
+            continue;
+        f.cpu->p.rip = 0;
+        f.cpu->p.activity = CPU_RUNNING;
+        assert_int_equal(cpu_run(f.cpu, 2), CPU_STOP_IDLE);
+        assert_int_equal(f.cpu->p.rip, 1);
+    }
+}
+
 static void dropped_caches_change_nothing(void **state)
 {
     (void)state;
@@ -358,6 +377,7 @@ int main(void)
         TEST(modes_do_not_share_blocks),
         TEST(code_in_a_device_runs),
         TEST(dropped_caches_change_nothing),
+        TEST(tags_that_come_round_match_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
