@@ -19,9 +19,10 @@ static const uint8_t lacking[] = { F_BASE };
 /* Set by the configuration, not by name. */
 static const uint8_t derived[] = { F_HYPERVISOR, F_HTT };
 
-/* Work, but a model has them only when asked: five-level tables make every walk longer; the rest are not Intel's. */
+/* Work, but a model has them only when asked: five-level tables make every walk longer; IBRS lets systems choose other ways
+ * around what does not happen here; the rest are not Intel's. */
 static const uint8_t not_in_max[] = { F_MONITORX, F_LA57, F_SSE4A, F_CR8_LEGACY, F_FXSR_OPT, F_XSAVEERPTR,
-                                      F_NO_NESTED_BP, F_LFENCE_SERIAL, F_NULL_CLEARS };
+                                      F_NO_NESTED_BP, F_LFENCE_SERIAL, F_NULL_CLEARS, F_SPEC_CTRL, F_STIBP };
 
 static const struct { uint8_t feature, needs; } dependencies[] = {
     { F_SSE, F_FXSR }, { F_SSE2, F_SSE }, { F_SSE3, F_SSE2 }, { F_SSSE3, F_SSE3 }, { F_SSE41, F_SSSE3 },
@@ -39,7 +40,8 @@ static const struct { uint8_t feature, needs; } dependencies[] = {
     { F_FSGSBASE, F_LM }, { F_CX16, F_LM }, { F_LAHF_LM, F_LM }, { F_X2APIC, F_APIC }, { F_TSC_DEADLINE, F_APIC },
     { F_TSC_DEADLINE, F_TSC }, { F_TSC_ADJUST, F_TSC }, { F_RDTSCP, F_TSC }, { F_INVARIANT_TSC, F_TSC }, { F_MCA, F_MCE },
     { F_RDPID, F_RDTSCP }, { F_SEP, F_MSR }, { F_SYSCALL, F_MSR }, { F_MTRR, F_MSR }, { F_PAT, F_MSR }, { F_APIC, F_MSR },
-    { F_ARCH_CAPABILITIES, F_MSR }, { F_ARCH_PERFMON, F_MSR }, { F_PDCM, F_ARCH_PERFMON },
+    { F_ARCH_CAPABILITIES, F_MSR }, { F_SPEC_CTRL, F_MSR }, { F_STIBP, F_SPEC_CTRL },
+    { F_ARCH_PERFMON, F_MSR }, { F_PDCM, F_ARCH_PERFMON },
 };
 
 /* ---- caches: leaf 2's descriptors; type (1 data, 2 code, 3 both), level, ways, KiB; level 3 is shared by the package ---- */

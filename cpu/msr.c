@@ -337,6 +337,54 @@ WRITE(ssp_table)
     return true;
 }
 
+/* ---- speculation (SDM 4 IA32_SPEC_CTRL, IA32_PRED_CMD): there is none, so the switches do nothing ---- */
+
+#define SPEC_IBRS       BIT64(0)
+#define SPEC_STIBP      BIT64(1)
+#define PRED_IBPB       BIT64(0)
+#define ARCH_IBRS_ALL   BIT64(1)            /* IBRS may stay on: then systems need no retpolines, which CET does not allow */
+
+READ(spec_ctrl)
+{
+    *value = cpu->p.spec_ctrl;
+    return true;
+}
+
+WRITE(spec_ctrl)
+{
+    if (value & ~(SPEC_IBRS | (cpu_has(cpu, F_STIBP) ? SPEC_STIBP : 0)))
+        return false;
+    cpu->p.spec_ctrl = value;
+    return true;
+}
+
+/* Write only. */
+READ(pred_cmd)
+{
+    (void)cpu;
+    (void)value;
+    return false;
+}
+
+WRITE(pred_cmd)
+{
+    (void)cpu;
+    return !(value & ~PRED_IBPB);
+}
+
+READ(arch_capabilities)
+{
+    *value = ARCH_CAPS | (cpu_has(cpu, F_SPEC_CTRL) ? ARCH_IBRS_ALL : 0);
+    return true;
+}
+
+WRITE(arch_capabilities)
+{
+    (void)cpu;
+    (void)value;
+    return false;
+}
+
 /* ---- odds and ends ---- */
 
 READ(pmu)  { return pmu_read_msr(cpu, msr, value); }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Model-specific registers: which exist, which values they take, and who is asked. */
+#include "cpu/cpuid.h"
 #include "cpu/msr.h"
 #include "tests/cpu/steps.h"
 
@@ -220,6 +221,28 @@ static void level_three_may_not(void **state)
     assert_int_equal(FRESH("\x0f\x32"), VEC_GP);
 }
 
+/* SDM 4 IA32_SPEC_CTRL, IA32_PRED_CMD. Systems with shadow stacks cannot use retpolines and ask for IBRS instead. */
+static void speculation_switches_do_nothing(void **state)
+{
+    struct err e;
+    uint64_t value;
+
+    (void)state;
+    assert_false(cpu_read_msr(f->cpu, 0x48, &value));
+    e = cpu_config_parse(&f->cpu->config, "max,+spec_ctrl,+stibp");
+    assert_false(failed(&e));
+    assert_true(cpuid_leaf(f->cpu, 7, 0).edx & BIT(26));
+    assert_true(cpu_write_msr(f->cpu, 0x48, 3));
+    assert_true(cpu_read_msr(f->cpu, 0x48, &value));
+    assert_int_equal(value, 3);
+    assert_false(cpu_write_msr(f->cpu, 0x48, 4));
+    assert_true(cpu_write_msr(f->cpu, 0x49, 1));
+    assert_false(cpu_write_msr(f->cpu, 0x49, 2));
+    assert_false(cpu_read_msr(f->cpu, 0x49, &value));
+    assert_true(cpu_read_msr(f->cpu, 0x10a, &value));
+    assert_true(value & BIT64(1));                      /* IBRS_ALL */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +254,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(tsc_and_adjust_move_together, setup, teardown),
         cmocka_unit_test_setup_teardown(tsc_has_no_rounding_drift, setup, teardown),
         cmocka_unit_test_setup_teardown(efer_keeps_its_rules, setup, teardown),
+        cmocka_unit_test_setup_teardown(speculation_switches_do_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(x2apic_registers_need_its_mode, setup, teardown),
         cmocka_unit_test_setup_teardown(the_host_is_asked_for_what_is_not_ours, setup, teardown),
         cmocka_unit_test_setup_teardown(level_three_may_not, setup, teardown),
