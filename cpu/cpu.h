@@ -31,7 +31,7 @@ struct cpu_ports {                      /* everything a processor is wired to */
 
 enum vendor { VENDOR_INTEL, VENDOR_AMD };
 
-struct cpu_model;                       /* named set of features and identification, cpu/cpuid.c */
+struct cpu_model;                       /* named set of features and identification, cpu/model.c */
 
 struct cpu_config {
     const struct cpu_model *model;
