@@ -225,6 +225,8 @@ struct err cpu_config_parse(struct cpu_config *out, const char *spec)
         len = strcspn(spec, ",");
         TRY(apply_change(out, spec, len));
     }
+    if (out->vendor == VENDOR_AMD)
+        feature_drop(out, F_ARCH_PERFMON);      /* Intel's; AMD has counters of its own */
     return check_dependencies(out);
 }
 

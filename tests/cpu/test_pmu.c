@@ -488,6 +488,70 @@ static void rdpmc_needs_pce_below_level_0(void **state)
     assert_int_equal(FRESH("\x0f\x33"), -1);
 }
 
+/* ---- AMD: APM 2 "Performance Counters" ---- */
+
+static void become_amd(void)
+{
+    struct cpu_config config = { 0 };
+    struct err e = cpu_config_parse(&config, "max,vendor=AuthenticAMD");
+
+    assert_false(failed(&e));
+    memcpy(f->cpu->config.features, config.features, sizeof config.features);
+    f->cpu->config.vendor = config.vendor;
+}
+
+static void amd_has_four_counters_of_its_own(void **state)
+{
+    (void)state;
+    assert_false(set(AMD_CTL0, 0));                         /* Intel does not */
+    become_amd();
+    assert_false(set(PMC0, 0));
+    assert_int_equal(cpuid_leaf(f->cpu, 0xa, 0).eax, 0);
+    assert_int_equal(cpuid_leaf(f->cpu, 1, 0).ecx & BIT(15), 0);
+    assert_true(set(AMD_CTL0, 0x76 | OS | EN) && set(AMD_CTL0 + 1, 0xffc0 | OS | USR | EN));
+    assert_true(set(AMD_CTL0 + 2, 0xc2 | OS | EN) && set(AMD_CTL0 + 3, 0xc0 | USR | EN));
+    RUN("\xeb\x00\x90\x90\x90\xf4", 20);
+    assert_int_equal(get(AMD_CTR0), 5);
+    assert_int_equal(get(AMD_CTR0 + 1), 5);
+    assert_int_equal(get(AMD_CTR0 + 2), 1);
+    assert_int_equal(get(AMD_CTR0 + 3), 0);
+    assert_true(set(AMD_CTL0, 0));
+    assert_true(set(AMD_CTR0, 0xabcd12345678));
+    assert_int_equal(rdpmc(0), -1);
+    assert_int_equal(f->cpu->s.gpr[RDX], 0xabcd);
+    assert_int_equal(rdpmc(4), VEC_GP);
+    assert_int_equal(rdpmc(0x40000000), VEC_GP);
+}
+
+static void amd_counters_interrupt_too(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    become_amd();
+    assert_true(set(AMD_CTR0 + 2, TOP - 6) && set(AMD_CTL0 + 2, 0xc0 | OS | INT | EN));
+    before = f->clock.state.insns;
+    RUN(NOPS10, 9);
+    assert_int_equal(pmi.count, 1);
+    assert_int_equal(pmi.insns - before, 6);
+    assert_int_equal(get(AMD_CTR0 + 2), 3);
+}
+
+/* APM 2 "Control-Transfer Recording MSRs": one pair of addresses. */
+static void amd_records_one_branch(void **state)
+{
+    (void)state;
+    become_amd();
+    assert_true(set(DEBUGCTL, 1));
+    RUN("\xeb\x02\x90\x90\xeb\x01\x90\x0f\x0b", 3);
+    assert_int_equal(get(0x1db), FIXTURE_CODE + 7);         /* the #UD */
+    assert_int_equal(get(0x1dc), FIXTURE_HANDLER + 16 * VEC_UD);
+    assert_int_equal(get(0x1dd), FIXTURE_CODE + 4);         /* the branch before it */
+    assert_int_equal(get(0x1de), FIXTURE_CODE + 7);
+    assert_false(set(0x680, 0));
+    assert_false(set(DEBUGCTL, BIT64(11)));
+}
+
 /* ---- how it is built ---- */
 
 /* The same counts and the same instant whatever the turns and the caches. */
@@ -565,6 +629,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(cycles_overflow_while_others_run, setup, teardown),
         cmocka_unit_test_setup_teardown(rdpmc_reads_both_kinds, setup, teardown),
         cmocka_unit_test_setup_teardown(rdpmc_needs_pce_below_level_0, setup, teardown),
+        cmocka_unit_test_setup_teardown(amd_has_four_counters_of_its_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(amd_counters_interrupt_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(amd_records_one_branch, setup, teardown),
         cmocka_unit_test_setup_teardown(turns_do_not_show, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_is_watched_when_all_is_off, setup, teardown),
     };
