@@ -41,8 +41,8 @@ bool debug_watches_data(const struct cpu *cpu)
     return (cpu->p.dr7 & DR7_ENABLES) && any_enabled(cpu, BIT(KIND_WRITE) | BIT(KIND_ACCESS));
 }
 
-/* SDM 3B "Class 2-Maskable Hardware Interrupt Handling in Virtual-8086 Mode Using the Virtual Interrupt Mechanism": VIF and VIP
- * both set at the beginning of an instruction are #GP where these flags mean something. */
+/* SDM 3B "Class 2-Maskable Hardware Interrupt Handling in Virtual-8086 Mode Using the Virtual Interrupt Mechanism": VIF and
+ * VIP both set at the beginning of an instruction are #GP where these flags mean something. */
 bool debug_virtual_interrupt(const struct cpu *cpu)
 {
     uint64_t rflags = cpu->p.rflags;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Records of the last branches, exceptions and interrupts: SDM 3B "Last Branch, Interrupt, and Exception Recording", the stack of
- * 32 of "LBR Stack for Processors Based on Skylake Microarchitecture" where performance capabilities are there, else the one
- * pair of P6 and AMD processors (APM 2 "Control-Transfer Recording MSRs"). While DEBUGCTL.LBR is on, the run loop sees each
- * block; off, nothing is paid. */
+ * Records of the last branches, exceptions and interrupts: SDM 3B "Last Branch, Interrupt, and Exception Recording", with
+ * the stack of 32 of "LBR Stack for Processors Based on Skylake Microarchitecture" where performance capabilities are there,
+ * else the one pair of P6 and AMD processors (APM 2 "Control-Transfer Recording MSRs"). While DEBUGCTL.LBR is on, the run
+ * loop sees each block; off, nothing is paid. */
 #include "cpu/cpuid.h"
 #include "cpu/pmu_state.h"
 #include "cpu/seg.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What the counters count, when they overflow, and how the run loop meets an overflow at its exact instruction. The registers
+ * What the counters count, when they overflow, and how the run loop meets an overflow at its exact instruction. Registers
  * are pmu_regs.c's. */
 #include "cpu/pmu_state.h"
 
@@ -67,7 +67,9 @@ struct amounts { uint64_t of[PMU_SOURCES], wakes; };
 /* Ticks of a clock of `hz` between two times, such that sums over parts are exact. */
 static uint64_t ticks_between(uint64_t from_ns, uint64_t to_ns, uint64_t hz)
 {
-    return (uint64_t)((unsigned __int128)to_ns * hz / 1000000000u) - (uint64_t)((unsigned __int128)from_ns * hz / 1000000000u);
+    unsigned __int128 from = (unsigned __int128)from_ns * hz / 1000000000u, to = (unsigned __int128)to_ns * hz / 1000000000u;
+
+    return (uint64_t)(to - from);
 }
 
 static uint64_t insns_retired(const struct cpu *cpu)
@@ -97,8 +99,8 @@ static struct amounts take_amounts(struct cpu *cpu)
 }
 
 /* SDM 3B "Performance Event Select Registers": edge detect, invert, counter mask. They ask how many events fall into one
- * cycle; here at most one instruction or branch retires in a cycle and never two in neighbouring ones, and a cycle of any clock
- * is one event. So a mask of 2 or more is never reached. */
+ * cycle; here at most one instruction or branch retires in a cycle and never two in neighbouring ones, and a cycle of any
+ * clock is one event. So a mask of 2 or more is never reached. */
 static uint64_t amount_of(const struct amounts *a, enum pmu_source source, uint64_t select)
 {
     unsigned mask = select >> SELECT_CMASK_SHIFT & 0xff;

@@ -62,8 +62,8 @@ static bool store(uint64_t *field, uint64_t value, uint64_t allowed)
     return true;
 }
 
-enum { PMC = 0xc1, PERFEVTSEL = 0x186, FIXED = 0x309, FIXED_CTRL = 0x38d, STATUS, GLOBAL_CTRL, STATUS_RESET, STATUS_SET, IN_USE,
-       FULL_PMC = 0x4c1 };
+enum { PMC = 0xc1, PERFEVTSEL = 0x186, FIXED = 0x309, FIXED_CTRL = 0x38d, STATUS, GLOBAL_CTRL, STATUS_RESET, STATUS_SET,
+       IN_USE, FULL_PMC = 0x4c1 };
 
 static bool is_nth(uint32_t msr, uint32_t first, unsigned count, unsigned *n)
 {
@@ -179,8 +179,8 @@ bool pmu_rdpmc(struct cpu *cpu, uint32_t index, uint64_t *value)
     return true;
 }
 
-/* Version 5, eight events of which cache references and misses, mispredicted branches and slots do not exist here, three fixed
- * counters, AnyThread gone. */
+/* Version 5; eight events, of which cache references and misses, mispredicted branches and slots do not exist here; three
+ * fixed counters; AnyThread gone. */
 struct cpuid_regs pmu_leaf(const struct cpu *cpu)
 {
     if (!cpu_has(cpu, F_ARCH_PERFMON))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Debugging: SDM 3B "Debug Registers", "Debug Exceptions", "Single-Stepping on Branches", "Last Branch, Interrupt, and Exception
- * Recording". What test_exec_system.c has of it is not repeated here. */
+ * Debugging: SDM 3B "Debug Registers", "Debug Exceptions", "Single-Stepping on Branches", "Last Branch, Interrupt, and
+ * Exception Recording". What test_exec_system.c has of it is not repeated here. */
 #include <string.h>
 
 #include "cpu/cpuid.h"
@@ -114,7 +114,7 @@ static void matches_show_even_when_off(void **state)
     assert_false(in_handler());
 }
 
-/* A trap after the iteration that touched it; RF in the image, so that the rest runs past a breakpoint on the instruction. */
+/* A trap after the iteration that touched it; RF in the image, so that the rest runs past a breakpoint on it. */
 static void strings_stop_at_their_iteration(void **state)
 {
     (void)state;
@@ -362,7 +362,7 @@ static void what_is_selected_is_left_out(void **state)
     assert_int_equal(get(0x1c9), 1);
     assert_int_equal(get(0x681), FIXTURE_CODE + 2);
     clean(0);
-    assert_true(cpu_write_msr(f->cpu, 0x1c9, 0) && cpu_write_msr(f->cpu, 0x1c8, BIT64(0)) && cpu_write_msr(f->cpu, 0x1d9, 1));
+    assert_true(cpu_write_msr(f->cpu, 0x1c9, 0) && cpu_write_msr(f->cpu, 0x1c8, 1) && cpu_write_msr(f->cpu, 0x1d9, 1));
     RUN("\xeb\x00\xf4", 50);
     assert_int_equal(get(0x1c9), 0);                                    /* ends at level 0 */
     clean(0);

@@ -9,7 +9,8 @@
 static struct fixture fixture;
 static struct fixture *const f = &fixture;
 
-enum { PMC0 = 0xc1, SELECT0 = 0x186, FIXED0 = 0x309, CAPABILITIES = 0x345, FIXED_CTRL = 0x38d, STATUS = 0x38e, GLOBAL = 0x38f,
+enum { PMC0 = 0xc1, SELECT0 = 0x186, FIXED0 = 0x309, CAPABILITIES = 0x345, FIXED_CTRL = 0x38d, STATUS = 0x38e,
+       GLOBAL = 0x38f,
        STATUS_RESET = 0x390, STATUS_SET = 0x391, IN_USE = 0x392, A_PMC0 = 0x4c1, DEBUGCTL = 0x1d9, AMD_CTL0 = 0xc0010000,
        AMD_CTR0 = 0xc0010004 };
 

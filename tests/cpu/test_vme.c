@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Virtual-8086 mode extensions and protected-mode virtual interrupts: SDM 3B "Interrupt and Exception Handling in Virtual-8086
- * Mode", "Protected-Mode Virtual Interrupts"; SDM 2 "CLI", "STI", "PUSHF", "POPF", "IRET", "INT n". */
+ * Virtual-8086 mode extensions and protected-mode virtual interrupts: SDM 3B "Interrupt and Exception Handling in
+ * Virtual-8086 Mode", "Protected-Mode Virtual Interrupts"; SDM 2 "CLI", "STI", "PUSHF", "POPF", "IRET", "INT n". */
 #include <string.h>
 
 #include "cpu/seg.h"
