@@ -94,12 +94,15 @@ static bool canonical_range(const struct cpu *cpu, gva_t lin, unsigned bytes)
 }
 
 /* SDM 3A "Alignment-Check Exception (#AC)"; checked after translation, as #PF has priority. Vectors are not checked: those
- * that must be aligned raise #GP by themselves (SDM 2A "Exception Type 4"). */
-static bool misaligned(const struct cpu *cpu, gva_t lin, unsigned bytes)
+ * that must be aligned raise #GP by themselves (SDM 2A "Exception Type 4"); nor are their elements, if masks or indices make
+ * them accesses of their own (seen on an Emerald Rapids: gathers, VPMASKMOV, masked EVEX operands of more than 8 bytes). */
+static bool misaligned(const struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes)
 {
     unsigned natural = bytes >= 8 ? 8 : bytes >= 4 ? 4 : bytes;
 
-    return bytes <= 10 && cpu->p.cpl == 3 && (cpu->p.cr0 & CR0_AM) && (cpu->p.rflags & FLAG_AC) && (lin & (natural - 1)) != 0;
+    if (bytes > 10 || (i->vl && (i->mem_bytes > 8 || (i->evex & EVEX_UNCHECKED))))
+        return false;
+    return cpu->p.cpl == 3 && (cpu->p.cr0 & CR0_AM) && (cpu->p.rflags & FLAG_AC) && (lin & (natural - 1)) != 0;
 }
 
 /* Everything an explicit data access must pass. i->seg names the segment for #SS; pushes and pops check their own. */
@@ -124,7 +127,7 @@ static bool data_access(struct cpu *cpu, const struct insn *i, gva_t lin, unsign
     }
     if (!spans_translate(cpu, lin, wrap, bytes, access, tlb_data_bank(cpu), s))
         return false;
-    if (misaligned(cpu, lin, bytes))
+    if (misaligned(cpu, i, lin, bytes))
         return fault_raise_error(cpu, VEC_AC, 0);
     debug_data_access(cpu, lin & wrap, bytes, access);
     return true;
@@ -177,7 +180,7 @@ bool mem_probe_write(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned 
     }
     if (!spans_translate(cpu, lin, wrap, bytes, ACCESS_WRITE, tlb_data_bank(cpu), &s))
         return false;
-    return !misaligned(cpu, lin, bytes) || fault_raise_error(cpu, VEC_AC, 0);
+    return !misaligned(cpu, i, lin, bytes) || fault_raise_error(cpu, VEC_AC, 0);
 }
 
 /* ---- the stack ---- */

@@ -457,6 +457,8 @@ static bool take_insn(struct decoding *d, struct insn *out)
         return false;
     if (d->amd && !take_as_amd(d, out))
         return false;
+    if (row->attrs & NAC)
+        out->evex |= EVEX_UNCHECKED;
     d->bytes_osize = operand_size(d, row->attrs);
     set_flags(d, out, row);
     if (take_nop(d, out))

@@ -67,6 +67,7 @@ enum {
     EVEX_SAE   = 1 << 1,        /* no floating-point exception is reported; set with EVEX_ROUND too */
     EVEX_ROUND = 1 << 2,        /* rounding control is in bits 5:4 and not in MXCSR */
     EVEX_WHOLE = 1 << 3,        /* memory is read, or must be writable, whole, whatever the mask leaves out */
+    EVEX_UNCHECKED = 1 << 6,    /* VEX too: memory is not alignment-checked */
 };
 #define EVEX_RC_SHIFT 4
 

@@ -19,6 +19,7 @@
  *            O64    valid only in 64-bit mode                      REPS  F3/F2 mean REP (movs, stos, ins...)
  *            REPZ   F3/F2 mean REPE/REPNE (cmps, scas)             CC    sixteen opcodes, condition in opcode & 15
  *            W0 W1  VEX/EVEX/REX.W must be 0 / 1                   L0 L1 L2 vector length must be 128, 256, 512;  LIG ignored
+ *            NAC    VEX and EVEX: memory is not alignment-checked, however small
  *            RO     the operand E is read only (no write back; informational)
  *            NOSEG  the memory operand is an address only (LEA, INVLPG is not)
  *
@@ -51,7 +52,7 @@ enum row_attr {
     LOCK = 1 << 0, D64 = 1 << 1, F64 = 1 << 2, I64 = 1 << 3, O64 = 1 << 4, REPS = 1 << 5, REPZ = 1 << 6, CC = 1 << 7,
     W0 = 1 << 8, W1 = 1 << 9, L0 = 1 << 10, L1 = 1 << 11, LIG = 1 << 12, RO = 1 << 13, NOSEG = 1 << 14, L2 = 1 << 15,
     MK = 1 << 16, MKM = 1 << 17, MKR = 1 << 18, BC = 1 << 19, ER = 1 << 20, SAE = 1 << 21, NFS = 1 << 22,
-    EB = 1 << 23, EW = 1 << 24, ED = 1 << 25, EQ = 1 << 26, NOVL = 1 << 27,
+    EB = 1 << 23, EW = 1 << 24, ED = 1 << 25, EQ = 1 << 26, NOVL = 1 << 27, NAC = 1 << 28,
 };
 
 struct insn_row {
