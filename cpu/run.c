@@ -144,15 +144,16 @@ static unsigned fetch_fault(struct cpu *cpu)
     return EXEC_FAULT;
 }
 
-/* At most `most` of the budget, from b on; the rest is put aside meanwhile. */
-static unsigned run_slice(struct cpu *cpu, struct block *b, uint64_t most)
+/* At most `most` of the budget and `count` instructions, from b on; the rest is put aside meanwhile. */
+static unsigned run_part(struct cpu *cpu, struct block *b, uint64_t most, uint64_t count)
 {
     uint64_t aside = cpu->budget > most ? cpu->budget - most : 0;
     unsigned result;
 
     cpu->budget -= aside;
     cpu->turn_budget -= aside;
-    result = run_block(cpu, b->count <= cpu->budget ? b : block_first(cpu, b, (unsigned)cpu->budget));
+    count = count < cpu->budget ? count : cpu->budget;
+    result = run_block(cpu, b->count <= count ? b : block_first(cpu, b, (unsigned)count));
     cpu->budget += aside;
     cpu->turn_budget += aside;
     return result;
@@ -166,10 +167,24 @@ static void fault_after(struct cpu *cpu, uint64_t pending)
     deliver_fault(cpu);
 }
 
+static unsigned run_slice(struct cpu *cpu, struct block *b, uint64_t most)
+{
+    return run_part(cpu, b, most, most);
+}
+
+/* After an interrupt of a repeated instruction RF stays set until its last iteration. When nothing else asks for steps,
+ * several iterations make one: the handler stops at its next look at `attention`, and nothing follows it. */
+static unsigned run_repeated(struct cpu *cpu, struct block *b)
+{
+    cpu->attention |= ATTEND_CODE;
+    return run_part(cpu, b, 1024, 1);
+}
+
 /* One instruction, or one iteration of a repeated one. */
 static void step(struct cpu *cpu)
 {
     uint64_t pending = cpu->p.pending_db;
+    const bool resumed = !(cpu->p.rflags & FLAG_TF) && !cpu->p.inhibit && !cpu->pmu && !debug_watches_data(cpu);
     struct block *b;
     unsigned begun, result;
 
@@ -180,7 +195,12 @@ static void step(struct cpu *cpu)
     }
     begun = debug_step_begin(cpu);
     b = block_find(cpu);
-    result = b == NULL ? fetch_fault(cpu) : run_slice(cpu, b, 1);
+    if (b == NULL)
+        result = fetch_fault(cpu);
+    else if (resumed && (b->insns[0].flags & (INSN_REP | INSN_REPNE)))
+        result = run_repeated(cpu, b);
+    else
+        result = run_slice(cpu, b, 1);
     debug_step_end(cpu, begun, result);
     if (result == EXEC_FAULT)
         fault_after(cpu, pending);

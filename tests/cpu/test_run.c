@@ -127,6 +127,35 @@ static void repeated_iterations_are_instructions(void **state)
 }
 
 /* A count of zero is one instruction, and the flags of a comparison stay. */
+/* rep movsb; nop; hlt, resumed with RF as after an interrupt within: the count, the place and what is left do not depend on
+ * where turns end, RF holds until the last iteration and no longer (SDM 3A "Instruction-Breakpoint Exception Condition"). */
+static void a_resumed_repeat_counts_alike_and_keeps_rf(void **state)
+{
+    (void)state;
+    CODE(0xf3, 0xa4, 0x90, 0xf4);
+    for (uint64_t turn = 1; turn < 6000; turn += turn < 8 ? 1 : turn / 3) {
+        uint64_t before = f.clock.state.insns, done = 0;
+
+        restart();
+        f.cpu->s.gpr[RCX] = 5000;
+        f.cpu->s.gpr[RSI] = FIXTURE_DATA + 7;
+        f.cpu->s.gpr[RDI] = FIXTURE_DATA + 0x10000;
+        f.cpu->p.rflags |= FLAG_RF;
+        for (unsigned k = 0; k < 3 && done + turn < 5000; k++) {
+            assert_int_equal(cpu_run(f.cpu, turn), CPU_STOP_BUDGET);
+            done += turn;
+            assert_int_equal(f.clock.state.insns - before, done);
+            assert_int_equal(f.cpu->s.gpr[RCX], 5000 - done);
+            assert_int_equal(f.cpu->p.rip, FIXTURE_CODE);
+            assert_true(f.cpu->p.rflags & FLAG_RF);
+        }
+        assert_int_equal(cpu_run(f.cpu, 10000), CPU_STOP_IDLE);
+        assert_int_equal(f.clock.state.insns - before, 5000 + 2);
+        assert_int_equal(f.cpu->s.gpr[RCX], 0);
+        assert_false(f.cpu->p.rflags & FLAG_RF);
+    }
+}
+
 static void a_repeat_of_nothing_is_one_instruction(void **state)
 {
     uint64_t start = f.clock.state.insns;
@@ -222,6 +251,7 @@ int main(void)
         TEST(a_fault_counts_its_delivery_only),
         TEST(repeated_iterations_are_instructions),
         TEST(a_repeat_of_nothing_is_one_instruction),
+        TEST(a_resumed_repeat_counts_alike_and_keeps_rf),
         TEST(a_fault_inside_a_repeat_keeps_what_was_done),
         TEST(a_deadline_ends_the_turn_at_the_next_instruction),
         TEST(pause_yields_the_turn),
