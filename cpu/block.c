@@ -398,6 +398,9 @@ static void finish_insn(const struct cpu *cpu, struct insn *i, uint64_t block_ri
     }
     if (i->seg == SEG_FS || i->seg == SEG_GS || (!wide && (!(cpu->mode & MODE_FLAT) || i->seg == SEG_CS)))
         i->flags |= INSN_SEGMENT;
+    /* F3 90 with REX.B is PAUSE to Intel's processors (seen on Emerald Rapids), XCHG to AMD's */
+    if (i->op == OP_XCHG && i->opcode == 0x90 && (i->flags & INSN_REP) && !cpu_is_amd(cpu))
+        i->op = OP_PAUSE;
     /* VEX is #UD in real and virtual-8086 mode, whatever it encodes (SDM 2A "VEX Prefix and Instruction #UD"s) */
     if ((i->flags & (INSN_VEX | INSN_EVEX)) && (!(cpu->mode & MODE_PE) || (cpu->mode & MODE_VM86)))
         i->fn = exec_undefined;

@@ -77,7 +77,8 @@ static ALWAYS_INLINE unsigned call(struct cpu *cpu, const struct insn *i, unsign
 {
     uint64_t sp = stack_pointer(cpu, -(int64_t)bytes);
 
-    if (UNLIKELY(!target_ok(cpu, target) || !stack_store(cpu, i, sp, bytes, rip_next(cpu, i))))
+    /* the return address is written even when the target then is #GP (seen on Emerald Rapids) */
+    if (UNLIKELY(!stack_store(cpu, i, sp, bytes, rip_next(cpu, i)) || !target_ok(cpu, target)))
         FAULT();
     stack_set_pointer(cpu, sp);
     return exec_jump(cpu, i, target);

@@ -69,17 +69,16 @@ static bool direct_destination(struct cpu *cpu, const struct insn *i, gva_t *lin
     return seg_check(cpu, SEG_ES, offset, 64, ACCESS_WRITE, lin) && (!(*lin & 63) || fault_gp(cpu, 0));
 }
 
-/* SDM 2B "MOVDIR64B". The manual gives no order of its faults; an Emerald Rapids checks the destination first: its
- * alignment, then its page, then the source. */
+/* SDM 2B "MOVDIR64B". The manual gives no order of its faults; an Emerald Rapids loads the source, then checks the
+ * destination's alignment, then its page. */
 EXEC(MOVDIR64B)
 {
     uint8_t line[64];
     gva_t from, to;
 
     cpu->insn = i;
-    if (!direct_destination(cpu, i, &to) || !ea_linear(cpu, i, 64, ACCESS_READ, &from) ||
-        !mem_probe_write(cpu, i, to, 64) || !mem_load_block(cpu, i, from, line, 64) ||
-        !mem_store_block(cpu, i, to, line, 64))
+    if (!ea_linear(cpu, i, 64, ACCESS_READ, &from) || !mem_load_block(cpu, i, from, line, 64) ||
+        !direct_destination(cpu, i, &to) || !mem_store_block(cpu, i, to, line, 64))
         FAULT();
     NEXT();
 }

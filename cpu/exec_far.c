@@ -26,11 +26,14 @@ static struct far_pointer immediate_pointer(const struct insn *i)
     return (struct far_pointer){ .offset = mask_size(i->imm, i->width), .selector = i->imm2 };
 }
 
-bool far_target_ok(struct cpu *cpu, const struct descriptor *cs, uint64_t offset)
+/* Of a 64-bit offset to compatibility mode only the low half counts (seen on Emerald Rapids). */
+bool far_target_ok(struct cpu *cpu, const struct descriptor *cs, uint64_t *offset)
 {
-    bool ok = cpu_in_long_mode(cpu) && (cs->attr & SEG_L) ? cpu_canonical(cpu, offset) : offset <= cs->limit;
+    bool to_64 = cpu_in_long_mode(cpu) && (cs->attr & SEG_L);
 
-    return ok || fault_gp(cpu, 0);
+    if (!to_64)
+        *offset = (uint32_t)*offset;
+    return (to_64 ? cpu_canonical(cpu, *offset) : *offset <= cs->limit) || fault_gp(cpu, 0);
 }
 
 unsigned far_task_done(struct cpu *cpu, const struct insn *i, bool done, bool switched)
@@ -168,7 +171,7 @@ static unsigned call_inner(struct cpu *cpu, const struct insn *i, const struct g
 
     if (!(long_mode ? stack_inner_long(cpu, cpl, 0, &st) : stack_inner(cpu, cpl, &st, &ss_sel, &ss)))
         FAULT();
-    if (!far_target_ok(cpu, &t->cs, t->gate.offset) || !stack_push(cpu, &st, t->bytes, cpu->p.seg_sel[SEG_SS]) ||
+    if (!far_target_ok(cpu, &t->cs, &t->gate.offset) || !stack_push(cpu, &st, t->bytes, cpu->p.seg_sel[SEG_SS]) ||
         !stack_push(cpu, &st, t->bytes, cpu->s.gpr[RSP]) || !push_parameters(cpu, &st, count, t->bytes) ||
         !push_return(cpu, i, &st, t->bytes) ||
         !shadow_enter_inner(cpu, cpl, cpu->p.pl_ssp[cpl], long_mode, &from, &shadow))
@@ -195,7 +198,7 @@ static unsigned through_gate(struct cpu *cpu, const struct insn *i, uint16_t sel
         FAULT();
     if (call && !attr_conforming(t.cs.attr) && attr_dpl(t.cs.attr) < cpu->p.cpl)
         return call_inner(cpu, i, &t);
-    if (!far_target_ok(cpu, &t.cs, t.gate.offset))
+    if (!far_target_ok(cpu, &t.cs, &t.gate.offset))
         FAULT();
     if (call) {
         stack_current(cpu, &st);
@@ -241,7 +244,7 @@ static unsigned far_system(struct cpu *cpu, const struct insn *i, uint16_t selec
     return to_task(cpu, i, type == TYPE_TASK ? d->selector : selector, call);
 }
 
-static unsigned far_protected(struct cpu *cpu, const struct insn *i, const struct far_pointer *to, bool call)
+static unsigned far_protected(struct cpu *cpu, const struct insn *i, struct far_pointer *to, bool call)
 {
     uint16_t selector = to->selector;
     struct shadow_change shadow;
@@ -261,7 +264,7 @@ static unsigned far_protected(struct cpu *cpu, const struct insn *i, const struc
         if (!push_return(cpu, i, &st, i->width))
             FAULT();
     }
-    if (!far_target_ok(cpu, &d, to->offset) || !shadow_narrow_ok(cpu, to_64bit(cpu, &d)) || !desc_set_accessed(cpu, &d))
+    if (!far_target_ok(cpu, &d, &to->offset) || !shadow_narrow_ok(cpu, to_64bit(cpu, &d)) || !desc_set_accessed(cpu, &d))
         FAULT();
     if (call) {
         if (!shadow_call(cpu, i, &d, &shadow))
@@ -273,7 +276,7 @@ static unsigned far_protected(struct cpu *cpu, const struct insn *i, const struc
     STOP_AT(to->offset);
 }
 
-static unsigned far_transfer(struct cpu *cpu, const struct insn *i, const struct far_pointer *to, bool call)
+static unsigned far_transfer(struct cpu *cpu, const struct insn *i, struct far_pointer *to, bool call)
 {
     cpu->insn = i;
     if (cpu_in_real_mode(cpu) || cpu_in_v86(cpu))

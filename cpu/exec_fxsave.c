@@ -39,6 +39,15 @@ void legacy_save_x87(const struct cpu *cpu, bool wide, uint8_t *to)
     }
 }
 
+/* The instruction pointer is kept as wide as linear addresses can be on this processor, and comes back sign-extended; the
+ * data pointer has 64 bits (seen on Emerald Rapids). */
+static uint64_t linear_extended(const struct cpu *cpu, uint64_t v)
+{
+    unsigned shift = cpu_has(cpu, F_LA57) ? 7 : 16;
+
+    return (uint64_t)((int64_t)(v << shift) >> shift);
+}
+
 void legacy_load_x87(struct cpu *cpu, bool wide, const uint8_t *from)
 {
     struct cpu_shared *s = &cpu->s;
@@ -56,10 +65,10 @@ void legacy_load_x87(struct cpu *cpu, bool wide, const uint8_t *from)
     if (!pointers_count(cpu))
         return;
     s->fop = load16(from + 6) & 0x7ff;
-    s->fpu_ip = wide ? load64(from + 8) : load32(from + 8);
+    s->fpu_ip = wide ? linear_extended(cpu, load64(from + 8)) : load32(from + 8);
     s->fpu_dp = wide ? load64(from + 16) : load32(from + 16);
-    s->fpu_cs = wide ? 0 : load16(from + 12);
-    s->fpu_ds = wide ? 0 : load16(from + 20);
+    s->fpu_cs = wide ? 0 : x87_selector(cpu, load16(from + 12));
+    s->fpu_ds = wide ? 0 : x87_selector(cpu, load16(from + 20));
 }
 
 void legacy_save_mxcsr(const struct cpu *cpu, uint8_t *to)
@@ -112,14 +121,18 @@ bool sse_in_use(const struct cpu *cpu)
     return false;
 }
 
-/* Shared start of FXSAVE and FXRSTOR: availability, then a 16-byte aligned area. */
+/* Shared start of FXSAVE and FXRSTOR: availability, then a 16-byte aligned area; where alignment is checked, #AC
+ * takes the place of #GP. */
 static bool area(struct cpu *cpu, const struct insn *i, unsigned access, gva_t *lin)
 {
     if (cpu->p.cr0 & (CR0_EM | CR0_TS))
         return fault_raise(cpu, VEC_NM);
-    if (!ea_linear(cpu, i, XSAVE_LEGACY, access, lin))
+    if (!ea_linear(cpu, i, XSAVE_LEGACY, access, lin) || !mem_canonical(cpu, i, *lin, XSAVE_LEGACY) ||
+        !mem_aligned(cpu, i, *lin, 4))
         return false;
-    return !(*lin & 15) || fault_gp(cpu, 0);
+    if (*lin & 15)
+        return fault_gp(cpu, 0);
+    return mem_probe_ends(cpu, i, *lin, 0, XSAVE_LEGACY, access);
 }
 
 static bool skips_xmm(const struct cpu *cpu)

@@ -90,7 +90,8 @@ static bool ins_step(struct cpu *cpu, const struct insn *i, struct repeat *r)
 
     (void)r;
     if (!port_allowed(cpu, i, (uint16_t)cpu->s.gpr[RDX]) ||
-        !string_destination(cpu, i, i->width, ACCESS_WRITE, &lin) || !mem_probe_write(cpu, i, lin, i->width) ||
+        !string_destination(cpu, i, i->width, ACCESS_WRITE, &lin) || !mem_aligned(cpu, i, lin, i->width) ||
+        !mem_probe_write(cpu, i, lin, i->width) ||
         !string_store(cpu, i, lin, port_read(cpu, i, (uint16_t)cpu->s.gpr[RDX], lin)))
         return false;
     string_advance(cpu, i, RDI, 1);
@@ -111,5 +112,13 @@ static bool outs_step(struct cpu *cpu, const struct insn *i, struct repeat *r)
     return true;
 }
 
-EXEC(INS)  { return string_repeat(cpu, i, ins_step, NULL); }
-EXEC(OUTS) { return string_repeat(cpu, i, outs_step, NULL); }
+/* The port is checked even when nothing is left to do. */
+static unsigned repeat_io(struct cpu *cpu, const struct insn *i, string_step *step)
+{
+    if (!port_allowed(cpu, i, (uint16_t)cpu->s.gpr[RDX]))
+        FAULT();
+    return string_repeat(cpu, i, step, NULL);
+}
+
+EXEC(INS)  { return repeat_io(cpu, i, ins_step); }
+EXEC(OUTS) { return repeat_io(cpu, i, outs_step); }

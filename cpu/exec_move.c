@@ -272,7 +272,7 @@ static unsigned compare_exchange_pair(struct cpu *cpu, const struct insn *i, uns
     uint8_t old[16], both[16];
     bool equal;
 
-    if (!mem_probe_write(cpu, i, lin, 2 * half) || !mem_load_block(cpu, i, lin, old, 2 * half))
+    if (!mem_aligned(cpu, i, lin, half == 4 ? 8 : 1) || !mem_probe_write(cpu, i, lin, 2 * half) || !mem_load_block(cpu, i, lin, old, 2 * half))
         FAULT();
     equal = load_bytes(old, half) == reg_get(cpu, REG_AT(RAX), half) &&
             load_bytes(old + half, half) == reg_get(cpu, REG_AT(RDX), half);

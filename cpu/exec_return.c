@@ -50,6 +50,20 @@ static bool read_stack(struct cpu *cpu, struct frame *f)
     return fault_gp(cpu, 0);
 }
 
+/* Of the slots of a frame those of selectors are read first, and only their two bytes (seen on Emerald Rapids). */
+static void stack_skip(struct stack *st, unsigned bytes)
+{
+    st->sp = (st->sp + bytes) & st->mask;
+}
+
+static bool pop_stack(struct cpu *cpu, struct frame *f, unsigned bytes)
+{
+    if (!stack_peek(cpu, &f->st, bytes, 2, &f->ss) || !stack_pop(cpu, &f->st, bytes, &f->sp))
+        return false;
+    stack_skip(&f->st, bytes);
+    return true;
+}
+
 static void set_stack_pointer(struct cpu *cpu, uint64_t sp)
 {
     if (cpu_in_64bit(cpu))
@@ -108,17 +122,18 @@ EXEC(RET_FAR)
 
     cpu->insn = i;
     stack_current(cpu, &f.st);
-    if (!stack_pop(cpu, &f.st, bytes, &f.ip) || !stack_pop(cpu, &f.st, bytes, &f.cs))
+    if (!stack_peek(cpu, &f.st, bytes, 2, &f.cs) || !stack_pop(cpu, &f.st, bytes, &f.ip))
         FAULT();
+    stack_skip(&f.st, bytes);
     if (cpu_in_real_mode(cpu) || cpu_in_v86(cpu))
         return ret_real(cpu, i, &f);
     if (!read_code(cpu, &f))
         FAULT();
     outer = f.rpl > cpu->p.cpl;
     f.st.sp = (f.st.sp + i->imm) & f.st.mask;
-    if (outer && (!stack_pop(cpu, &f.st, bytes, &f.sp) || !stack_pop(cpu, &f.st, bytes, &f.ss) || !read_stack(cpu, &f)))
+    if (outer && (!pop_stack(cpu, &f, bytes) || !read_stack(cpu, &f)))
         FAULT();
-    if (!far_target_ok(cpu, &f.cs_desc, f.ip) || !desc_set_accessed(cpu, &f.cs_desc) || !check_shadow(cpu, &f, false))
+    if (!far_target_ok(cpu, &f.cs_desc, &f.ip) || !desc_set_accessed(cpu, &f.cs_desc) || !check_shadow(cpu, &f, false))
         FAULT();
     take_frame(cpu, &f, outer, (unsigned)i->imm);
     cpu_mode_changed(cpu);
@@ -216,10 +231,9 @@ static unsigned iret_protected(struct cpu *cpu, const struct insn *i, struct fra
     if (!read_code(cpu, f))
         FAULT();
     with_stack = cpu_in_64bit(cpu) || f->rpl > cpu->p.cpl;
-    if (with_stack && (!stack_pop(cpu, &f->st, i->width, &f->sp) || !stack_pop(cpu, &f->st, i->width, &f->ss) ||
-                       !read_stack(cpu, f)))
+    if (with_stack && (!pop_stack(cpu, f, i->width) || !read_stack(cpu, f)))
         FAULT();
-    if (!far_target_ok(cpu, &f->cs_desc, f->ip) || !desc_set_accessed(cpu, &f->cs_desc) || !check_shadow(cpu, f, true))
+    if (!far_target_ok(cpu, &f->cs_desc, &f->ip) || !desc_set_accessed(cpu, &f->cs_desc) || !check_shadow(cpu, f, true))
         FAULT();
     take_frame(cpu, f, with_stack, 0);
     merge_flags(cpu, mask, f->flags);
@@ -252,9 +266,10 @@ EXEC(IRET)
     if (cpu_in_v86(cpu) && (cpu->p.rflags & FLAG_IOPL) != FLAG_IOPL && (!(cpu->p.cr4 & CR4_VME) || bytes != 2))
         RAISE_GP(0);
     stack_current(cpu, &f.st);
-    if (!stack_pop(cpu, &f.st, bytes, &f.ip) || !stack_pop(cpu, &f.st, bytes, &f.cs) ||
-        !stack_pop(cpu, &f.st, bytes, &f.flags))
+    if (!stack_peek(cpu, &f.st, 2 * bytes, bytes, &f.flags) || !stack_peek(cpu, &f.st, bytes, 2, &f.cs) ||
+        !stack_pop(cpu, &f.st, bytes, &f.ip))
         FAULT();
+    stack_skip(&f.st, 2 * bytes);
     if (cpu_in_real_mode(cpu))
         return iret_real(cpu, i, &f, flags_mask(cpu, bytes) & ~(FLAG_VIF | FLAG_VIP));
     if (cpu_in_v86(cpu))

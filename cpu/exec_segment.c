@@ -52,7 +52,8 @@ EXEC(PUSH_SEG)
     NEXT();
 }
 
-/* The stack pointer moves by the width of the stack there was before a POP SS. */
+/* Only the selector itself is read (seen on Emerald Rapids). The stack pointer moves by the width of the stack there was before
+ * a POP SS. */
 EXEC(POP_SEG)
 {
     enum seg seg = i->o[0];
@@ -60,7 +61,7 @@ EXEC(POP_SEG)
     uint64_t selector, sp = stack_pointer(cpu, i->width);
 
     cpu->insn = i;
-    if (!stack_load(cpu, i, stack_pointer(cpu, 0), i->width, &selector) || !seg_load(cpu, seg, (uint16_t)selector))
+    if (!stack_load(cpu, i, stack_pointer(cpu, 0), 2, &selector) || !seg_load(cpu, seg, (uint16_t)selector))
         FAULT();
     reg_set(cpu, REG_AT(RSP), sp_bytes, sp);
     if (seg == SEG_SS)
@@ -310,7 +311,7 @@ EXEC(LAR)
         FAULT();
     found = found && type_known(cpu, d.attr, LAR_LEGACY, LAR_LONG);
     if (found)
-        reg_set(cpu, i->o[0], i->width, (d.raw >> 32) & 0x00f0ff00u);
+        reg_set(cpu, i->o[0], i->width, (d.raw >> 32) & 0x00ffff00u);   /* with the limit's bits, as APM 3 has it */
     set_zf(cpu, found);
     NEXT();
 }

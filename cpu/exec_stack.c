@@ -132,7 +132,8 @@ static bool push_display(struct cpu *cpu, const struct insn *i, unsigned level, 
 /* The new top of the stack must be writable, though nothing is written there (SDM 2A "ENTER"). */
 static bool top_writable(struct cpu *cpu, const struct insn *i, uint64_t sp)
 {
-    return stack_linear_slow(cpu, i, sp, 1, ACCESS_WRITE) && mem_probe_write(cpu, i, cpu->slow_lin, 1);
+    return stack_linear_slow(cpu, i, sp, i->width, ACCESS_WRITE) && mem_aligned(cpu, i, cpu->slow_lin, i->width) &&
+           mem_probe_write(cpu, i, cpu->slow_lin, i->width);
 }
 
 EXEC(ENTER)
@@ -150,7 +151,7 @@ EXEC(ENTER)
     if (!top_writable(cpu, i, at))
         goto undo;
     stack_set_pointer(cpu, at);
-    reg_set(cpu, REG_AT(RBP), in_64bit(cpu) ? 8 : i->width, frame);
+    reg_set(cpu, REG_AT(RBP), i->width, frame);
     NEXT();
 undo:
     cpu->s.gpr[RSP] = before;

@@ -92,6 +92,21 @@ static unsigned complete(struct cpu *cpu, const struct insn *i)
     NEXT();
 }
 
+/* With 32-bit addresses in 64-bit code a fault or a count of zero leaves the count cut to them, and the indices of MOVS and STOS
+ * too (seen on Emerald Rapids). */
+static void narrow_registers(struct cpu *cpu, const struct insn *i)
+{
+    uint64_t *gpr = cpu->s.gpr;
+
+    if (i->asize != 4 || (cpu->mode & MODE_DECODE) != DECODE_64)
+        return;
+    gpr[RCX] = (uint32_t)gpr[RCX];
+    if (i->op == OP_MOVS)
+        gpr[RSI] = (uint32_t)gpr[RSI];
+    if (i->op == OP_MOVS || i->op == OP_STOS)
+        gpr[RDI] = (uint32_t)gpr[RDI];
+}
+
 unsigned string_repeat(struct cpu *cpu, const struct insn *i, string_step *step, string_run *run)
 {
     struct repeat r = { .left = 1 };
@@ -104,19 +119,26 @@ unsigned string_repeat(struct cpu *cpu, const struct insn *i, string_step *step,
     cpu->p.rep_resume = 0;
     r.left = index_of(cpu, i, RCX);
     r.allowed = exec_iterations(cpu, i);
-    if (r.left == 0)
+    if (r.left == 0) {
+        narrow_registers(cpu, i);
         NEXT();
+    }
     do {
         uint64_t done = run != NULL ? run(cpu, i, &r) : 0;
 
         if (done == 0) {
-            if (!step(cpu, i, &r))
+            if (!step(cpu, i, &r)) {
+                narrow_registers(cpu, i);
                 FAULT();
+            }
             done = 1;
         }
         count_down(cpu, i, &r, done);
-        if (r.left == 0 || r.stop)
+        if (r.left == 0 || r.stop) {
+            if (r.compared)
+                cpu->flags = r.flags;
             return complete(cpu, i);
+        }
     } while (r.allowed != 0 && !cpu->attention);
     cpu->p.rep_resume = 1;
     AGAIN();
@@ -257,10 +279,12 @@ static bool lods_step(struct cpu *cpu, const struct insn *i, struct repeat *r)
     return true;
 }
 
-/* REPE goes on while equal, REPNE while different. */
+/* REPE goes on while equal, REPNE while different. The flags of a repeated comparison change when it ends, not before: a fault
+ * or a trap on the way finds the old ones (SDM 2B "REP"; for traps seen on Emerald Rapids). */
 static void compare(struct cpu *cpu, const struct insn *i, struct repeat *r, uint64_t a, uint64_t b)
 {
-    flags_set_sub(&cpu->flags, i->width, a, b, a - b);
+    r->compared = true;
+    flags_set_sub(i->flags & (INSN_REP | INSN_REPNE) ? &r->flags : &cpu->flags, i->width, a, b, a - b);
     r->stop = i->flags & INSN_REP ? a != b : a == b;
 }
 
@@ -281,8 +305,9 @@ static bool cmps_step(struct cpu *cpu, const struct insn *i, struct repeat *r)
     gva_t source, destination;
     uint64_t a, b;
 
-    if (!string_source(cpu, i, i->width, &source) || !string_load(cpu, i, source, &a) ||
-        !string_destination(cpu, i, i->width, ACCESS_READ, &destination) || !string_load(cpu, i, destination, &b))
+    /* ES:rDI first (seen on Emerald Rapids) */
+    if (!string_destination(cpu, i, i->width, ACCESS_READ, &destination) || !string_load(cpu, i, destination, &b) ||
+        !string_source(cpu, i, i->width, &source) || !string_load(cpu, i, source, &a))
         return false;
     compare(cpu, i, r, a, b);
     string_advance(cpu, i, RSI, 1);

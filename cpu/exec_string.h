@@ -10,6 +10,8 @@ struct repeat {
     uint64_t left;          /* iterations the program still asks for (1 without a prefix) */
     uint64_t allowed;       /* iterations the turn has room for */
     bool stop;              /* set by the step: the comparison ended it */
+    bool compared;          /* and `flags` are what it leaves */
+    struct flags flags;
 };
 
 /* One iteration at the present registers, at the end of which the index registers move (string_advance); false: fault,

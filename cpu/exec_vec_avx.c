@@ -203,6 +203,17 @@ static ALWAYS_INLINE bool masked_load(struct cpu *cpu, const struct insn *i, uns
     return true;
 }
 
+/* When the selected elements reach over a page's end and the second page is bad, the fault is at their last byte (seen on
+ * Emerald Rapids). */
+static bool masked_fault(struct cpu *cpu, gva_t lin, unsigned selected, unsigned size)
+{
+    gva_t first = lin + bits_lowest(selected) * size, last = lin + bits_highest(selected) * size + size - 1;
+
+    if (cpu->fault.vector == VEC_PF && (cpu->fault.cr2 & PAGE_MASK) != (first & PAGE_MASK))
+        cpu->fault.cr2 = last;
+    return false;
+}
+
 /* All selected elements are known to be writable before the first is stored. */
 static ALWAYS_INLINE bool masked_store(struct cpu *cpu, const struct insn *i, unsigned size)
 {
@@ -219,7 +230,7 @@ static ALWAYS_INLINE bool masked_store(struct cpu *cpu, const struct insn *i, un
         return false;
     for (unsigned left = bits; left; left &= left - 1) {
         if (!mem_probe_write(cpu, i, lin + bits_lowest(left) * size, size))
-            return false;
+            return masked_fault(cpu, lin, bits, size);
     }
     for (; bits; bits &= bits - 1) {
         const unsigned at = bits_lowest(bits) * size;
@@ -241,7 +252,7 @@ EXEC(VMASKMOV_STORE64) { RUN(masked_store(cpu, i, 8)); }
  * masks cleared, so that the instruction goes on where it stopped. */
 struct gather {
     unsigned index_bytes, bytes;    /* of one index, of one element */
-    unsigned count, came;
+    unsigned count, loaded;
     union wide index, mask, d;
 };
 
@@ -257,11 +268,15 @@ static bool gather_element(struct cpu *cpu, const struct insn *i, struct gather 
     return mem_load_block(cpu, i, lin, g->d.u8 + k * g->bytes, g->bytes);
 }
 
-/* Masks become all ones or all zeros before the first load. So the SDM; an EPYC leaves those behind a fault as they were. */
-static void gather_masks(struct gather *g, unsigned bytes)
+/* Masks become all ones or all zeros before the first load, also those behind the last element (seen on Emerald Rapids; an
+ * EPYC leaves masks behind a fault as they were). */
+static void gather_masks(struct gather *g, unsigned width)
 {
-    for (unsigned at = 0; at < bytes; at += g->bytes)
-        memset(g->mask.u8 + at, g->mask.u8[at + g->bytes - 1] & 0x80 ? 0xff : 0, g->bytes);
+    for (unsigned k = 0; k < width; k += g->bytes) {
+        uint8_t *m = g->mask.u8 + k;
+
+        memset(m, m[g->bytes - 1] & 0x80 ? 0xff : 0, g->bytes);
+    }
 }
 
 static bool gather_all(struct cpu *cpu, const struct insn *i, struct gather *g)
@@ -271,13 +286,13 @@ static bool gather_all(struct cpu *cpu, const struct insn *i, struct gather *g)
 
         if (*m && !gather_element(cpu, i, g, k))
             return false;
-        g->came += *m & 1;
+        g->loaded += *m != 0;
         memset(m, 0, g->bytes);
     }
     return true;
 }
 
-static bool gather(struct cpu *cpu, const struct insn *i, unsigned index_bytes, unsigned bytes)
+static bool gather(struct cpu *cpu, const struct insn *i, unsigned index_bytes, unsigned bytes, unsigned *loaded)
 {
     struct gather g = { .index_bytes = index_bytes, .bytes = bytes };
     const unsigned larger = index_bytes > bytes ? index_bytes : bytes;
@@ -294,7 +309,8 @@ static bool gather(struct cpu *cpu, const struct insn *i, unsigned index_bytes, 
     vec_get(cpu, i->o[2], g.mask.lane, i->width);
     gather_masks(&g, i->width);
     if (!gather_all(cpu, i, &g)) {
-        if (g.came)
+        *loaded = g.loaded;
+        if (g.loaded)
             vec_put(cpu, i, i->o[0], g.d.lane, i->width);
         vec_put(cpu, i, i->o[2], g.mask.lane, i->width);
         return false;
@@ -304,10 +320,25 @@ static bool gather(struct cpu *cpu, const struct insn *i, unsigned index_bytes, 
     return true;
 }
 
-EXEC(VPGATHERDD) { RUN(gather(cpu, i, 4, 4)); }
-EXEC(VPGATHERDQ) { RUN(gather(cpu, i, 4, 8)); }
-EXEC(VPGATHERQD) { RUN(gather(cpu, i, 8, 4)); }
-EXEC(VPGATHERQQ) { RUN(gather(cpu, i, 8, 8)); }
+/* "Any pending traps or interrupts will be delivered in lieu of the exception" once an element has been gathered, and a single
+ * step is one. The instruction then goes on with the rest. */
+static ALWAYS_INLINE unsigned gather_run(struct cpu *cpu, const struct insn *i, unsigned index_bytes, unsigned bytes)
+{
+    unsigned loaded = 0;
+
+    cpu->p.rep_resume = 0;
+    if (gather(cpu, i, index_bytes, bytes, &loaded))
+        NEXT();
+    if (loaded == 0 || !(cpu->p.rflags & FLAG_TF))
+        FAULT();
+    cpu->p.rep_resume = 1;
+    AGAIN();
+}
+
+EXEC(VPGATHERDD) { return gather_run(cpu, i, 4, 4); }
+EXEC(VPGATHERDQ) { return gather_run(cpu, i, 4, 8); }
+EXEC(VPGATHERQD) { return gather_run(cpu, i, 8, 4); }
+EXEC(VPGATHERQQ) { return gather_run(cpu, i, 8, 8); }
 
 /* ---- shifts by a count per element ---- */
 

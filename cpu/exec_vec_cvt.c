@@ -128,7 +128,7 @@ static ALWAYS_INLINE bool widening(struct cpu *cpu, const struct insn *i, sse_sc
     else {
         gva_t lin;
 
-        if (!ea_linear(cpu, i, bytes / 2, ACCESS_READ, &lin) || !mem_load_block(cpu, i, lin, b, bytes / 2))
+        if (!ea_linear(cpu, i, bytes / 2, ACCESS_READ, &lin) || !mem_load_part(cpu, i, lin, b, bytes / 2))
             return false;
     }
     sse_begin(&m, cpu, i);

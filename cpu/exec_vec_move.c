@@ -24,11 +24,15 @@ static bool movd_to_mmx(struct cpu *cpu, const struct insn *i)
     return true;
 }
 
+/* Stores clear TOP before they meet memory, so also when it faults (seen on Emerald Rapids). */
 static bool movd_from_mmx(struct cpu *cpu, const struct insn *i)
 {
     const unsigned bytes = vec_general_bytes(cpu, i);
 
-    if (!mmx_check(cpu, i) || !operand_store(cpu, i, 0, bytes, mask_size(mmx_get(cpu, i->o[1]), bytes)))
+    if (!mmx_check(cpu, i))
+        return false;
+    cpu->s.fsw &= (uint16_t)~FSW_TOP;
+    if (!operand_store(cpu, i, 0, bytes, mask_size(mmx_get(cpu, i->o[1]), bytes)))
         return false;
     mmx_enter(cpu);
     return true;
@@ -44,6 +48,7 @@ static bool movq_mmx(struct cpu *cpu, const struct insn *i)
         mmx_put(cpu, i->o[0], &v);
         return true;
     }
+    cpu->s.fsw &= (uint16_t)~FSW_TOP;
     if (!ea_store(cpu, i, 8, v.u64[0]))
         return false;
     mmx_enter(cpu);
@@ -285,22 +290,23 @@ EXEC(PMOVMSKB_P)
     NEXT_PURE();
 }
 
-/* Bytes of v whose mask bit is set go to [rDI], DS or the override. What the SDM leaves open ("MASKMOVDQU"): only bytes from
- * the first to the last selected one are translated, both ends before any store; an empty mask touches no memory. */
-static bool masked_store(struct cpu *cpu, const struct insn *i, const union vec *v, unsigned mask)
+/* The quadword at [rDI] + at. What the SDM leaves open ("MASKMOVDQU") is as on Emerald Rapids: alignment and rights are checked
+ * for all eight bytes, whatever the mask, and for the upper half first. */
+static bool masked_place(struct cpu *cpu, const struct insn *i, unsigned at, gva_t *lin)
 {
-    const unsigned first = mask ? bits_lowest(mask) : 0, last = mask ? bits_highest(mask) : 0;
-    uint64_t offset = reg_get(cpu, REG_AT(RDI), i->asize);
-    gva_t lin;
+    uint64_t offset = mask_size(reg_get(cpu, REG_AT(RDI), i->asize) + at, i->asize);
 
-    if (!mask)
-        return true;
-    offset = i->asize == 8 ? offset + first : mask_size(offset + first, i->asize);
-    if (!seg_check(cpu, i->seg, offset, last - first + 1, ACCESS_WRITE, &lin) ||
-        !mem_probe_write(cpu, i, lin, last - first + 1))
-        return false;
-    for (unsigned k = first; k <= last; k++) {
-        if ((mask & BIT(k)) && !mem_store(cpu, i, lin + k - first, 1, v->u8[k]))
+    return seg_check(cpu, i->seg, offset, 8, ACCESS_WRITE, lin) && mem_aligned(cpu, i, *lin, 8) &&
+           mem_probe_write(cpu, i, *lin, 8);
+}
+
+/* The bytes of v whose mask bit is set. */
+static bool masked_store(struct cpu *cpu, const struct insn *i, uint64_t v, gva_t lin, unsigned mask)
+{
+    for (; mask; mask &= mask - 1) {
+        unsigned k = bits_lowest(mask);
+
+        if (!mem_store(cpu, i, lin + k, 1, v >> (8 * k) & 0xff))
             return false;
     }
     return true;
@@ -308,26 +314,26 @@ static bool masked_store(struct cpu *cpu, const struct insn *i, const union vec 
 
 static bool maskmovdqu(struct cpu *cpu, const struct insn *i)
 {
+    const unsigned mask = signs(xmm_at(cpu, i->o[1]), 16, 1);
+    gva_t low, high;
     union vec v;
 
-    if (!vec_check(cpu, i))
+    if (!vec_check(cpu, i) || !masked_place(cpu, i, 8, &high) || !masked_place(cpu, i, 0, &low))
         return false;
     vec_get(cpu, i->o[0], &v, 16);
-    return masked_store(cpu, i, &v, signs(xmm_at(cpu, i->o[1]), 16, 1));
+    return masked_store(cpu, i, v.u64[1], high, mask >> 8) && masked_store(cpu, i, v.u64[0], low, mask & 0xff);
 }
 
 static bool maskmovq(struct cpu *cpu, const struct insn *i)
 {
-    union vec v, mask;
+    uint8_t mask[8];
+    gva_t lin;
 
     if (!mmx_check(cpu, i))
         return false;
-    v.u64[0] = mmx_get(cpu, i->o[0]);
-    mask.u64[0] = mmx_get(cpu, i->o[1]);
-    if (!masked_store(cpu, i, &v, signs(mask.u8, 8, 1)))
-        return false;
+    store64(mask, mmx_get(cpu, i->o[1]));
     mmx_enter(cpu);
-    return true;
+    return masked_place(cpu, i, 0, &lin) && masked_store(cpu, i, mmx_get(cpu, i->o[0]), lin, signs(mask, 8, 1));
 }
 
 EXEC(MASKMOVDQU) { RUN(maskmovdqu(cpu, i)); }

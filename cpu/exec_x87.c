@@ -16,6 +16,8 @@ static void raise(struct cpu *cpu, const struct insn *i, unsigned flags)
     if (UNLIKELY(flags & ~cpu->s.fcw & FSW_EXCEPTIONS)) {
         cpu->s.fsw |= FSW_ES | FSW_B;
         note_opcode(cpu, i);
+        if (x87_is_memory(i))
+            x87_note_data(cpu, i);
     } else if (UNLIKELY(cpu->p.misc_enable & MISC_FOPCODE_COMPATIBLE))
         note_opcode(cpu, i);
 }
@@ -65,7 +67,8 @@ bool x87_load80(struct cpu *cpu, const struct insn *i, struct fp80 *out)
     uint8_t image[10];
     gva_t lin;
 
-    if (!x87_check(cpu, i) || !ea_linear(cpu, i, 10, ACCESS_READ, &lin) || !mem_load_block(cpu, i, lin, image, 10))
+    if (!x87_check(cpu, i) || !ea_linear(cpu, i, 10, ACCESS_READ, &lin) ||
+        !mem_aligned(cpu, i, lin, 8) || !mem_load_block(cpu, i, lin, image, 10))
         return false;
     x87_note_memory(cpu, i);
     x87_cc(cpu, FSW_C1, 0);
@@ -217,7 +220,8 @@ static bool test(struct cpu *cpu, const struct insn *i)
 }
 EXEC(FTST) { X87_RUN(test(cpu, i)); }
 
-/* To ZF, PF, CF; OF, SF, AF are cleared. */
+/* To ZF, PF, CF; OF, SF, AF are cleared. C1 stays unless the stack underflows: the SDM has it cleared always, processors do
+ * not (seen on Emerald Rapids). */
 static bool compare_flags(struct cpu *cpu, const struct insn *i, bool quiet, bool pop)
 {
     static const uint32_t flags[] = { [FP_LESS] = FLAG_CF, [FP_EQUAL] = FLAG_ZF, [FP_GREATER] = 0,
@@ -226,6 +230,7 @@ static bool compare_flags(struct cpu *cpu, const struct insn *i, bool quiet, boo
     struct fp_env e = x87_env(cpu);
     unsigned sti = i->modrm & 7;
     bool done;
+    uint16_t c1 = cpu->s.fsw & FSW_C1;
 
     if (!x87_begin(cpu, i))
         return false;
@@ -234,6 +239,7 @@ static bool compare_flags(struct cpu *cpu, const struct insn *i, bool quiet, boo
     else {
         order = fp_compare(&e, x87_num(cpu, 0), x87_num(cpu, sti), quiet);
         done = x87_finish(cpu, i, &e);
+        x87_cc(cpu, FSW_C1, c1);
     }
     flags_put(&cpu->flags, flags[order]);
     if (done && pop)

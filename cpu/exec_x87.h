@@ -75,17 +75,23 @@ static const struct fp80 x87_indefinite = { 0xc000000000000000ull, 0xffff };
 static ALWAYS_INLINE bool x87_is_memory(const struct insn *i) { return i->modrm < 0xc0; }
 
 /* The last-instruction pointers (SDM 1 "x87 FPU Instruction and Data (Operand) Pointers"); x87_note_memory for an operand at
- * the instruction's effective address. */
+ * the instruction's effective address. CPUID.7.0:EBX[13] says that selectors are kept no more, [6] that the data pointer is
+ * for unmasked exceptions only. */
 static ALWAYS_INLINE void x87_note(struct cpu *cpu, const struct insn *i)
 {
     cpu->s.fpu_ip = rip_of(cpu, i);
-    cpu->s.fpu_cs = cpu->p.seg_sel[SEG_CS];
+    cpu->s.fpu_cs = x87_selector(cpu, cpu->p.seg_sel[SEG_CS]);
+}
+static ALWAYS_INLINE void x87_note_data(struct cpu *cpu, const struct insn *i)
+{
+    cpu->s.fpu_dp = ea_offset(cpu, i);
+    cpu->s.fpu_ds = x87_selector(cpu, cpu->p.seg_sel[i->seg]);
 }
 static ALWAYS_INLINE void x87_note_memory(struct cpu *cpu, const struct insn *i)
 {
     x87_note(cpu, i);
-    cpu->s.fpu_dp = ea_offset(cpu, i);
-    cpu->s.fpu_ds = cpu->p.seg_sel[i->seg];
+    if (!cpu_has(cpu, F_FDP_EXCPTN_ONLY))
+        x87_note_data(cpu, i);
 }
 
 /* A non-control instruction without memory operand: checks and pointers; C1 is clear unless it sets it. */

@@ -161,14 +161,13 @@ EXEC(FIST)   { X87_RUN(store_int(cpu, i, false, false)); }
 EXEC(FISTP)  { X87_RUN(store_int(cpu, i, false, true)); }
 EXEC(FISTTP) { X87_RUN(store_int(cpu, i, true, true)); }
 
+/* Two stores: when the second faults, the significand has already been written (seen on Emerald Rapids). */
 static bool store_block80(struct cpu *cpu, const struct insn *i, struct fp80 v)
 {
-    uint8_t image[10];
     gva_t lin;
 
-    store64(image, v.mant);
-    store16(image + 8, v.se);
-    return ea_linear(cpu, i, 10, ACCESS_WRITE, &lin) && mem_store_block(cpu, i, lin, image, 10);
+    return ea_linear(cpu, i, 10, ACCESS_WRITE, &lin) && mem_store(cpu, i, lin, 8, v.mant) &&
+           mem_store(cpu, i, lin + 8, 2, v.se);
 }
 
 /* FSTP m80 converts nothing and can only meet an empty register. */

@@ -154,9 +154,9 @@ static void env_unpack16(struct cpu *cpu, const uint8_t *from)
 
     s->fpu_ip = load16(from + 6) | (real ? (uint32_t)(load16(from + 8) & 0xf000) << 4 : 0);
     s->fop = real ? load16(from + 8) & 0x7ff : 0;
-    s->fpu_cs = real ? 0 : load16(from + 8);
+    s->fpu_cs = real ? 0 : x87_selector(cpu, load16(from + 8));
     s->fpu_dp = load16(from + 10) | (real ? (uint32_t)(load16(from + 12) & 0xf000) << 4 : 0);
-    s->fpu_ds = real ? 0 : load16(from + 12);
+    s->fpu_ds = real ? 0 : x87_selector(cpu, load16(from + 12));
 }
 
 static void env_unpack32(struct cpu *cpu, const uint8_t *from)
@@ -171,10 +171,10 @@ static void env_unpack32(struct cpu *cpu, const uint8_t *from)
         return;
     }
     s->fpu_ip = load32(from + 12);
-    s->fpu_cs = load16(from + 16);
+    s->fpu_cs = x87_selector(cpu, load16(from + 16));
     s->fop = load16(from + 18) & 0x7ff;
     s->fpu_dp = load32(from + 20);
-    s->fpu_ds = load16(from + 24);
+    s->fpu_ds = x87_selector(cpu, load16(from + 24));
 }
 
 static void env_pack(const struct cpu *cpu, const struct insn *i, uint8_t *to)
@@ -198,6 +198,14 @@ static void env_unpack(struct cpu *cpu, const struct insn *i, const uint8_t *fro
     set_fsw(cpu, load16(from + step));
 }
 
+/* Alignment is that of the words that make up the environment. */
+static bool area_open(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, unsigned access)
+{
+    unsigned word = i->width == 2 ? 2 : 4;
+
+    return mem_aligned(cpu, i, lin, word) && mem_probe_ends(cpu, i, lin, word, bytes, access);
+}
+
 EXEC(FNSTENV)
 {
     uint8_t env[28];
@@ -206,7 +214,7 @@ EXEC(FNSTENV)
     if (!available(cpu) || !ea_linear(cpu, i, env_bytes(i), ACCESS_WRITE, &lin))
         FAULT();
     env_pack(cpu, i, env);
-    if (!mem_store_block(cpu, i, lin, env, env_bytes(i)))
+    if (!area_open(cpu, i, lin, env_bytes(i), ACCESS_WRITE) || !mem_store_area(cpu, i, lin, env, env_bytes(i)))
         FAULT();
     cpu->s.fcw |= FSW_EXCEPTIONS;
     x87_update_es(cpu);
@@ -219,7 +227,7 @@ EXEC(FLDENV)
     gva_t lin;
 
     if (!x87_check(cpu, i) || !ea_linear(cpu, i, env_bytes(i), ACCESS_READ, &lin) ||
-        !mem_load_block(cpu, i, lin, env, env_bytes(i)))
+        !area_open(cpu, i, lin, env_bytes(i), ACCESS_READ) || !mem_load_area(cpu, i, lin, env, env_bytes(i)))
         FAULT();
     env_unpack(cpu, i, env);
     NEXT();
@@ -240,7 +248,7 @@ EXEC(FNSAVE)
         store64(image + env + 10 * st, v.mant);
         store16(image + env + 10 * st + 8, v.se);
     }
-    if (!mem_store_area(cpu, i, lin, image, env + 80))
+    if (!area_open(cpu, i, lin, env + 80, ACCESS_WRITE) || !mem_store_area(cpu, i, lin, image, env + 80))
         FAULT();
     x87_init(cpu);
     NEXT();
@@ -253,7 +261,7 @@ EXEC(FRSTOR)
     gva_t lin;
 
     if (!x87_check(cpu, i) || !ea_linear(cpu, i, env + 80, ACCESS_READ, &lin) ||
-        !mem_load_area(cpu, i, lin, image, env + 80))
+        !area_open(cpu, i, lin, env + 80, ACCESS_READ) || !mem_load_area(cpu, i, lin, image, env + 80))
         FAULT();
     env_unpack(cpu, i, image);
     for (unsigned st = 0; st < 8; st++) {

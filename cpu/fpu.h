@@ -92,6 +92,12 @@ static ALWAYS_INLINE void mmx_set(struct cpu *cpu, unsigned n, uint64_t v)
     cpu->s.fpr_se[n & 7] = 0xffff;
 }
 
+/* What FCS and FDS become when `selector` would be written to them. */
+static ALWAYS_INLINE uint16_t x87_selector(const struct cpu *cpu, uint16_t selector)
+{
+    return cpu_has(cpu, F_ZERO_FCS_FDS) ? 0 : selector;
+}
+
 /* FNINIT and reset: FCW 037Fh, all else zero, every register empty. */
 void x87_init(struct cpu *cpu);
 /* ES and B follow from flags and masks; call after either changed by a load. */

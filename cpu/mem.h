@@ -11,6 +11,11 @@ bool mem_load_slow(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, u
 bool mem_store_slow(struct cpu *cpu, const struct insn *i, gva_t lin, const void *from, unsigned bytes, enum tlb_bank bank);
 /* Would a store fault? Translates and sets A/D for every page of [lin, lin+bytes) as a store does, touches nothing else. */
 bool mem_probe_write(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes);
+/* Vectors and areas, to and from cpu->slow_value: never #AC. */
+bool mem_load_block_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes);
+bool mem_store_block_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes);
+bool mem_canonical(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes);      /* both ends */
+bool mem_aligned_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned natural);
 
 /* The bank that explicit accesses use now. */
 static inline enum tlb_bank mem_bank(const struct cpu *cpu)
@@ -83,7 +88,7 @@ static ALWAYS_INLINE bool mem_store(struct cpu *cpu, const struct insn *i, gva_t
     return mem_store_slow(cpu, i, lin, cpu->slow_value, bytes, mem_bank(cpu));
 }
 
-/* Any size up to 64 bytes (vectors); larger areas (FXSAVE, XSAVE) go piece by piece. A page-crossing access checks both
+/* Any size up to 64 bytes (vectors), not alignment-checked; larger areas (FXSAVE, XSAVE) go piece by piece. A page-crossing access checks both
  * pages before it moves any byte. */
 static ALWAYS_INLINE bool mem_load_block(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, unsigned bytes)
 {
@@ -93,7 +98,7 @@ static ALWAYS_INLINE bool mem_load_block(struct cpu *cpu, const struct insn *i, 
         memcpy(to, host, bytes);
         return true;
     }
-    if (!mem_load_slow(cpu, i, lin, cpu->slow_value, bytes, mem_bank(cpu)))
+    if (!mem_load_block_slow(cpu, i, lin, bytes))
         return false;
     memcpy(to, cpu->slow_value, bytes);
     return true;
@@ -108,7 +113,19 @@ static ALWAYS_INLINE bool mem_store_block(struct cpu *cpu, const struct insn *i,
         return true;
     }
     memcpy(cpu->slow_value, from, bytes);
-    return mem_store_slow(cpu, i, lin, cpu->slow_value, bytes, mem_bank(cpu));
+    return mem_store_block_slow(cpu, i, lin, bytes);
+}
+
+/* #AC for what is not moved by mem_load() and mem_store() but checked all the same: `natural` is the alignment wanted. */
+static ALWAYS_INLINE bool mem_aligned(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned natural)
+{
+    return LIKELY((lin & (natural - 1)) == 0 || mem_bank(cpu) != BANK_SLOW) || mem_aligned_slow(cpu, i, lin, natural);
+}
+
+/* A part of a vector, at most 8 bytes of which are a scalar to the alignment check. */
+static ALWAYS_INLINE bool mem_load_part(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, unsigned bytes)
+{
+    return (bytes > 8 || mem_aligned(cpu, i, lin, bytes)) && mem_load_block(cpu, i, lin, to, bytes);
 }
 
 /* Implicit supervisor accesses (descriptor tables, TSS, interrupt stacks of an inner level): always CPL 0, SMAP ignores

@@ -4,6 +4,18 @@
 
 #define PIECE 64u
 
+static bool probe(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, unsigned access)
+{
+    uint8_t seen[4];
+
+    return access == ACCESS_WRITE ? mem_probe_write(cpu, i, lin, bytes) : mem_load_block(cpu, i, lin, seen, bytes);
+}
+
+bool mem_probe_ends(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned first, unsigned bytes, unsigned access)
+{
+    return (first == 0 ? mem_canonical(cpu, i, lin, bytes) : probe(cpu, i, lin, first, access)) && probe(cpu, i, lin + bytes - 1, 1, access);
+}
+
 bool mem_load_area(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, unsigned bytes)
 {
     for (unsigned at = 0; at < bytes; at += PIECE) {

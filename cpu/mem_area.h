@@ -5,6 +5,10 @@
 
 #include "cpu/mem.h"
 
+/* Microcode looks at an area's first element, of `first` bytes (0: not), and at its last byte before anything between them:
+ * that is where a fault's address comes from (seen on Emerald Rapids). */
+bool mem_probe_ends(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned first, unsigned bytes, unsigned access);
+
 bool mem_load_area(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, unsigned bytes);
 /* Every page is proved writable before the first byte is stored, so a fault leaves memory as it was. */
 bool mem_store_area(struct cpu *cpu, const struct insn *i, gva_t lin, const void *from, unsigned bytes);

@@ -345,6 +345,12 @@ static bool stack_linear(struct cpu *cpu, const struct stack *st, unsigned bytes
     return fault_raise_error(cpu, VEC_SS, st->error);
 }
 
+/* The stack of level 3, checked for alignment when that level uses it itself. */
+static enum tlb_bank user_bank(const struct cpu *cpu)
+{
+    return cpu->p.cpl == 3 ? mem_bank(cpu) : BANK_USER;
+}
+
 bool stack_push(struct cpu *cpu, struct stack *st, unsigned bytes, uint64_t value)
 {
     gva_t lin;
@@ -354,7 +360,7 @@ bool stack_push(struct cpu *cpu, struct stack *st, unsigned bytes, uint64_t valu
         return false;
     if (st->cpl < 3)
         return mem_store_system(cpu, lin, bytes, value);
-    return mem_store_slow(cpu, cpu->insn, lin, &value, bytes, BANK_USER);
+    return mem_store_slow(cpu, cpu->insn, lin, &value, bytes, user_bank(cpu));
 }
 
 bool stack_pop(struct cpu *cpu, struct stack *st, unsigned bytes, uint64_t *value)
@@ -365,10 +371,18 @@ bool stack_pop(struct cpu *cpu, struct stack *st, unsigned bytes, uint64_t *valu
     if (!stack_linear(cpu, st, bytes, &lin))
         return false;
     if (st->cpl < 3 ? !mem_load_system(cpu, lin, bytes, value)
-                    : !mem_load_slow(cpu, cpu->insn, lin, value, bytes, BANK_USER))
+                    : !mem_load_slow(cpu, cpu->insn, lin, value, bytes, user_bank(cpu)))
         return false;
     st->sp = (st->sp + bytes) & st->mask;
     return true;
+}
+
+bool stack_peek(struct cpu *cpu, const struct stack *st, unsigned offset, unsigned bytes, uint64_t *value)
+{
+    struct stack at = *st;
+
+    at.sp = (st->sp + offset) & st->mask;
+    return stack_pop(cpu, &at, bytes, value);
 }
 
 void stack_commit(struct cpu *cpu, const struct stack *st)

@@ -86,6 +86,7 @@ void stack_current(const struct cpu *cpu, struct stack *st);
 void stack_legacy(struct stack *st, uint16_t selector, const struct descriptor *ss, uint64_t sp, unsigned cpl);
 void stack_long(struct stack *st, uint64_t sp, unsigned cpl);
 bool stack_push(struct cpu *cpu, struct stack *st, unsigned bytes, uint64_t value);
+bool stack_peek(struct cpu *cpu, const struct stack *st, unsigned offset, unsigned bytes, uint64_t *value);
 bool stack_pop(struct cpu *cpu, struct stack *st, unsigned bytes, uint64_t *value);
 /* The stack the current TSS gives for an inner level, checked; every failure is #TS but an absent segment's #SS. */
 bool stack_inner(struct cpu *cpu, unsigned cpl, struct stack *st, uint16_t *selector, struct descriptor *ss);

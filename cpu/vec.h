@@ -115,7 +115,7 @@ static ALWAYS_INLINE bool vec_load_mem(struct cpu *cpu, const struct insn *i, un
 
     if (UNLIKELY(i->flags & INSN_EVEX))
         return evex_load(cpu, i, to, bytes);
-    return vec_linear(cpu, i, bytes, ACCESS_READ, &lin) && mem_load_block(cpu, i, lin, to, bytes);
+    return vec_linear(cpu, i, bytes, ACCESS_READ, &lin) && mem_load_part(cpu, i, lin, to, bytes);
 }
 
 /* Operand n, XMM or wider, all `bytes` of it. */

@@ -109,7 +109,7 @@ static void movdir64b_moves_a_line(void **state)
 }
 
 /* The order that an Emerald Rapids shows. */
-static void movdir64b_checks_its_destination_first(void **state)
+static void movdir64b_reads_before_it_checks_its_destination(void **state)
 {
     (void)state;
     fixture_small_pages(f, FIXTURE_DATA);
@@ -117,16 +117,21 @@ static void movdir64b_checks_its_destination_first(void **state)
     unmap(FIXTURE_DATA + 0x2000);
     f->cpu->s.gpr[RDI] = FIXTURE_DATA + 0x1000;
     f->cpu->s.gpr[RAX] = FIXTURE_DATA + 0x2001;
-    assert_int_equal(FRESH(MOVDIR64B), VEC_GP);                                 /* alignment before any page */
+    assert_int_equal(FRESH(MOVDIR64B), VEC_PF);                                 /* the source before the alignment */
+    assert_int_equal(f->cpu->s.cr2, FIXTURE_DATA + 0x1000);
     assert_int_equal(stacked(f, 0, 8), 0);
+    f->cpu->s.gpr[RDI] = FIXTURE_DATA;
+    assert_int_equal(FRESH(MOVDIR64B), VEC_GP);                                 /* the alignment before the page */
     f->cpu->s.gpr[RAX] = FIXTURE_DATA + 0x2040;
     assert_int_equal(FRESH(MOVDIR64B), VEC_PF);
     assert_int_equal(f->cpu->s.cr2, FIXTURE_DATA + 0x2040);
     assert_int_equal(stacked(f, 0, 8), 2);
+    f->cpu->s.gpr[RDI] = FIXTURE_DATA + 0x1000;
     f->cpu->s.gpr[RAX] = FIXTURE_DATA;
     assert_int_equal(FRESH(MOVDIR64B), VEC_PF);
     assert_int_equal(f->cpu->s.cr2, FIXTURE_DATA + 0x1000);
     assert_int_equal(stacked(f, 0, 8), 0);
+    f->cpu->s.gpr[RDI] = FIXTURE_DATA;
     f->cpu->s.gpr[RAX] = BIT64(63);
     assert_int_equal(FRESH(MOVDIR64B), VEC_GP);
 }
@@ -367,7 +372,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(movdiri_stores_four_or_eight_bytes, setup64, teardown),
         cmocka_unit_test_setup_teardown(movdiri_faults_like_a_store, setup64, teardown),
         cmocka_unit_test_setup_teardown(movdir64b_moves_a_line, setup64, teardown),
-        cmocka_unit_test_setup_teardown(movdir64b_checks_its_destination_first, setup64, teardown),
+        cmocka_unit_test_setup_teardown(movdir64b_reads_before_it_checks_its_destination, setup64, teardown),
         cmocka_unit_test_setup_teardown(movdir64b_uses_es_and_the_address_size, setup32, teardown),
         cmocka_unit_test_setup_teardown(movdir64b_works_in_real_mode, setup16, teardown),
         cmocka_unit_test_setup_teardown(vectors_are_not_alignment_checked, setup64, teardown),

@@ -60,9 +60,17 @@ static void environment_of_32_bits_protected(void **state)
 }
 
 /* The 16-bit format; then FLDENV reads it back. data16 fnstenv [edi]; data16 fldenv [edi] */
+/* CPUID.7.0:EBX[6] and [13] off: the data pointer follows every instruction, and selectors are kept. */
+static void keep_all_pointers(void)
+{
+    f.cpu->config.features[F_FDP_EXCPTN_ONLY / 64] &= ~BIT64(F_FDP_EXCPTN_ONLY % 64);
+    f.cpu->config.features[F_ZERO_FCS_FDS / 64] &= ~BIT64(F_ZERO_FCS_FDS % 64);
+}
+
 static void environment_of_16_bits_protected(void **state)
 {
     (void)state;
+    keep_all_pointers();
     fixture_mode(&f, FIXTURE_FLAT32);
     f.cpu->s.gpr[RDI] = FIXTURE_DATA;
     set_pointers();
@@ -111,6 +119,7 @@ static void environments_of_real_mode(void **state)
 static void pointers_follow_instructions(void **state)
 {
     (void)state;
+    keep_all_pointers();
     fixture_mode(&f, FIXTURE_LONG);
     f.cpu->s.gpr[RDI] = FIXTURE_DATA;
     f.cpu->s.fpu_dp = 0x99;
@@ -123,6 +132,29 @@ static void pointers_follow_instructions(void **state)
     assert_int_equal(RUN_CODE(0x90, 0x90, 0xd9, 0x47, 0x08, 0xd9, 0x3f), -1);
     assert_int_equal(f.cpu->s.fpu_ip, FIXTURE_CODE + 2);
     assert_int_equal(f.cpu->s.fpu_dp, FIXTURE_DATA + 8);
+}
+
+/* With both bits on, as `max` has them: no selectors, and a data pointer only from an instruction that raises an unmasked
+ * exception. fld dword [rdi] of a signalling NaN */
+static void data_pointer_of_exceptions_only(void **state)
+{
+    (void)state;
+    fixture_mode(&f, FIXTURE_LONG);
+    fixture_put(&f, FIXTURE_DATA, "\1\0\x80\x7f", 4);
+    f.cpu->s.gpr[RDI] = FIXTURE_DATA;
+    f.cpu->s.fpu_dp = 0x99;
+    assert_int_equal(RUN_CODE(0xd9, 0x07), -1);
+    assert_int_equal(f.cpu->s.fpu_ip, FIXTURE_CODE);
+    assert_int_equal(f.cpu->s.fpu_cs, 0);
+    assert_int_equal(f.cpu->s.fpu_dp, 0x99);
+    f.cpu->s.fcw &= (uint16_t)~FSW_IE;
+    f.cpu->s.fsw = 0;
+    f.cpu->s.ftag = 0;
+    f.cpu->p.rip = FIXTURE_CODE;
+    f.cpu->p.activity = CPU_RUNNING;
+    assert_int_equal(RUN_CODE(0xd9, 0x07), -1);
+    assert_int_equal(f.cpu->s.fpu_dp, FIXTURE_DATA);
+    assert_int_equal(f.cpu->s.fpu_ds, 0);
 }
 
 /* SDM 3A "Device Not Available": EM or TS for x87, MP with TS for WAIT. */
@@ -213,7 +245,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(environment_of_32_bits_protected), TEST(environment_of_16_bits_protected), TEST(environments_of_real_mode),
-        TEST(pointers_follow_instructions), TEST(availability), TEST(an_unmasked_error_waits), TEST(the_error_line_of_dos),
+        TEST(pointers_follow_instructions), TEST(data_pointer_of_exceptions_only), TEST(availability),
+        TEST(an_unmasked_error_waits), TEST(the_error_line_of_dos),
         TEST(mmx_takes_over_the_registers),
     };
 

@@ -262,7 +262,7 @@ static void lar_lsl_verr_verw_answer_in_zf(void **state)
     f->cpu->s.gpr[RCX] = 0;
     assert_int_equal(FRESH("\x0f\x02\xc8"), -1);                            /* lar ecx, eax */
     assert_true(zf());
-    assert_int_equal(f->cpu->s.gpr[RCX], 0x00c0d200);
+    assert_int_equal(f->cpu->s.gpr[RCX], 0x00c1d200);
     assert_int_equal(FRESH("\x0f\x03\xc8"), -1);                            /* lsl ecx, eax */
     assert_true(zf());
     assert_int_equal(f->cpu->s.gpr[RCX], 0x12345fff);

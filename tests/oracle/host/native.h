@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ * The host processor's side: runs a case natively. The process that does this is expendable. */
+#ifndef TESTS_ORACLE_HOST_NATIVE_H
+#define TESTS_ORACLE_HOST_NATIVE_H
+
+#include "tests/oracle/host/case.h"
+
+/* False: this host is no oracle (not x86-64 Linux, no AVX, FSGSBASE off, addresses taken). */
+bool native_open(void);
+bool native_has(unsigned feature);                  /* enum feature by CPUID */
+bool native_avx512(void);
+bool native_is_intel(void);
+uint8_t *native_page(unsigned n);                   /* data page n, writable whatever the case may do */
+void native_run(const struct host_case *c, struct host_out *out);
+/* From now on no system call but the few this process needs. */
+bool native_confine(void);
+
+#endif
