@@ -159,7 +159,7 @@ static bool push_parameters(struct cpu *cpu, struct stack *to, unsigned count, u
 }
 
 /* CALL to a more privileged level: SDM 2A "CALL", MORE-PRIVILEGE. The new stack is judged before the gate's offset. */
-static unsigned call_inner(struct cpu *cpu, const struct insn *i, const struct gate_target *t)
+static unsigned call_inner(struct cpu *cpu, const struct insn *i, struct gate_target *t)
 {
     unsigned cpl = attr_dpl(t->cs.attr), count = t->bytes == 8 ? 0 : t->gate.params;
     struct shadow_frame from = shadow_return_to(cpu, i);

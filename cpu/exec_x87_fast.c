@@ -126,7 +126,7 @@ ARITH(FMUL, MUL, false)
 ARITH(FDIV, DIV, false)
 ARITH(FDIVR, DIV, true)
 
-/* ---- comparison to flags ---- */
+/* ---- comparison to flags: C1 stays ---- */
 
 static ALWAYS_INLINE unsigned compare(struct cpu *cpu, const struct insn *i, insn_fn *general, bool pop)
 {
@@ -136,7 +136,6 @@ static ALWAYS_INLINE unsigned compare(struct cpu *cpu, const struct insn *i, ins
     if (!ready(cpu) || !in_use(cpu, 0) || !in_use(cpu, sti) || !fast80_compare(x87_get(cpu, 0), x87_get(cpu, sti), &order))
         return general(cpu, i);
     x87_note(cpu, i);
-    finish(cpu, 0, 0);
     flags_put(&cpu->flags, order == FP_LESS ? FLAG_CF : order == FP_EQUAL ? FLAG_ZF : 0);
     if (pop)
         x87_pop(cpu);

@@ -245,7 +245,9 @@ static void last_place(const struct host_case *c, struct host_out *host, const s
             h->mant[n] = m->mant[n];
             h->se[n] = m->se[n];
         }
-    h->fsw = (uint16_t)((h->fsw & ~0x220u) | (m->fsw & 0x220u));        /* C1, and PE of results that are exact */
+    if ((h->fsw ^ m->fsw) & 0x20)       /* PE of results that are exact */
+        free = true;
+    h->fsw = (uint16_t)((h->fsw & ~0x200u) | (m->fsw & 0x200u));        /* C1 */
     if (!free)
         return;
     h->fsw = m->fsw;
