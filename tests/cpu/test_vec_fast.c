@@ -64,7 +64,7 @@ static unsigned encode(uint8_t *at, const struct row *row, unsigned prefix, stru
     return len;
 }
 
-struct outcome { uint64_t zmm[16], gpr[16]; uint32_t flags, mxcsr, fault; };
+struct outcome { uint64_t zmm[16], gpr[16]; uint32_t flags, mxcsr, fault, unused; };       /* no padding: memcmp() */
 
 static unsigned end_of_block(struct cpu *cpu UNUSED, const struct insn *i UNUSED) { return EXEC_STOP; }
 
@@ -72,7 +72,7 @@ static struct outcome run(struct fixture *f, const struct insn *insn, insn_fn *f
 {
     struct insn block[2] = { *insn, { .fn = end_of_block } };
     struct cpu *cpu = f->cpu;
-    struct outcome after;
+    struct outcome after = { .unused = 0 };
 
     memcpy(cpu->s.zmm, before->zmm, sizeof before->zmm);
     memcpy(cpu->s.zmm + 16, before->zmm + 8, 64);
