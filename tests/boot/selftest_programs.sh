@@ -17,13 +17,13 @@ tree() {
 }
 gcc -O2 -fno-builtin "$top/tests/guest/libm_digest.c" -o "$work/libm_digest" -lquadmath -lm || fail "cannot build libm_digest"
 tree "$work/libm_digest" /usr/bin/stress-ng /usr/bin/openssl /usr/bin/xz /usr/bin/zstd /usr/bin/bzip2 /usr/bin/gzip
-mkdir -p "$root/work" && cp "$work/libm_digest" "$root/work/"
-cp "$top/tests/guest/digests.sh" "$root/work/"
-head -c 200000 "$PARTITA" >"$root/work/data"
-(cd "$root/work" && sh ./digests.sh) >"$work/host.txt" 2>&1
+mkdir -p "$root/checks" && cp "$work/libm_digest" "$root/checks/"
+cp "$top/tests/guest/digests.sh" "$root/checks/"
+head -c 200000 "$PARTITA" >"$root/checks/data"
+(cd "$root/checks" && sh ./digests.sh) >"$work/host.txt" 2>&1
 
 # All in one archive, in front of the usual one's script.
-script_initrd 'export PATH=/usr/bin:/bin:/sbin' 'cd /work' 'sh ./digests.sh >/work/guest.txt 2>&1; sed "s/^/guest: /" /work/guest.txt' \
+script_initrd 'export PATH=/usr/bin:/bin:/sbin' 'cd /checks' 'sh ./digests.sh >/checks/guest.txt 2>&1; sed "s/^/guest: /" /checks/guest.txt' \
     '/lib64/ld-linux-x86-64.so.2 --help | grep -A9 "Subdirectories of glibc-hwcaps" | sed "s/^/hwcaps: /"' \
     'stress-ng --cpu 1 --cpu-ops 90 --cpu-method all --verify --temp-path /tmp 2>&1 | sed "s/^/stress: /"' \
     'for s in vecmath vecfp vecshuf vecwide fp matrix crypt hash str qsort zlib bsearch tree regs rotate nop funccall memcpy; do

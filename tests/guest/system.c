@@ -94,10 +94,10 @@ struct start { u32 eip, cs, eflags, esp, ss, eax, ebx, ecx, edx, esi, edi, ebp, 
 void run(void);
 void common(void);
 
-/* Stubs of six bytes and more: vectors with an error code have it pushed already. */
+/* One entry a vector, sixteen bytes apart: those with an error code find it pushed already. */
 __asm__(
     ".text\n"
-    ".globl stubs\nstubs:\n"
+    ".globl entries\nentries:\n"
     ".set v, 0\n"
     ".rept 256\n"
     ".balign 16\n"
@@ -126,7 +126,7 @@ __asm__(
     "movl entry+44, %ebp\n movl entry+20, %eax\n"
     "pushl entry+48\n popl %es\n pushl entry+48\n popl %fs\n pushl entry+48\n popl %gs\n pushl entry+48\n popl %ds\n"
     "iretl\n");
-extern u8 stubs[];
+extern u8 entries[];
 
 static u32 task_eip(void) { return (u32)(uintptr_t)code + 48; }
 
@@ -486,7 +486,7 @@ static u32 option(const char *line, const char *name, u32 value)
 static void set_gates(void)
 {
     for (unsigned v = 0; v < 256; v++)
-        gate(idt[v], SEL_CODE, (u32)(uintptr_t)stubs + 16 * v, v == 3 || v == 4 || v == VEC_DONE ? 0xee : 0x8e);
+        gate(idt[v], SEL_CODE, (u32)(uintptr_t)entries + 16 * v, v == 3 || v == 4 || v == VEC_DONE ? 0xee : 0x8e);
 }
 
 void start(u32 magic, const u32 *info);
