@@ -1,6 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/cpu/steps.h"
 
+struct fixture steps_fixture;
+
+static int open_in(enum fixture_mode mode)
+{
+    fixture_open(&steps_fixture);
+    fixture_mode(&steps_fixture, mode);
+    return 0;
+}
+
+int steps_real(void **state UNUSED) { return open_in(FIXTURE_REAL); }
+int steps_flat32(void **state UNUSED) { return open_in(FIXTURE_FLAT32); }
+int steps_long(void **state UNUSED) { return open_in(FIXTURE_LONG); }
+
+int steps_close(void **state UNUSED)
+{
+    fixture_close(&steps_fixture);
+    return 0;
+}
+
 int step(struct fixture *f, const void *bytes, size_t len)
 {
     uint64_t at;

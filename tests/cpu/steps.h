@@ -11,6 +11,13 @@
 
 #include "tests/cpu/fixture.h"
 
+/* The machine of a test program and what cmocka calls around each test: open it in a mode, close it. */
+extern struct fixture steps_fixture;
+int steps_real(void **state);
+int steps_flat32(void **state);
+int steps_long(void **state);
+int steps_close(void **state);
+
 /* Run one instruction at CS:RIP: the vector whose handler it ended in, or -1 when it completed. */
 int step(struct fixture *f, const void *bytes, size_t len);
 #define STEP(text) step(f, text, sizeof text - 1)

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * AVX-512's floating point by the manual's words, for hosts that have none to compare with (test_vec.c does): masks, embedded
  * rounding, SAE, results in opmasks, and the tables of the new operations. Through the run loop. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
 #include <string.h>
 
 #include "cpu/fp.h"
 #include "cpu/fpu.h"
-#include "tests/cpu/fixture.h"
+#include "tests/cpu/steps.h"
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
+static struct fixture *const f = &steps_fixture;
 
 enum { PP_NONE, PP_66, PP_F3, PP_F2 };
 enum { L128, L256, L512 };
@@ -83,13 +77,6 @@ static int setup(void **state)
     fill(0, 0x11111111);
     fill(1, ONE32);
     fill(2, TWO32);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
     return 0;
 }
 
@@ -335,7 +322,7 @@ static void dot_products_of_bfloat16(void **state)
     assert_int_equal(f->cpu->s.mxcsr, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, steps_close)
 
 int main(void)
 {

@@ -6,23 +6,7 @@
 
 #include <string.h>
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
-
-static int setup(void **state)
-{
-    (void)state;
-    fixture_open(f);
-    fixture_mode(f, FIXTURE_LONG);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
-    return 0;
-}
+static struct fixture *const f = &steps_fixture;
 
 static bool config_has(const struct cpu_config *c, unsigned feature)
 {
@@ -216,17 +200,17 @@ static void the_host_answers_its_leaves(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(unknown_names_say_what_exists, setup, teardown),
-        cmocka_unit_test_setup_teardown(taking_a_feature_away_takes_what_needs_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(adding_a_feature_needs_its_ground, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_old_processor_has_old_leaves, setup, teardown),
-        cmocka_unit_test_setup_teardown(signature_splits_family_and_model, setup, teardown),
-        cmocka_unit_test_setup_teardown(dynamic_bits_follow_the_registers, setup, teardown),
-        cmocka_unit_test_setup_teardown(topology_counts_processors, setup, teardown),
-        cmocka_unit_test_setup_teardown(xsave_sizes_follow_xcr0, setup, teardown),
-        cmocka_unit_test_setup_teardown(tsc_follows_the_crystal, setup, teardown),
-        cmocka_unit_test_setup_teardown(beyond_the_last_leaf_comes_the_last, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_host_answers_its_leaves, setup, teardown),
+        cmocka_unit_test_setup_teardown(unknown_names_say_what_exists, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(taking_a_feature_away_takes_what_needs_it, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(adding_a_feature_needs_its_ground, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(an_old_processor_has_old_leaves, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(signature_splits_family_and_model, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(dynamic_bits_follow_the_registers, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(topology_counts_processors, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(xsave_sizes_follow_xcr0, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(tsc_follows_the_crystal, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(beyond_the_last_leaf_comes_the_last, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(the_host_answers_its_leaves, steps_long, steps_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,7 @@
 #include "cpu/tlb.h"
 #include "tests/cpu/steps.h"
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
+static struct fixture *const f = &steps_fixture;
 
 #define ON(n)           ((uint64_t)1 << 2 * (n))
 #define KIND(n, kind)   ((uint64_t)(kind) << (16 + 4 * (n)))
@@ -17,21 +16,6 @@ static struct fixture *const f = &fixture;
 enum { EXECUTE, WRITE, IO, ACCESS };
 enum { ONE, TWO, EIGHT, FOUR };
 #define DB_HANDLER      (FIXTURE_HANDLER + 16 * VEC_DB)
-
-static int setup(void **state)
-{
-    (void)state;
-    fixture_open(f);
-    fixture_mode(f, FIXTURE_LONG);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
-    return 0;
-}
 
 static void watch(unsigned n, uint64_t at, unsigned kind, unsigned len)
 {
@@ -402,22 +386,22 @@ static void there_is_no_branch_trace_store(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(lengths_cover_their_bytes, setup, teardown),
-        cmocka_unit_test_setup_teardown(matches_show_even_when_off, setup, teardown),
-        cmocka_unit_test_setup_teardown(strings_stop_at_their_iteration, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_faulting_instruction_does_not_trap, setup, teardown),
-        cmocka_unit_test_setup_teardown(prefixes_belong_to_their_instruction, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_repeat_meets_its_breakpoint_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(traps_come_before_breakpoints, setup, teardown),
-        cmocka_unit_test_setup_teardown(general_detect_guards_all_registers, setup, teardown),
-        cmocka_unit_test_setup_teardown(ports_are_watched_by_range, setup, teardown),
-        cmocka_unit_test_setup_teardown(int1_asks_no_level, setup, teardown),
-        cmocka_unit_test_setup_teardown(branch_steps_want_a_branch_taken, setup, teardown),
-        cmocka_unit_test_setup_teardown(branches_taken_are_recorded, setup, teardown),
-        cmocka_unit_test_setup_teardown(events_are_recorded, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_selected_is_left_out, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_frozen_record_stands, setup, teardown),
-        cmocka_unit_test_setup_teardown(there_is_no_branch_trace_store, setup, teardown),
+        cmocka_unit_test_setup_teardown(lengths_cover_their_bytes, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(matches_show_even_when_off, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(strings_stop_at_their_iteration, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(a_faulting_instruction_does_not_trap, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(prefixes_belong_to_their_instruction, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(a_repeat_meets_its_breakpoint_once, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(traps_come_before_breakpoints, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(general_detect_guards_all_registers, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(ports_are_watched_by_range, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(int1_asks_no_level, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(branch_steps_want_a_branch_taken, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(branches_taken_are_recorded, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(events_are_recorded, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(what_is_selected_is_left_out, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(a_frozen_record_stands, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(there_is_no_branch_trace_store, steps_long, steps_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,8 +4,7 @@
 #include "cpu/seg.h"
 #include "tests/cpu/steps.h"
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
+static struct fixture *const f = &steps_fixture;
 static struct fake_apic apic;
 
 static int setup(void **state, enum fixture_mode mode)
@@ -19,13 +18,6 @@ static int setup(void **state, enum fixture_mode mode)
 static int setup32(void **state) { return setup(state, FIXTURE_FLAT32); }
 static int setup64(void **state) { return setup(state, FIXTURE_LONG); }
 static int setup_real(void **state) { return setup(state, FIXTURE_REAL); }
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
-    return 0;
-}
 
 static void interrupts_on(void)
 {
@@ -441,30 +433,30 @@ static void v86_software_interrupts_follow_iopl_and_bitmap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(real_mode_pushes_three_words, setup_real, teardown),
-        cmocka_unit_test_setup_teardown(faults_push_rf_and_the_error_code, setup32, teardown),
-        cmocka_unit_test_setup_teardown(int_n_is_no_fault, setup32, teardown),
-        cmocka_unit_test_setup_teardown(level_3_enters_on_the_tss_stack, setup32, teardown),
-        cmocka_unit_test_setup_teardown(sixteen_bit_gates_push_words, setup32, teardown),
-        cmocka_unit_test_setup_teardown(long_mode_aligns_and_nulls_ss, setup64, teardown),
-        cmocka_unit_test_setup_teardown(ist_switches_at_any_level, setup64, teardown),
-        cmocka_unit_test_setup_teardown(gates_are_checked, setup32, teardown),
-        cmocka_unit_test_setup_teardown(software_interrupts_need_the_gates_dpl, setup32, teardown),
-        cmocka_unit_test_setup_teardown(nested_faults_of_exceptions_say_ext, setup32, teardown),
-        cmocka_unit_test_setup_teardown(long_gates_need_64_bit_code, setup64, teardown),
-        cmocka_unit_test_setup_teardown(contributory_twice_is_a_double_fault, setup32, teardown),
-        cmocka_unit_test_setup_teardown(benign_then_contributory_is_serial, setup32, teardown),
-        cmocka_unit_test_setup_teardown(page_fault_twice_is_a_double_fault, setup64, teardown),
-        cmocka_unit_test_setup_teardown(a_fault_in_a_double_fault_shuts_down, setup32, teardown),
-        cmocka_unit_test_setup_teardown(the_apic_interrupts_between_instructions, setup64, teardown),
-        cmocka_unit_test_setup_teardown(sti_shadows_one_instruction, setup64, teardown),
-        cmocka_unit_test_setup_teardown(mov_ss_shadows_nmi_too, setup64, teardown),
-        cmocka_unit_test_setup_teardown(nmi_comes_before_interrupts_and_blocks_itself, setup64, teardown),
-        cmocka_unit_test_setup_teardown(halt_waits_for_what_can_be_delivered, setup64, teardown),
-        cmocka_unit_test_setup_teardown(application_processors_wait_for_sipi, setup64, teardown),
-        cmocka_unit_test_setup_teardown(init_keeps_what_reset_clears, setup64, teardown),
-        cmocka_unit_test_setup_teardown(v86_events_save_the_data_segments, setup32, teardown),
-        cmocka_unit_test_setup_teardown(v86_software_interrupts_follow_iopl_and_bitmap, setup32, teardown),
+        cmocka_unit_test_setup_teardown(real_mode_pushes_three_words, setup_real, steps_close),
+        cmocka_unit_test_setup_teardown(faults_push_rf_and_the_error_code, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(int_n_is_no_fault, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(level_3_enters_on_the_tss_stack, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(sixteen_bit_gates_push_words, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(long_mode_aligns_and_nulls_ss, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(ist_switches_at_any_level, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(gates_are_checked, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(software_interrupts_need_the_gates_dpl, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(nested_faults_of_exceptions_say_ext, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(long_gates_need_64_bit_code, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(contributory_twice_is_a_double_fault, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(benign_then_contributory_is_serial, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(page_fault_twice_is_a_double_fault, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(a_fault_in_a_double_fault_shuts_down, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(the_apic_interrupts_between_instructions, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(sti_shadows_one_instruction, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(mov_ss_shadows_nmi_too, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(nmi_comes_before_interrupts_and_blocks_itself, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(halt_waits_for_what_can_be_delivered, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(application_processors_wait_for_sipi, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(init_keeps_what_reset_clears, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(v86_events_save_the_data_segments, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(v86_software_interrupts_follow_iopl_and_bitmap, setup32, steps_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,8 +5,7 @@
 #include "cpu/seg.h"
 #include "tests/cpu/steps.h"
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
+static struct fixture *const f = &steps_fixture;
 static struct fake_apic apic;
 
 static int setup(void **state, enum fixture_mode mode)
@@ -19,13 +18,6 @@ static int setup(void **state, enum fixture_mode mode)
 }
 static int setup32(void **state) { return setup(state, FIXTURE_FLAT32); }
 static int setup64(void **state) { return setup(state, FIXTURE_LONG); }
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
-    return 0;
-}
 
 static int with_rax(uint64_t value, const char *bytes, size_t len)
 {
@@ -551,37 +543,37 @@ static void state_survives_save_and_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(cr0_refuses_contradictions, setup64, teardown),
-        cmocka_unit_test_setup_teardown(entering_long_mode_needs_pae, setup32, teardown),
-        cmocka_unit_test_setup_teardown(cr4_takes_what_the_features_define, setup64, teardown),
-        cmocka_unit_test_setup_teardown(cr3_has_reserved_bits, setup64, teardown),
-        cmocka_unit_test_setup_teardown(pae_loads_its_four_pointers, setup32, teardown),
-        cmocka_unit_test_setup_teardown(cr8_is_the_task_priority, setup64, teardown),
-        cmocka_unit_test_setup_teardown(lmsw_sets_pe_but_never_clears_it, setup32, teardown),
-        cmocka_unit_test_setup_teardown(level_3_may_do_none_of_it, setup64, teardown),
-        cmocka_unit_test_setup_teardown(debug_registers_keep_fixed_bits, setup64, teardown),
-        cmocka_unit_test_setup_teardown(dr4_and_dr5_are_aliases_without_de, setup64, teardown),
-        cmocka_unit_test_setup_teardown(general_detect_guards_the_registers, setup64, teardown),
-        cmocka_unit_test_setup_teardown(single_steps_trap_after_each_instruction, setup64, teardown),
-        cmocka_unit_test_setup_teardown(popf_starts_stepping_one_instruction_later, setup64, teardown),
-        cmocka_unit_test_setup_teardown(instruction_breakpoints_fault_and_rf_passes_them, setup64, teardown),
-        cmocka_unit_test_setup_teardown(mov_ss_loses_its_step_and_keeps_its_watchpoint, setup64, teardown),
-        cmocka_unit_test_setup_teardown(data_breakpoints_trap_after_the_access, setup64, teardown),
-        cmocka_unit_test_setup_teardown(port_breakpoints_need_de, setup64, teardown),
-        cmocka_unit_test_setup_teardown(the_bitmap_decides_beyond_iopl, setup32, teardown),
-        cmocka_unit_test_setup_teardown(ins_proves_its_destination_first, setup64, teardown),
-        cmocka_unit_test_setup_teardown(rep_outs_counts_every_iteration, setup64, teardown),
-        cmocka_unit_test_setup_teardown(pvi_gives_level_3_a_virtual_flag, setup32, teardown),
-        cmocka_unit_test_setup_teardown(stac_opens_user_pages_to_the_supervisor, setup64, teardown),
-        cmocka_unit_test_setup_teardown(rdtsc_reads_the_clock_at_the_instruction, setup64, teardown),
-        cmocka_unit_test_setup_teardown(random_numbers_repeat_with_the_seed, setup64, teardown),
-        cmocka_unit_test_setup_teardown(random_numbers_have_every_width, setup64, teardown),
-        cmocka_unit_test_setup_teardown(processors_have_numbers_of_their_own, setup64, teardown),
-        cmocka_unit_test_setup_teardown(xsetbv_checks_dependencies, setup64, teardown),
-        cmocka_unit_test_setup_teardown(pause_ends_the_turn_of_one_of_many, setup64, teardown),
-        cmocka_unit_test_setup_teardown(hypercalls_are_the_hosts, setup64, teardown),
-        cmocka_unit_test_setup_teardown(clflush_touches_no_device, setup64, teardown),
-        cmocka_unit_test_setup_teardown(state_survives_save_and_load, setup64, teardown),
+        cmocka_unit_test_setup_teardown(cr0_refuses_contradictions, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(entering_long_mode_needs_pae, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(cr4_takes_what_the_features_define, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(cr3_has_reserved_bits, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(pae_loads_its_four_pointers, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(cr8_is_the_task_priority, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(lmsw_sets_pe_but_never_clears_it, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(level_3_may_do_none_of_it, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(debug_registers_keep_fixed_bits, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(dr4_and_dr5_are_aliases_without_de, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(general_detect_guards_the_registers, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(single_steps_trap_after_each_instruction, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(popf_starts_stepping_one_instruction_later, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(instruction_breakpoints_fault_and_rf_passes_them, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(mov_ss_loses_its_step_and_keeps_its_watchpoint, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(data_breakpoints_trap_after_the_access, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(port_breakpoints_need_de, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(the_bitmap_decides_beyond_iopl, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(ins_proves_its_destination_first, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(rep_outs_counts_every_iteration, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(pvi_gives_level_3_a_virtual_flag, setup32, steps_close),
+        cmocka_unit_test_setup_teardown(stac_opens_user_pages_to_the_supervisor, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(rdtsc_reads_the_clock_at_the_instruction, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(random_numbers_repeat_with_the_seed, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(random_numbers_have_every_width, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(processors_have_numbers_of_their_own, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(xsetbv_checks_dependencies, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(pause_ends_the_turn_of_one_of_many, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(hypercalls_are_the_hosts, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(clflush_touches_no_device, setup64, steps_close),
+        cmocka_unit_test_setup_teardown(state_survives_save_and_load, setup64, steps_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,26 +6,7 @@
 #include "cpu/tlb.h"
 #include "tests/cpu/steps.h"
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
-
-static int setup(void **state, enum fixture_mode mode)
-{
-    (void)state;
-    fixture_open(f);
-    fixture_mode(f, mode);
-    return 0;
-}
-static int setup16(void **state) { return setup(state, FIXTURE_REAL); }
-static int setup32(void **state) { return setup(state, FIXTURE_FLAT32); }
-static int setup64(void **state) { return setup(state, FIXTURE_LONG); }
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
-    return 0;
-}
+static struct fixture *const f = &steps_fixture;
 
 static void fill_line(uint64_t at)
 {
@@ -369,23 +350,23 @@ static void fast_strings_are_shown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(movdiri_stores_four_or_eight_bytes, setup64, teardown),
-        cmocka_unit_test_setup_teardown(movdiri_faults_like_a_store, setup64, teardown),
-        cmocka_unit_test_setup_teardown(movdir64b_moves_a_line, setup64, teardown),
-        cmocka_unit_test_setup_teardown(movdir64b_reads_before_it_checks_its_destination, setup64, teardown),
-        cmocka_unit_test_setup_teardown(movdir64b_uses_es_and_the_address_size, setup32, teardown),
-        cmocka_unit_test_setup_teardown(movdir64b_works_in_real_mode, setup16, teardown),
-        cmocka_unit_test_setup_teardown(vectors_are_not_alignment_checked, setup64, teardown),
-        cmocka_unit_test_setup_teardown(cldemote_never_faults, setup64, teardown),
-        cmocka_unit_test_setup_teardown(line_flushes_fault_like_loads, setup64, teardown),
-        cmocka_unit_test_setup_teardown(wbnoinvd_is_privileged_and_shown, setup64, teardown),
-        cmocka_unit_test_setup_teardown(serialize_takes_no_prefix, setup64, teardown),
-        cmocka_unit_test_setup_teardown(invpcid_checks_type_and_descriptor, setup64, teardown),
-        cmocka_unit_test_setup_teardown(invpcid_drops_translations, setup64, teardown),
-        cmocka_unit_test_setup_teardown(pkru_instructions_check_cr4_and_registers, setup64, teardown),
-        cmocka_unit_test_setup_teardown(umip_refuses_all_five_below_level_0, setup64, teardown),
-        cmocka_unit_test_setup_teardown(umip32_refuses_all_five_below_level_0, setup32, teardown),
-        cmocka_unit_test_setup_teardown(fast_strings_are_shown, setup64, teardown),
+        cmocka_unit_test_setup_teardown(movdiri_stores_four_or_eight_bytes, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(movdiri_faults_like_a_store, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(movdir64b_moves_a_line, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(movdir64b_reads_before_it_checks_its_destination, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(movdir64b_uses_es_and_the_address_size, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(movdir64b_works_in_real_mode, steps_real, steps_close),
+        cmocka_unit_test_setup_teardown(vectors_are_not_alignment_checked, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(cldemote_never_faults, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(line_flushes_fault_like_loads, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(wbnoinvd_is_privileged_and_shown, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(serialize_takes_no_prefix, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(invpcid_checks_type_and_descriptor, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(invpcid_drops_translations, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(pkru_instructions_check_cr4_and_registers, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(umip_refuses_all_five_below_level_0, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(umip32_refuses_all_five_below_level_0, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(fast_strings_are_shown, steps_long, steps_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,26 +3,7 @@
 #include "cpu/seg.h"
 #include "tests/cpu/steps.h"
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
-
-static int setup(void **state, enum fixture_mode mode)
-{
-    (void)state;
-    fixture_open(f);
-    fixture_mode(f, mode);
-    return 0;
-}
-static int setup32(void **state) { return setup(state, FIXTURE_FLAT32); }
-static int setup64(void **state) { return setup(state, FIXTURE_LONG); }
-static int setup_real(void **state) { return setup(state, FIXTURE_REAL); }
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
-    return 0;
-}
+static struct fixture *const f = &steps_fixture;
 
 static void put32(uint64_t at, uint32_t v) { fixture_put(f, at, &v, 4); }
 static void put64(uint64_t at, uint64_t v) { fixture_put(f, at, &v, 8); }
@@ -376,22 +357,22 @@ static void real_mode_climbs_to_64_bit_mode(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(real_mode_jumps_by_paragraphs, setup_real, teardown),
-        cmocka_unit_test_setup_teardown(code_segments_are_checked, setup32, teardown),
-        cmocka_unit_test_setup_teardown(call_and_return_at_one_level, setup32, teardown),
-        cmocka_unit_test_setup_teardown(call_gates_switch_stacks_and_copy_parameters, setup32, teardown),
-        cmocka_unit_test_setup_teardown(gates_and_their_targets_are_checked, setup32, teardown),
-        cmocka_unit_test_setup_teardown(bad_inner_stacks_are_ts, setup32, teardown),
-        cmocka_unit_test_setup_teardown(bad_stacks_come_before_bad_offsets, setup32, teardown),
-        cmocka_unit_test_setup_teardown(long_call_gates_push_quadwords, setup64, teardown),
-        cmocka_unit_test_setup_teardown(iret_goes_to_compatibility_mode_and_back, setup64, teardown),
-        cmocka_unit_test_setup_teardown(outer_returns_keep_the_base_of_gs, setup64, teardown),
-        cmocka_unit_test_setup_teardown(iret_checks_before_it_changes, setup64, teardown),
-        cmocka_unit_test_setup_teardown(iret_respects_privilege_of_flags, setup32, teardown),
-        cmocka_unit_test_setup_teardown(syscall_and_sysret, setup64, teardown),
-        cmocka_unit_test_setup_teardown(sysret_checks_rcx_at_level_0, setup64, teardown),
-        cmocka_unit_test_setup_teardown(sysenter_and_sysexit, setup32, teardown),
-        cmocka_unit_test_setup_teardown(real_mode_climbs_to_64_bit_mode, setup_real, teardown),
+        cmocka_unit_test_setup_teardown(real_mode_jumps_by_paragraphs, steps_real, steps_close),
+        cmocka_unit_test_setup_teardown(code_segments_are_checked, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(call_and_return_at_one_level, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(call_gates_switch_stacks_and_copy_parameters, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(gates_and_their_targets_are_checked, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(bad_inner_stacks_are_ts, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(bad_stacks_come_before_bad_offsets, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(long_call_gates_push_quadwords, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(iret_goes_to_compatibility_mode_and_back, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(outer_returns_keep_the_base_of_gs, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(iret_checks_before_it_changes, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(iret_respects_privilege_of_flags, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(syscall_and_sysret, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(sysret_checks_rcx_at_level_0, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(sysenter_and_sysexit, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(real_mode_climbs_to_64_bit_mode, steps_real, steps_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

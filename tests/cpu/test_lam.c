@@ -11,8 +11,7 @@
 #define PAGE2  (FIXTURE_DATA + 0x1000)
 #define VALUE  0x0123456789abcdefu
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
+static struct fixture *const f = &steps_fixture;
 
 static int setup(void **state)
 {
@@ -25,13 +24,6 @@ static int setup(void **state)
     fixture_map(f, USER + 0x1000, PAGE2);
     fixture_map(f, SUPER, FIXTURE_DATA);
     fixture_put(f, FIXTURE_DATA, &value, 8);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
     return 0;
 }
 
@@ -347,7 +339,7 @@ static void stores_under_a_tag_change_code(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, steps_close)
     const struct CMUnitTest tests[] = {
         TEST(control_registers_take_the_bits_with_the_feature), TEST(user_pointers_of_48_bits),
         TEST(user_pointers_of_57_bits), TEST(supervisor_pointers_by_the_paging_mode), TEST(the_level_does_not_matter),

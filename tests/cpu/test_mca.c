@@ -14,8 +14,7 @@
 
 enum { MCG_CAP = 0x179, MCG_STATUS, MCG_CTL, CTL2 = 0x280, CTL = 0x400, STATUS, ADDR, MISC };
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
+static struct fixture *const f = &steps_fixture;
 static struct fake_apic apic;
 static struct apic_ops ops;
 static unsigned corrected;
@@ -53,13 +52,6 @@ static int setup(void **state)
     assert_true(wrmsr(MCG_CTL, ~0ull));
     for (unsigned bank = 0; bank < 10; bank++)
         assert_true(wrmsr(CTL + 4 * bank, ~0ull));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
     return 0;
 }
 
@@ -250,7 +242,7 @@ static void others_hear_of_it(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, steps_close)
     const struct CMUnitTest tests[] = {
         T(registers_take_what_the_manual_says), T(old_processors_have_less), T(errors_outlive_a_reset),
         T(corrected_errors_are_counted_and_interrupt), T(uncorrected_errors_stay),

@@ -9,8 +9,7 @@
 
 #define LINE    (FIXTURE_DATA + 0x100)
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
+static struct fixture *const f = &steps_fixture;
 static struct fake_apic apic;
 
 static int setup(void **state)
@@ -24,13 +23,6 @@ static int setup(void **state)
     give_apic(f, &apic);
     memset(nops, 0x90, sizeof nops);                    /* what runs when a wait is over */
     fixture_code(f, nops, sizeof nops);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
     return 0;
 }
 
@@ -398,7 +390,7 @@ static void a_loaded_state_waits_on(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, steps_close)
     const struct CMUnitTest tests[] = {
         T(a_store_to_the_line_ends_the_wait), T(dma_ends_the_wait), T(another_processors_store_ends_the_wait),
         T(a_store_before_the_wait_ends_it_too), T(code_on_the_line_stays_right), T(the_line_follows_the_map),

@@ -4,23 +4,7 @@
 #include "cpu/msr.h"
 #include "tests/cpu/steps.h"
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
-
-static int setup(void **state)
-{
-    (void)state;
-    fixture_open(f);
-    fixture_mode(f, FIXTURE_LONG);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
-    return 0;
-}
+static struct fixture *const f = &steps_fixture;
 
 static bool takes(uint32_t msr, uint64_t value)
 {
@@ -246,18 +230,18 @@ static void speculation_switches_do_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(rows_are_in_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(reserved_bits_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(constants_cannot_be_written, setup, teardown),
-        cmocka_unit_test_setup_teardown(unknown_registers_are_gp, setup, teardown),
-        cmocka_unit_test_setup_teardown(features_bring_their_registers, setup, teardown),
-        cmocka_unit_test_setup_teardown(tsc_and_adjust_move_together, setup, teardown),
-        cmocka_unit_test_setup_teardown(tsc_has_no_rounding_drift, setup, teardown),
-        cmocka_unit_test_setup_teardown(efer_keeps_its_rules, setup, teardown),
-        cmocka_unit_test_setup_teardown(speculation_switches_do_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(x2apic_registers_need_its_mode, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_host_is_asked_for_what_is_not_ours, setup, teardown),
-        cmocka_unit_test_setup_teardown(level_three_may_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(rows_are_in_order, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(reserved_bits_are_refused, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(constants_cannot_be_written, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(unknown_registers_are_gp, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(features_bring_their_registers, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(tsc_and_adjust_move_together, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(tsc_has_no_rounding_drift, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(efer_keeps_its_rules, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(speculation_switches_do_nothing, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(x2apic_registers_need_its_mode, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(the_host_is_asked_for_what_is_not_ours, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(level_three_may_not, steps_long, steps_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

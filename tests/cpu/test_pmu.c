@@ -6,8 +6,7 @@
 #include "cpu/pmu.h"
 #include "tests/cpu/steps.h"
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
+static struct fixture *const f = &steps_fixture;
 
 enum { PMC0 = 0xc1, SELECT0 = 0x186, FIXED0 = 0x309, CAPABILITIES = 0x345, FIXED_CTRL = 0x38d, STATUS = 0x38e,
        GLOBAL = 0x38f,
@@ -56,13 +55,6 @@ static int setup(void **state)
     cpu_set_apic(f->cpu, &apic, NULL);
     f->cpu->config.apic_hz = 250000000;                     /* a quarter of the TSC's 1 GHz; an instruction takes 1 ns */
     memset(&pmi, 0, sizeof pmi);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
     return 0;
 }
 
@@ -605,36 +597,36 @@ static void nothing_is_watched_when_all_is_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(the_leaf_says_what_there_is, setup, teardown),
-        cmocka_unit_test_setup_teardown(registers_have_reserved_bits, setup, teardown),
-        cmocka_unit_test_setup_teardown(old_writes_are_32_bits_wide, setup, teardown),
-        cmocka_unit_test_setup_teardown(status_can_be_set_and_cleared, setup, teardown),
-        cmocka_unit_test_setup_teardown(in_use_follows_the_selects, setup, teardown),
-        cmocka_unit_test_setup_teardown(instructions_are_exact, setup, teardown),
-        cmocka_unit_test_setup_teardown(only_what_retires_is_counted, setup, teardown),
-        cmocka_unit_test_setup_teardown(int_n_is_one_instruction, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_repeat_that_is_cut_counts_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(cycles_are_virtual_time, setup, teardown),
-        cmocka_unit_test_setup_teardown(cycles_stop_while_halted, setup, teardown),
-        cmocka_unit_test_setup_teardown(branches_taken_or_not, setup, teardown),
-        cmocka_unit_test_setup_teardown(far_branches_count_events_do_not, setup, teardown),
-        cmocka_unit_test_setup_teardown(unknown_events_count_nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(edge_invert_and_mask, setup, teardown),
-        cmocka_unit_test_setup_teardown(edges_of_cycles_are_wakes, setup, teardown),
-        cmocka_unit_test_setup_teardown(levels_are_told_apart, setup, teardown),
-        cmocka_unit_test_setup_teardown(both_enables_must_be_on, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_overflow_is_met_exactly, setup, teardown),
-        cmocka_unit_test_setup_teardown(an_overflow_ends_a_block, setup, teardown),
-        cmocka_unit_test_setup_teardown(without_int_the_status_alone_tells, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_frozen_counter_stands, setup, teardown),
-        cmocka_unit_test_setup_teardown(cycles_overflow_while_others_run, setup, teardown),
-        cmocka_unit_test_setup_teardown(rdpmc_reads_both_kinds, setup, teardown),
-        cmocka_unit_test_setup_teardown(rdpmc_needs_pce_below_level_0, setup, teardown),
-        cmocka_unit_test_setup_teardown(amd_has_four_counters_of_its_own, setup, teardown),
-        cmocka_unit_test_setup_teardown(amd_counters_interrupt_too, setup, teardown),
-        cmocka_unit_test_setup_teardown(amd_records_one_branch, setup, teardown),
-        cmocka_unit_test_setup_teardown(turns_do_not_show, setup, teardown),
-        cmocka_unit_test_setup_teardown(nothing_is_watched_when_all_is_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_leaf_says_what_there_is, setup, steps_close),
+        cmocka_unit_test_setup_teardown(registers_have_reserved_bits, setup, steps_close),
+        cmocka_unit_test_setup_teardown(old_writes_are_32_bits_wide, setup, steps_close),
+        cmocka_unit_test_setup_teardown(status_can_be_set_and_cleared, setup, steps_close),
+        cmocka_unit_test_setup_teardown(in_use_follows_the_selects, setup, steps_close),
+        cmocka_unit_test_setup_teardown(instructions_are_exact, setup, steps_close),
+        cmocka_unit_test_setup_teardown(only_what_retires_is_counted, setup, steps_close),
+        cmocka_unit_test_setup_teardown(int_n_is_one_instruction, setup, steps_close),
+        cmocka_unit_test_setup_teardown(a_repeat_that_is_cut_counts_once, setup, steps_close),
+        cmocka_unit_test_setup_teardown(cycles_are_virtual_time, setup, steps_close),
+        cmocka_unit_test_setup_teardown(cycles_stop_while_halted, setup, steps_close),
+        cmocka_unit_test_setup_teardown(branches_taken_or_not, setup, steps_close),
+        cmocka_unit_test_setup_teardown(far_branches_count_events_do_not, setup, steps_close),
+        cmocka_unit_test_setup_teardown(unknown_events_count_nothing, setup, steps_close),
+        cmocka_unit_test_setup_teardown(edge_invert_and_mask, setup, steps_close),
+        cmocka_unit_test_setup_teardown(edges_of_cycles_are_wakes, setup, steps_close),
+        cmocka_unit_test_setup_teardown(levels_are_told_apart, setup, steps_close),
+        cmocka_unit_test_setup_teardown(both_enables_must_be_on, setup, steps_close),
+        cmocka_unit_test_setup_teardown(an_overflow_is_met_exactly, setup, steps_close),
+        cmocka_unit_test_setup_teardown(an_overflow_ends_a_block, setup, steps_close),
+        cmocka_unit_test_setup_teardown(without_int_the_status_alone_tells, setup, steps_close),
+        cmocka_unit_test_setup_teardown(a_frozen_counter_stands, setup, steps_close),
+        cmocka_unit_test_setup_teardown(cycles_overflow_while_others_run, setup, steps_close),
+        cmocka_unit_test_setup_teardown(rdpmc_reads_both_kinds, setup, steps_close),
+        cmocka_unit_test_setup_teardown(rdpmc_needs_pce_below_level_0, setup, steps_close),
+        cmocka_unit_test_setup_teardown(amd_has_four_counters_of_its_own, setup, steps_close),
+        cmocka_unit_test_setup_teardown(amd_counters_interrupt_too, setup, steps_close),
+        cmocka_unit_test_setup_teardown(amd_records_one_branch, setup, steps_close),
+        cmocka_unit_test_setup_teardown(turns_do_not_show, setup, steps_close),
+        cmocka_unit_test_setup_teardown(nothing_is_watched_when_all_is_off, setup, steps_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

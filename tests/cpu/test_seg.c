@@ -3,39 +3,7 @@
 #include "cpu/seg.h"
 #include "tests/cpu/steps.h"
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
-
-static int setup32(void **state)
-{
-    (void)state;
-    fixture_open(f);
-    fixture_mode(f, FIXTURE_FLAT32);
-    return 0;
-}
-
-static int setup64(void **state)
-{
-    (void)state;
-    fixture_open(f);
-    fixture_mode(f, FIXTURE_LONG);
-    return 0;
-}
-
-static int setup_real(void **state)
-{
-    (void)state;
-    fixture_open(f);
-    fixture_mode(f, FIXTURE_REAL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
-    return 0;
-}
+static struct fixture *const f = &steps_fixture;
 
 /* MOV seg, AX with the selector: vector, and the error code when it faulted. */
 static int load(const char *mov, uint16_t selector, uint32_t *error)
@@ -341,25 +309,25 @@ static void fsgsbase_needs_cr4_and_canonical_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(data_segments_are_checked, setup32, teardown),
-        cmocka_unit_test_setup_teardown(ss_is_checked, setup32, teardown),
-        cmocka_unit_test_setup_teardown(null_ss_belongs_to_64_bit_mode_below_level_3, setup64, teardown),
-        cmocka_unit_test_setup_teardown(loading_sets_the_accessed_bit, setup32, teardown),
-        cmocka_unit_test_setup_teardown(null_segments_cannot_be_used, setup32, teardown),
-        cmocka_unit_test_setup_teardown(expand_down_segments_end_at_the_top, setup32, teardown),
-        cmocka_unit_test_setup_teardown(limits_and_types_bind_accesses, setup32, teardown),
-        cmocka_unit_test_setup_teardown(real_mode_keeps_limits, setup_real, teardown),
-        cmocka_unit_test_setup_teardown(pop_ss_moves_the_old_stack_pointer, setup32, teardown),
-        cmocka_unit_test_setup_teardown(enter_takes_all_of_esp, setup32, teardown),
-        cmocka_unit_test_setup_teardown(ltr_marks_the_tss_busy, setup64, teardown),
-        cmocka_unit_test_setup_teardown(long_mode_reads_sixteen_bytes, setup64, teardown),
-        cmocka_unit_test_setup_teardown(lgdt_takes_24_bits_with_a_16_bit_operand, setup32, teardown),
-        cmocka_unit_test_setup_teardown(umip_hides_the_tables_from_level_3, setup32, teardown),
-        cmocka_unit_test_setup_teardown(lar_lsl_verr_verw_answer_in_zf, setup32, teardown),
-        cmocka_unit_test_setup_teardown(arpl_raises_the_lower_rpl, setup32, teardown),
-        cmocka_unit_test_setup_teardown(arpl_writes_only_what_changes, setup32, teardown),
-        cmocka_unit_test_setup_teardown(questions_are_undefined_in_real_mode, setup_real, teardown),
-        cmocka_unit_test_setup_teardown(fsgsbase_needs_cr4_and_canonical_values, setup64, teardown),
+        cmocka_unit_test_setup_teardown(data_segments_are_checked, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(ss_is_checked, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(null_ss_belongs_to_64_bit_mode_below_level_3, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(loading_sets_the_accessed_bit, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(null_segments_cannot_be_used, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(expand_down_segments_end_at_the_top, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(limits_and_types_bind_accesses, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(real_mode_keeps_limits, steps_real, steps_close),
+        cmocka_unit_test_setup_teardown(pop_ss_moves_the_old_stack_pointer, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(enter_takes_all_of_esp, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(ltr_marks_the_tss_busy, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(long_mode_reads_sixteen_bytes, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(lgdt_takes_24_bits_with_a_16_bit_operand, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(umip_hides_the_tables_from_level_3, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(lar_lsl_verr_verw_answer_in_zf, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(arpl_raises_the_lower_rpl, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(arpl_writes_only_what_changes, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(questions_are_undefined_in_real_mode, steps_real, steps_close),
+        cmocka_unit_test_setup_teardown(fsgsbase_needs_cr4_and_canonical_values, steps_long, steps_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,8 +9,7 @@
 #define AREA    (SMBASE + 0x8000)       /* handler; offsets of the manuals' tables count from here */
 #define PORT    0xb0
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
+static struct fixture *const f = &steps_fixture;
 static struct device port;
 
 static uint64_t smi_read(struct device *dev, uint32_t at, unsigned bytes)
@@ -42,13 +41,6 @@ static int setup(void **state, enum fixture_mode mode)
 static int setup_real(void **state) { return setup(state, FIXTURE_REAL); }
 static int setup32(void **state) { return setup(state, FIXTURE_FLAT32); }
 static int setup64(void **state) { return setup(state, FIXTURE_LONG); }
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
-    return 0;
-}
 
 static void take_smi(void)
 {
@@ -533,7 +525,7 @@ static void smm_memory_is_seen_in_smm_only(void **state)
 
 int main(void)
 {
-#define T(name, mode) cmocka_unit_test_setup_teardown(name, mode, teardown)
+#define T(name, mode) cmocka_unit_test_setup_teardown(name, mode, steps_close)
     const struct CMUnitTest tests[] = {
         T(entry_is_as_in_the_table, setup64), T(the_amd64_area_is_as_documented, setup64),
         T(the_intel64_area_is_as_documented, setup64), T(the_legacy_area_is_as_documented, setup32),

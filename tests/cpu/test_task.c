@@ -3,8 +3,7 @@
 #include "cpu/seg.h"
 #include "tests/cpu/steps.h"
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
+static struct fixture *const f = &steps_fixture;
 
 #define OLD_TSS 0x50000u        /* selector 80h, the running task's */
 #define NEW_TSS 0x51000u        /* selector 88h */
@@ -43,13 +42,6 @@ static int setup(void **state)
     f->cpu->p.seg_attr[SEG_TR] = TYPE_TSS32_BUSY | PRESENT;
     f->cpu->s.gpr[RBX] = 0xb0b0b0b0;
     build_task();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
     return 0;
 }
 
@@ -233,7 +225,7 @@ static void a_bad_link_is_ts(void **state)
 
     for (unsigned k = 0; k < COUNT_OF(cases); k++) {
         if (k != 0) {
-            (void)teardown(state);
+            (void)steps_close(state);
             (void)setup(state);
         }
         put_descriptor(f, NEW, make_descriptor(NEW_TSS, 0x67, cases[k].attr));
@@ -290,7 +282,7 @@ static void the_new_tasks_segments_are_checked(void **state)
 
     for (unsigned k = 0; k < COUNT_OF(cases); k++) {
         if (k != 0) {
-            (void)teardown(state);
+            (void)steps_close(state);
             (void)setup(state);
         }
         put_descriptor(f, 0xa0, make_descriptor(0, 0xfffff, cases[k].attr));
@@ -408,23 +400,23 @@ static void a_task_may_be_virtual_8086(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(jmp_saves_one_and_loads_the_other, setup, teardown),
-        cmocka_unit_test_setup_teardown(call_links_and_iret_returns, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_busy_task_cannot_be_called, setup, teardown),
-        cmocka_unit_test_setup_teardown(faults_before_the_switch_stay_in_the_old_task, setup, teardown),
-        cmocka_unit_test_setup_teardown(faults_after_the_switch_are_the_new_tasks, setup, teardown),
-        cmocka_unit_test_setup_teardown(task_gates_take_events_with_their_error_code, setup, teardown),
-        cmocka_unit_test_setup_teardown(sixteen_bit_tasks_have_no_fs_and_cr3, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_trap_bit_raises_a_debug_exception, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_task_may_be_virtual_8086, setup, teardown),
-        cmocka_unit_test_setup_teardown(nested_tasks_return_one_by_one, setup, teardown),
-        cmocka_unit_test_setup_teardown(waiting_tasks_are_busy, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_bad_link_is_ts, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_old_tss_must_have_room, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_new_tasks_segments_are_checked, setup, teardown),
-        cmocka_unit_test_setup_teardown(eip_beyond_the_new_code_is_gp, setup, teardown),
-        cmocka_unit_test_setup_teardown(tasks_of_both_widths_call_each_other, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_bad_cr3_is_the_new_tasks_fault, setup, teardown),
+        cmocka_unit_test_setup_teardown(jmp_saves_one_and_loads_the_other, setup, steps_close),
+        cmocka_unit_test_setup_teardown(call_links_and_iret_returns, setup, steps_close),
+        cmocka_unit_test_setup_teardown(a_busy_task_cannot_be_called, setup, steps_close),
+        cmocka_unit_test_setup_teardown(faults_before_the_switch_stay_in_the_old_task, setup, steps_close),
+        cmocka_unit_test_setup_teardown(faults_after_the_switch_are_the_new_tasks, setup, steps_close),
+        cmocka_unit_test_setup_teardown(task_gates_take_events_with_their_error_code, setup, steps_close),
+        cmocka_unit_test_setup_teardown(sixteen_bit_tasks_have_no_fs_and_cr3, setup, steps_close),
+        cmocka_unit_test_setup_teardown(the_trap_bit_raises_a_debug_exception, setup, steps_close),
+        cmocka_unit_test_setup_teardown(a_task_may_be_virtual_8086, setup, steps_close),
+        cmocka_unit_test_setup_teardown(nested_tasks_return_one_by_one, setup, steps_close),
+        cmocka_unit_test_setup_teardown(waiting_tasks_are_busy, setup, steps_close),
+        cmocka_unit_test_setup_teardown(a_bad_link_is_ts, setup, steps_close),
+        cmocka_unit_test_setup_teardown(the_old_tss_must_have_room, setup, steps_close),
+        cmocka_unit_test_setup_teardown(the_new_tasks_segments_are_checked, setup, steps_close),
+        cmocka_unit_test_setup_teardown(eip_beyond_the_new_code_is_gp, setup, steps_close),
+        cmocka_unit_test_setup_teardown(tasks_of_both_widths_call_each_other, setup, steps_close),
+        cmocka_unit_test_setup_teardown(a_bad_cr3_is_the_new_tasks_fault, setup, steps_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * Vector instructions where memory says no: nothing is half done, or exactly the half that the manuals describe. Through the
  * run loop and real page tables. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
 #include "cpu/fpu.h"
-#include "tests/cpu/fixture.h"
+#include "tests/cpu/steps.h"
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
+static struct fixture *const f = &steps_fixture;
 
 #define EDGE    (FIXTURE_DATA + 0x2000)     /* the page from here on is the one that tests take away */
 
@@ -44,37 +37,18 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
-    return 0;
-}
-
-/* Run one instruction and HLT: the vector it raised, or -1. */
-static int run(const char *bytes, size_t len)
-{
-    fixture_code(f, bytes, len);
-    fixture_put(f, FIXTURE_CODE + len, "\xf4", 1);
-    f->cpu->p.rip = FIXTURE_CODE;
-    f->cpu->s.gpr[RSP] = FIXTURE_STACK;
-    f->cpu->p.activity = CPU_RUNNING;
-    return fixture_run(f, 100);
-}
-#define RUN_BYTES(text) run(text, sizeof text - 1)
-
 static void a_load_across_pages_faults_whole(void **state)
 {
     (void)state;
     edge_is(ABSENT);
     f->cpu->s.gpr[RSI] = EDGE - 8;
     f->cpu->s.zmm[0] = f->cpu->s.zmm[1] = 0x7777;
-    assert_int_equal(RUN_BYTES("\xf3\x0f\x6f\x06"), VEC_PF);            /* movdqu xmm0, [rsi] */
+    assert_int_equal(FRESH("\xf3\x0f\x6f\x06"), VEC_PF);            /* movdqu xmm0, [rsi] */
     assert_int_equal(f->cpu->s.cr2, EDGE);
     assert_int_equal(f->cpu->s.zmm[0], 0x7777);
     edge_is(WRITABLE);
     fixture_put(f, EDGE - 8, "0123456789abcdef", 16);
-    assert_int_equal(RUN_BYTES("\xf3\x0f\x6f\x06"), -1);
+    assert_int_equal(FRESH("\xf3\x0f\x6f\x06"), -1);
     assert_memory_equal(f->cpu->s.zmm, "0123456789abcdef", 16);
 }
 
@@ -84,7 +58,7 @@ static void a_store_across_pages_writes_nothing(void **state)
     edge_is(READ_ONLY);
     f->cpu->s.gpr[RSI] = EDGE - 8;
     f->cpu->s.zmm[0] = f->cpu->s.zmm[1] = ~0ull;
-    assert_int_equal(RUN_BYTES("\xf3\x0f\x7f\x06"), VEC_PF);            /* movdqu [rsi], xmm0 */
+    assert_int_equal(FRESH("\xf3\x0f\x7f\x06"), VEC_PF);            /* movdqu [rsi], xmm0 */
     assert_int_equal(f->cpu->s.cr2, EDGE);
     assert_int_equal(fixture_read(f, EDGE - 8, 8), 0);
 }
@@ -99,18 +73,18 @@ static void an_mmx_fault_keeps_the_x87_stack(void **state)
     f->cpu->s.ftag = 0x18;
     f->cpu->s.fpr_mant[1] = 5;
     f->cpu->s.fpr_se[1] = 0x3fff;
-    assert_int_equal(RUN_BYTES("\x0f\xfc\x0e"), VEC_PF);                /* paddb mm1, [rsi] */
+    assert_int_equal(FRESH("\x0f\xfc\x0e"), VEC_PF);                /* paddb mm1, [rsi] */
     assert_int_equal(f->cpu->s.fsw, 3 << FSW_TOP_SHIFT);
-    assert_int_equal(RUN_BYTES("\x0f\x7f\x0e"), VEC_PF);                /* movq [rsi], mm1 */
+    assert_int_equal(FRESH("\x0f\x7f\x0e"), VEC_PF);                /* movq [rsi], mm1 */
     assert_int_equal(f->cpu->s.fsw, 0);
     assert_int_equal(f->cpu->s.ftag, 0x18);
     assert_int_equal(f->cpu->s.fpr_se[1], 0x3fff);
-    assert_int_equal(RUN_BYTES("\x0f\xfc\xc9"), -1);                    /* paddb mm1, mm1 */
+    assert_int_equal(FRESH("\x0f\xfc\xc9"), -1);                    /* paddb mm1, mm1 */
     assert_int_equal(f->cpu->s.fsw, 0);
     assert_int_equal(f->cpu->s.ftag, 0xff);
     assert_int_equal(f->cpu->s.fpr_mant[1], 10);
     assert_int_equal(f->cpu->s.fpr_se[1], 0xffff);
-    assert_int_equal(RUN_BYTES("\x0f\x77"), -1);                        /* emms */
+    assert_int_equal(FRESH("\x0f\x77"), -1);                        /* emms */
     assert_int_equal(f->cpu->s.ftag, 0);
 }
 
@@ -124,14 +98,14 @@ static void maskmovdqu_asks_for_whole_quadwords(void **state)
     memset(&f->cpu->s.zmm[0], 0x41, 16);
     f->cpu->s.zmm[8] = 0x0000000080008000ull;                           /* bytes 1 and 3, before the edge */
     f->cpu->s.zmm[9] = 0;
-    assert_int_equal(RUN_BYTES("\x66\x0f\xf7\xc1"), VEC_PF);            /* maskmovdqu xmm0, xmm1 */
+    assert_int_equal(FRESH("\x66\x0f\xf7\xc1"), VEC_PF);            /* maskmovdqu xmm0, xmm1 */
     assert_int_equal(f->cpu->s.cr2, EDGE + 4);
     assert_int_equal(fixture_read(f, EDGE - 4, 4), 0);
     f->cpu->s.gpr[RDI] = EDGE - 16;
-    assert_int_equal(RUN_BYTES("\x66\x0f\xf7\xc1"), -1);
+    assert_int_equal(FRESH("\x66\x0f\xf7\xc1"), -1);
     assert_int_equal(fixture_read(f, EDGE - 16, 4), 0x41004100);
     f->cpu->p.seg_base[SEG_FS] = 16;
-    assert_int_equal(RUN_BYTES("\x64\x66\x0f\xf7\xc1"), VEC_PF);        /* fs: */
+    assert_int_equal(FRESH("\x64\x66\x0f\xf7\xc1"), VEC_PF);        /* fs: */
 }
 
 /* SDM 2C "VPMASKMOV": faults only for elements whose mask is set. */
@@ -143,14 +117,14 @@ static void vpmaskmov_leaves_masked_elements_alone(void **state)
     fixture_put(f, EDGE - 8, "abcdefgh", 8);
     f->cpu->s.zmm[8] = 0x8000000000000000ull;                           /* element 1 */
     f->cpu->s.zmm[9] = 0;
-    assert_int_equal(RUN_BYTES("\xc4\xe2\x71\x8c\x06"), -1);            /* vpmaskmovd xmm0, xmm1, [rsi] */
+    assert_int_equal(FRESH("\xc4\xe2\x71\x8c\x06"), -1);            /* vpmaskmovd xmm0, xmm1, [rsi] */
     assert_int_equal(f->cpu->s.zmm[0], 0x6867666500000000ull);
     assert_int_equal(f->cpu->s.zmm[1], 0);
     f->cpu->s.zmm[9] = 0x80000000;                                      /* element 2: beyond the edge */
     f->cpu->s.zmm[0] = 7;
-    assert_int_equal(RUN_BYTES("\xc4\xe2\x71\x8c\x06"), VEC_PF);
+    assert_int_equal(FRESH("\xc4\xe2\x71\x8c\x06"), VEC_PF);
     assert_int_equal(f->cpu->s.zmm[0], 7);
-    assert_int_equal(RUN_BYTES("\xc4\xe2\x71\x8e\x06"), VEC_PF);        /* vpmaskmovd [rsi], xmm1, xmm0 */
+    assert_int_equal(FRESH("\xc4\xe2\x71\x8e\x06"), VEC_PF);        /* vpmaskmovd [rsi], xmm1, xmm0 */
     assert_int_equal(fixture_read(f, EDGE - 8, 8), 0x6867666564636261ull);
 }
 
@@ -164,14 +138,14 @@ static void a_gather_goes_on_where_it_faulted(void **state)
     f->cpu->s.zmm[8] = 1ull << 32;                                      /* xmm1: indices 0, 1, 2, 0 */
     f->cpu->s.zmm[9] = 2;
     f->cpu->s.zmm[16] = f->cpu->s.zmm[17] = 0x8000000080000000ull;      /* xmm2: all */
-    assert_int_equal(RUN_BYTES("\xc4\xe2\x69\x90\x04\x8e"), VEC_PF);    /* vpgatherdd xmm0, [rsi + 4 * xmm1], xmm2 */
+    assert_int_equal(FRESH("\xc4\xe2\x69\x90\x04\x8e"), VEC_PF);    /* vpgatherdd xmm0, [rsi + 4 * xmm1], xmm2 */
     assert_int_equal(f->cpu->s.cr2, EDGE);
     assert_memory_equal(&f->cpu->s.zmm[0], "abcdefgh", 8);
     assert_int_equal(f->cpu->s.zmm[16], 0);
     assert_int_equal(f->cpu->s.zmm[17], ~0ull);
     edge_is(WRITABLE);
     fixture_put(f, EDGE - 8, "ABCD", 4);                                /* not loaded again, but for element 3 */
-    assert_int_equal(RUN_BYTES("\xc4\xe2\x69\x90\x04\x8e"), -1);
+    assert_int_equal(FRESH("\xc4\xe2\x69\x90\x04\x8e"), -1);
     assert_memory_equal(&f->cpu->s.zmm[0], "abcdefghijklABCD", 16);
     assert_int_equal(f->cpu->s.zmm[17], 0);
 }
@@ -188,10 +162,10 @@ static void segments_apply_in_32_bit_code(void **state)
     cpu_drop_caches(f->cpu);
     fixture_put(f, FIXTURE_DATA + 0x1010, "segmented vector", 16);
     f->cpu->s.gpr[RSI] = 0x1010;
-    assert_int_equal(RUN_BYTES("\x66\x0f\x6f\x06"), -1);                /* movdqa xmm0, [esi] */
+    assert_int_equal(FRESH("\x66\x0f\x6f\x06"), -1);                /* movdqa xmm0, [esi] */
     assert_memory_equal(&f->cpu->s.zmm[0], "segmented vector", 16);
     f->cpu->s.gpr[RSI] = 0x1011;
-    assert_int_equal(RUN_BYTES("\xf3\x0f\x6f\x06"), VEC_GP);            /* movdqu: one byte beyond the limit */
+    assert_int_equal(FRESH("\xf3\x0f\x6f\x06"), VEC_GP);            /* movdqu: one byte beyond the limit */
 }
 
 /* SDM 2A "VEX Encoding Support in 32-bit Mode" and "Exception Condition Types": not in real mode. */
@@ -200,9 +174,9 @@ static void vex_needs_protected_mode(void **state)
     (void)state;
     fixture_mode(f, FIXTURE_FLAT32);
     f->cpu->p.cr4 |= CR4_OSFXSR | CR4_OSXSAVE;
-    assert_int_equal(RUN_BYTES("\xc5\xf9\xfc\xc1"), -1);                /* vpaddb xmm0, xmm0, xmm1 */
+    assert_int_equal(FRESH("\xc5\xf9\xfc\xc1"), -1);                /* vpaddb xmm0, xmm0, xmm1 */
     f->cpu->p.cr4 &= ~(uint64_t)CR4_OSXSAVE;
-    assert_int_equal(RUN_BYTES("\xc5\xf9\xfc\xc1"), VEC_UD);
+    assert_int_equal(FRESH("\xc5\xf9\xfc\xc1"), VEC_UD);
 }
 
 /* A vector load from a device is a run of its accesses, and the instruction after it sees the right time. */
@@ -210,16 +184,16 @@ static void a_device_answers_a_vector_load(void **state)
 {
     (void)state;
     f->cpu->s.gpr[RSI] = FIXTURE_MMIO;
-    assert_int_equal(RUN_BYTES("\xf3\x0f\x7e\x06"), -1);                /* movq xmm0, [rsi] */
+    assert_int_equal(FRESH("\xf3\x0f\x7e\x06"), -1);                /* movq xmm0, [rsi] */
     assert_int_equal(fixture_probe(f)->reads, 1);
     assert_int_equal(f->cpu->s.zmm[0], fixture_probe(f)->seen_insns);
     assert_int_equal(fixture_probe(f)->seen_rip, FIXTURE_CODE);
     f->cpu->s.zmm[0] = 0x0123456789abcdefull;
-    assert_int_equal(RUN_BYTES("\x66\x0f\xd6\x06"), -1);                /* movq [rsi], xmm0 */
+    assert_int_equal(FRESH("\x66\x0f\xd6\x06"), -1);                /* movq [rsi], xmm0 */
     assert_int_equal(fixture_probe(f)->last_value, 0x0123456789abcdefull);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, steps_close)
 
 int main(void)
 {

@@ -7,29 +7,11 @@
 #include "cpu/task.h"
 #include "tests/cpu/steps.h"
 
-static struct fixture fixture;
-static struct fixture *const f = &fixture;
+static struct fixture *const f = &steps_fixture;
 
 #define BITMAP      (FIXTURE_GDT + 0x868u)      /* redirection bitmap, one bit a vector */
 #define SERVICE     5u                          /* the software interrupt of these tests */
 #define STARTED     0x1000u                     /* SP */
-
-static int setup(void **state, enum fixture_mode mode)
-{
-    (void)state;
-    fixture_open(f);
-    fixture_mode(f, mode);
-    return 0;
-}
-static int setup32(void **state) { return setup(state, FIXTURE_FLAT32); }
-static int setup64(void **state) { return setup(state, FIXTURE_LONG); }
-
-static int teardown(void **state)
-{
-    (void)state;
-    fixture_close(f);
-    return 0;
-}
 
 /* A virtual-8086 task at 1000h:0100h; vector SERVICE has a gate for level 3 and an entry 1200h:0300h at address 0. */
 static void enter_v86(bool vme, unsigned iopl, uint32_t flags)
@@ -420,21 +402,21 @@ static void pvi_is_not_for_level_1(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(software_interrupts_take_their_method, setup32, teardown),
-        cmocka_unit_test_setup_teardown(method_5_clears_if, setup32, teardown),
-        cmocka_unit_test_setup_teardown(method_6_clears_vif, setup32, teardown),
-        cmocka_unit_test_setup_teardown(only_int_n_is_redirected, setup32, teardown),
-        cmocka_unit_test_setup_teardown(a_bitmap_beyond_the_tss_is_gp, setup32, teardown),
-        cmocka_unit_test_setup_teardown(a_redirection_that_faults_changes_nothing, setup32, teardown),
-        cmocka_unit_test_setup_teardown(cli_and_sti_choose_their_flag, setup32, teardown),
-        cmocka_unit_test_setup_teardown(pushf_shows_vif, setup32, teardown),
-        cmocka_unit_test_setup_teardown(popf_writes_vif, setup32, teardown),
-        cmocka_unit_test_setup_teardown(iret_writes_vif, setup32, teardown),
-        cmocka_unit_test_setup_teardown(both_flags_fault_at_the_next_instruction, setup32, teardown),
-        cmocka_unit_test_setup_teardown(returning_with_both_flags_faults_in_the_task, setup32, teardown),
-        cmocka_unit_test_setup_teardown(pvi_is_for_level_3, setup32, teardown),
-        cmocka_unit_test_setup_teardown(pvi_is_there_in_64_bit_mode, setup64, teardown),
-        cmocka_unit_test_setup_teardown(pvi_is_not_for_level_1, setup32, teardown),
+        cmocka_unit_test_setup_teardown(software_interrupts_take_their_method, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(method_5_clears_if, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(method_6_clears_vif, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(only_int_n_is_redirected, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(a_bitmap_beyond_the_tss_is_gp, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(a_redirection_that_faults_changes_nothing, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(cli_and_sti_choose_their_flag, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(pushf_shows_vif, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(popf_writes_vif, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(iret_writes_vif, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(both_flags_fault_at_the_next_instruction, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(returning_with_both_flags_faults_in_the_task, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(pvi_is_for_level_3, steps_flat32, steps_close),
+        cmocka_unit_test_setup_teardown(pvi_is_there_in_64_bit_mode, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(pvi_is_not_for_level_1, steps_flat32, steps_close),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
