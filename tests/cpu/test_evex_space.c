@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cpu/decoder/decode.h"
+#include "tests/oracle/host_has.h"
 #include "tests/oracle/vec_host.h"
 
 struct encoding { uint8_t bytes[16]; unsigned len; };
@@ -83,7 +84,7 @@ static bool we_refuse(const struct encoding *e)
 {
     struct insn i;
 
-    return decode(&i, e->bytes, e->len, DECODE_64) != DECODED || !vec_host_has(i.needs) || gathers_into_index(e, &i);
+    return decode(&i, e->bytes, e->len, DECODE_64) != DECODED || !host_has(i.needs) || gathers_into_index(e, &i);
 }
 
 /* AVX512-FP16 is not offered here. */
@@ -134,7 +135,7 @@ static void encodings_are_refused_as_the_host_refuses_them(void **state)
     unsigned wrong = 0;
 
     (void)state;
-    if (!vec_host_open() || !vec_host_has(F_AVX512F))
+    if (!vec_host_open() || !host_has(F_AVX512F))
         skip();
     for (unsigned map = 1; map <= 3; map++)
         for (unsigned opcode = 0; opcode < 256; opcode++)

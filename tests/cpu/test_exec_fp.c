@@ -18,6 +18,7 @@
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
 #include "tests/oracle/fp_host.h"
+#include "tests/oracle/host_has.h"
 #include "tests/oracle/vec_host.h"
 
 enum family { NEITHER, X87, SSE };
@@ -419,7 +420,7 @@ static bool wanted(const struct insn_row *row, enum family family)
     if (row->map >= E0F)                                /* tests/cpu/test_vec.c */
         return false;
     return families[row->op] == family && (only == NULL || strcmp(only, op_names[row->op]) == 0) &&
-           vec_host_has((enum feature)row->needs);
+           host_has((enum feature)row->needs);
 }
 
 static void family_agrees(enum family family)

@@ -12,6 +12,7 @@
 #include "cpu/decoder/index.h"
 #include "cpu/decoder/operands.h"
 #include "tests/cpu/fixture.h"
+#include "tests/oracle/host_has.h"
 #include "tests/oracle/vec_host.h"
 
 static struct fixture f;
@@ -51,7 +52,7 @@ static bool askable(const struct insn_row *row)
         return row->opcode != 0x0d;
     default:
         return in_int_table(row->op) && op_then[row->op] == FALLS && !(row->attrs & I64) &&
-               vec_host_has((enum feature)row->needs);
+               host_has((enum feature)row->needs);
     }
 }
 

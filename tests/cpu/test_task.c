@@ -136,19 +136,25 @@ static void task_gates_take_events_with_their_error_code(void **state)
     assert_true(f->cpu->p.rflags & FLAG_NT);
 }
 
-static void sixteen_bit_tasks_have_no_fs_and_cr3(void **state)
+/* A task of the 80286 in NEW: registers k * 100h but SP, at 4000h with CF. */
+static void put_task16(uint16_t sp)
 {
     static const uint16_t segments[4] = { 0x10, 0x18, 0x10, 0x10 };
 
-    (void)state;
     put_descriptor(f, NEW, make_descriptor(NEW_TSS, 0x2b, TYPE_TSS16 | PRESENT));
     put16(NEW_TSS + 0x0e, 0x4000);
     put16(NEW_TSS + 0x10, FLAG_CF | 2);
     for (unsigned k = 0; k < 8; k++)
-        put16(NEW_TSS + 0x12 + 2 * k, (uint16_t)(0x100 * k));
+        put16(NEW_TSS + 0x12 + 2 * k, k == RSP ? sp : (uint16_t)(0x100 * k));
     for (unsigned k = 0; k < 4; k++)
         put16(NEW_TSS + 0x22 + 2 * k, segments[k]);
     put16(NEW_TSS + 0x2a, 0);
+}
+
+static void sixteen_bit_tasks_have_no_fs_and_cr3(void **state)
+{
+    (void)state;
+    put_task16(0x400);
     assert_int_equal(FRESH(JMP_NEW), -1);
     assert_int_equal(f->cpu->p.rip, 0x4000);
     assert_int_equal(f->cpu->s.gpr[RCX], 0xffff0100);
@@ -321,17 +327,8 @@ static void eip_beyond_the_new_code_is_gp(void **state)
 /* From 32 bits to 16 and back: the 16-bit task's half of EFLAGS, and its error codes of two bytes. */
 static void tasks_of_both_widths_call_each_other(void **state)
 {
-    static const uint16_t segments[4] = { 0x10, 0x18, 0x10, 0x10 };
-
     (void)state;
-    put_descriptor(f, NEW, make_descriptor(NEW_TSS, 0x2b, TYPE_TSS16 | PRESENT));
-    put16(NEW_TSS + 0x0e, 0x4000);
-    put16(NEW_TSS + 0x10, FLAG_CF | 2);
-    for (unsigned k = 0; k < 8; k++)
-        put16(NEW_TSS + 0x12 + 2 * k, k == RSP ? 0x6000 : (uint16_t)k);
-    for (unsigned k = 0; k < 4; k++)
-        put16(NEW_TSS + 0x22 + 2 * k, segments[k]);
-    put16(NEW_TSS + 0x2a, 0);
+    put_task16(0x6000);
     cpu_set_rflags(f->cpu, FLAG_AC | FLAG_ID | 2);
     put_descriptor(f, 0xa0, make_descriptor(0, 0xffff, 0x12 | PRESENT));
     put16(NEW_TSS + 0x24 + 2, 0xa0);                                    /* SS of 16 bits: SP, not ESP */

@@ -17,6 +17,7 @@
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
 #include "tests/cpu/fixture.h"
+#include "tests/oracle/host_has.h"
 #include "tests/oracle/vec_host.h"
 
 static insn_fn *const handlers[OP_COUNT] = {
@@ -379,7 +380,7 @@ static void random_vector(uint8_t *v, unsigned bytes, const uint8_t *before)
 static void random_state(struct vec_state *s, uint64_t address)
 {
     static const uint8_t zeros[64];
-    const bool wide = vec_host_has(F_AVX512F);
+    const bool wide = host_has(F_AVX512F);
 
     for (unsigned n = 0; n < 16; n++)
         s->gpr[n] = random_below(2) ? random64() : (uint64_t)(int64_t)(int)(random_below(41) - 20);
@@ -592,7 +593,7 @@ static void every_row_agrees_with_the_host(void **state)
     for (size_t r = 0; r < count; r++) {
         if ((!handlers[rows[r].op] && !(evex_handlers[rows[r].op] && rows[r].map >= E0F)) || (rows[r].attrs & I64))
             continue;
-        if (!vec_host_has((enum feature)rows[r].needs)) {
+        if (!host_has((enum feature)rows[r].needs)) {
             skipped++;
             continue;
         }

@@ -45,16 +45,6 @@ static double argument(void)
     return v;
 }
 
-#define ONE(name)                                                       \
-    static void of_##name(unsigned count)                               \
-    {                                                                   \
-        for (unsigned n = 0; n < count; n++) {                          \
-            double x = argument();                                      \
-            take_double(name(x));                                       \
-            take_float(name##f((float)x));                              \
-            take_long_double(name##l((long double)x));                  \
-        }                                                               \
-    }
 /* |got - wanted| in thousandths of got's last place. */
 static void take_error(long double got, __float128 wanted)
 {
@@ -69,16 +59,18 @@ static void take_error(long double got, __float128 wanted)
         error = off > 1e9 ? 1000000000u : (unsigned)off;
 }
 
-#define ONE_X(name)                                                     \
+#define EACH(name, take_long)                                           \
     static void of_##name(unsigned count)                               \
     {                                                                   \
         for (unsigned n = 0; n < count; n++) {                          \
             double x = argument();                                      \
             take_double(name(x));                                       \
             take_float(name##f((float)x));                              \
-            take_error(name##l((long double)x), name##q((__float128)x)); \
+            take_long;                                                  \
         }                                                               \
     }
+#define ONE(name)   EACH(name, take_long_double(name##l((long double)x)))
+#define ONE_X(name) EACH(name, take_error(name##l((long double)x), name##q((__float128)x)))
 #define TWO(name)                                                       \
     static void of_##name(unsigned count)                               \
     {                                                                   \

@@ -156,22 +156,6 @@ uint64_t vec_host_memory(void)
     return (uint64_t)(uintptr_t)memory;
 }
 
-bool vec_host_has(enum feature f)
-{
-    enum { EAX, EBX, ECX, EDX };
-    static const struct { uint32_t leaf, subleaf, reg, bit; } rows[] = {
-        [F_BASE] = { 1, 0, EDX, 0 },
-#define FEATURE(name, leaf, subleaf, reg, bit, text) [F_##name] = { leaf, subleaf, reg, bit },
-#include "cpu/decoder/features.def"
-#undef FEATURE
-    };
-    uint32_t r[4] = { 0 };
-
-    if (!__get_cpuid_count(rows[f].leaf, rows[f].subleaf, &r[0], &r[1], &r[2], &r[3]))
-        return false;
-    return r[rows[f].reg] >> rows[f].bit & 1;
-}
-
 enum vendor vec_host_vendor(void)
 {
     uint32_t r[4] = { 0 };
@@ -272,7 +256,6 @@ void vec_host_run(struct vec_state *s, const uint8_t *bytes, unsigned len)
 #else
 
 bool vec_host_open(void) { return false; }
-bool vec_host_has(enum feature f) { (void)f; return false; }
 enum vendor vec_host_vendor(void) { return VENDOR_INTEL; }
 uint64_t vec_host_memory(void) { return 0; }
 void vec_host_run(struct vec_state *s, const uint8_t *bytes, unsigned len) { (void)s; (void)bytes; (void)len; }

@@ -27,7 +27,6 @@ struct vec_state {
 
 /* False: not an x86-64 host with AVX, or executable memory is refused; then nothing below may be called. */
 bool vec_host_open(void);
-bool vec_host_has(enum feature f);
 enum vendor vec_host_vendor(void);
 /* Where the page of memory lies; addresses in registers must point into it. */
 uint64_t vec_host_memory(void);

@@ -10,6 +10,7 @@
 #include "tests/oracle/host/model.h"
 #include "tests/oracle/host/native.h"
 #include "tests/oracle/host/rules.h"
+#include "tests/oracle/host_has.h"
 
 /* ---- memory ---- */
 
@@ -68,13 +69,13 @@ void compare_start(void)
 
 static bool lacking(unsigned feature)
 {
-    return native_has(feature) && !model_has(feature);
+    return host_has(feature) && !model_has(feature);
 }
 
 bool compare_open(bool everything)
 {
     oracle = native_open();
-    model_open(oracle ? native_has : NULL, everything);
+    model_open(oracle ? host_has : NULL, everything);
     for (unsigned n = 0; n < ARENA_PAGES; n++)
         case_background(background[n], n);
     compare_start();

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/attrs.h"
+#include "tests/oracle/host_has.h"
 
 #if defined(__clang__) || __GNUC__ >= 11
 #define BARE __attribute__((no_stack_protector, no_sanitize("address"), no_sanitize("undefined")))
@@ -224,22 +225,6 @@ static bool catch_signals(void)
 
 static bool native_has_pku;         /* and the kernel uses it */
 
-bool native_has(unsigned feature)
-{
-    enum { EAX, EBX, ECX, EDX };
-    static const struct { uint32_t leaf, subleaf, reg, bit; } rows[] = {
-        [F_BASE] = { 1, 0, EDX, 0 },
-#define FEATURE(name, leaf, subleaf, reg, bit, text) [F_##name] = { leaf, subleaf, reg, bit },
-#include "cpu/decoder/features.def"
-#undef FEATURE
-    };
-    uint32_t r[4] = { 0 };
-
-    if (!__get_cpuid_count(rows[feature].leaf, rows[feature].subleaf, &r[0], &r[1], &r[2], &r[3]))
-        return false;
-    return r[rows[feature].reg] >> rows[feature].bit & 1;
-}
-
 static uint32_t read_pkru(void)
 {
     uint32_t v = 0, high;
@@ -293,7 +278,7 @@ bool native_open(void)
 
     if (SANITIZED)
         return false;
-    if (!__builtin_cpu_supports("avx") || !native_has(F_FSGSBASE))
+    if (!__builtin_cpu_supports("avx") || !host_has(F_FSGSBASE))
         return false;
     if (prctl(PR_SET_DUMPABLE, 0) != 0 || !map_area() || !map_arena() || !catch_signals() || !open_ldt())
         return false;
@@ -301,7 +286,7 @@ bool native_open(void)
     area->host_fs = fs;
     area->mask = native_avx512() ? 0xe7 : 7;
     area->mxcsr = 0x1f80;
-    native_has_pku = native_has(F_PKU) && (host_xcr0() & 0x200);
+    native_has_pku = host_has(F_PKU) && (host_xcr0() & 0x200);
     touch_pages();
     return true;
 }
@@ -513,7 +498,6 @@ BARE void native_run(const struct host_case *c, struct host_out *out)
 #else
 
 bool native_open(void) { return false; }
-bool native_has(unsigned feature) { (void)feature; return false; }
 bool native_avx512(void) { return false; }
 bool native_is_intel(void) { return false; }
 uint8_t *native_page(unsigned n) { (void)n; return NULL; }

@@ -7,7 +7,6 @@
 
 /* False: this host is no oracle (not x86-64 Linux, no AVX, FSGSBASE off, addresses taken). */
 bool native_open(void);
-bool native_has(unsigned feature);                  /* enum feature by CPUID */
 bool native_avx512(void);
 bool native_is_intel(void);
 uint8_t *native_page(unsigned n);                   /* data page n, writable whatever the case may do */
