@@ -67,6 +67,26 @@ static void repeat(uint8_t *to, unsigned bytes, unsigned part)
         memcpy(to + at, to, part);
 }
 
+/* From the first to the last selected element; before any page is looked at (seen on Emerald Rapids). */
+static bool parts_canonical(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned part, uint64_t mask)
+{
+    const unsigned first = bits_lowest(mask) * part, end = bits_highest(mask) * part + part;
+
+    return mem_canonical(cpu, i, lin + first, end - first);
+}
+
+/* Elements that together are of a scalar's size are checked for alignment as one; half precision is not (seen on Emerald
+ * Rapids). */
+bool evex_aligned(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigned part, uint64_t mask, unsigned access)
+{
+    gva_t lin;
+
+    if (bytes > 8 || i->op == OP_CVTPH2PS || i->op == OP_CVTPS2PH || mem_bank(cpu) != BANK_SLOW)
+        return true;
+    return ea_linear(cpu, i, bytes, access, &lin) && parts_canonical(cpu, i, lin, part, mask) &&
+           mem_aligned_wherever(cpu, lin, bytes);
+}
+
 static bool load_broadcast(struct cpu *cpu, const struct insn *i, uint8_t *to, unsigned bytes, bool wanted)
 {
     uint64_t element = 0;
@@ -95,7 +115,10 @@ bool evex_load_parts(struct cpu *cpu, const struct insn *i, void *to, unsigned b
         select_parts(to, host, bytes, part, mask, true);
         return true;
     }
-    for (mask &= all; mask; mask &= mask - 1) {
+    mask &= all;
+    if (!parts_canonical(cpu, i, lin, part, mask))
+        return false;
+    for (; mask; mask &= mask - 1) {
         const unsigned at = bits_lowest(mask) * part;
 
         if (!mem_load_block(cpu, i, lin + at, (uint8_t *)to + at, part))
@@ -108,7 +131,6 @@ bool evex_load(struct cpu *cpu, const struct insn *i, union vec *to, unsigned by
 {
     const bool whole = i->evex & EVEX_WHOLE;
     const uint64_t mask = evex_mask(cpu, i);
-
     gva_t lin;
 
     if (i->evex & EVEX_BCAST)
@@ -118,7 +140,8 @@ bool evex_load(struct cpu *cpu, const struct insn *i, union vec *to, unsigned by
             return false;
         return bytes == 64 ? mem_load_block(cpu, i, lin, to, 64) : mem_load_block(cpu, i, lin, to, bytes);
     }
-    return evex_load_parts(cpu, i, to, bytes, bytes / evex_count(i), mask);
+    return (!mask || evex_aligned(cpu, i, bytes, bytes / evex_count(i), mask, ACCESS_READ)) &&
+           evex_load_parts(cpu, i, to, bytes, bytes / evex_count(i), mask);
 }
 
 /* ---- registers ---- */
@@ -158,22 +181,47 @@ void evex_put_mask(struct cpu *cpu, const struct insn *i, uint64_t bits)
 
 /* ---- stores ---- */
 
+/* When a masked store reaches over a page's end and the second page is bad, the fault is at its last byte (seen on Emerald
+ * Rapids). */
+static bool store_fault(struct cpu *cpu, gva_t first, gva_t last)
+{
+    if (cpu->fault.vector == VEC_PF && (cpu->fault.cr2 & PAGE_MASK) != (first & PAGE_MASK))
+        cpu->fault.cr2 = last;
+    return false;
+}
+
+static bool parts_writable(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned part, uint64_t mask)
+{
+    if (!parts_canonical(cpu, i, lin, part, mask))
+        return false;
+    for (uint64_t left = mask; left; left &= left - 1)
+        if (!mem_probe_write(cpu, i, lin + bits_lowest(left) * part, part))
+            return store_fault(cpu, lin + bits_lowest(mask) * part, lin + bits_highest(mask) * part + part - 1);
+    return true;
+}
+
 bool evex_store_parts(struct cpu *cpu, const struct insn *i, const void *from, unsigned bytes, unsigned part, uint64_t mask)
 {
     const uint64_t all = all_of(bytes / part);
     const bool whole = i->evex & EVEX_WHOLE;
+    uint8_t *host;
     gva_t lin;
 
-    if (!whole && !(mask & all))
-        return true;
-    if (!ea_linear(cpu, i, bytes, ACCESS_WRITE, &lin) || (whole && !mem_probe_write(cpu, i, lin, bytes)))
-        return false;
-    if ((mask & all) == all)
-        return mem_store_block(cpu, i, lin, from, bytes);
     mask &= all;
-    for (uint64_t left = mask; left; left &= left - 1)
-        if (!mem_probe_write(cpu, i, lin + bits_lowest(left) * part, part))
-            return false;
+    if (!whole && !mask)
+        return true;
+    if (!ea_linear(cpu, i, bytes, ACCESS_WRITE, &lin))
+        return false;
+    if (mask == all && mem_hit_write(cpu, lin, bytes, &host)) {
+        memcpy(host, from, bytes);
+        return true;
+    }
+    if ((i->flags & INSN_EVEX) && !i->mask)
+        return mem_store_block(cpu, i, lin, from, bytes);
+    if (whole && !mem_probe_write(cpu, i, lin, bytes))
+        return false;
+    if (mask && !parts_writable(cpu, i, lin, part, mask))
+        return false;
     for (; mask; mask &= mask - 1) {
         const unsigned at = bits_lowest(mask) * part;
 
@@ -185,9 +233,11 @@ bool evex_store_parts(struct cpu *cpu, const struct insn *i, const void *from, u
 
 bool evex_store(struct cpu *cpu, const struct insn *i, const union vec *from, unsigned bytes)
 {
+    const unsigned part = bytes / evex_count(i);
+    const uint64_t mask = evex_mask(cpu, i);
     gva_t lin;
 
     if (LIKELY(!i->mask))
         return ea_linear(cpu, i, bytes, ACCESS_WRITE, &lin) && mem_store_block(cpu, i, lin, from, bytes);
-    return evex_store_parts(cpu, i, from, bytes, bytes / evex_count(i), evex_mask(cpu, i));
+    return (!mask || evex_aligned(cpu, i, bytes, part, mask, ACCESS_WRITE)) && evex_store_parts(cpu, i, from, bytes, part, mask);
 }

@@ -21,7 +21,9 @@ static inline unsigned evex_count(const struct insn *i) { return i->vl / i->esiz
 /* i's memory operand of `bytes` bytes: evex_count() parts of it, each read only if it takes part (the others come as zero),
  * or one part that stands for all (broadcast). */
 bool evex_load(struct cpu *cpu, const struct insn *i, union vec *to, unsigned bytes);
-/* The same with parts of `part` bytes and the mask given. */
+/* #GP when the selected parts leave the canonical addresses, then #AC when all of the operand makes a scalar's size. */
+bool evex_aligned(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigned part, uint64_t mask, unsigned access);
+/* evex_load() with parts of `part` bytes and the mask given. */
 bool evex_load_parts(struct cpu *cpu, const struct insn *i, void *to, unsigned bytes, unsigned part, uint64_t mask);
 
 /* Register n from `bytes` bytes, part by part as the mask says: merged or zeroed; zero above. */

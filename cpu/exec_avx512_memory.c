@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Masked moves of whole vectors and of single elements, gathers and scatters. */
-#include "cpu/vec.h"
+#include "cpu/vsib.h"
 
 /* ---- whole vectors ---- */
 
@@ -90,11 +90,7 @@ struct walk {
 
 static bool element_linear(struct cpu *cpu, const struct insn *i, const struct walk *w, unsigned k, unsigned access, gva_t *lin)
 {
-    const uint64_t at = load_bytes(w->index.u8 + k * w->index_bytes, w->index_bytes);
-
-    *lin = mask_size(load64((const uint8_t *)cpu->s.gpr + i->base) + (uint64_t)i->disp +
-                     ((uint64_t)bits_sign(at, 8 * w->index_bytes) << i->scale), i->asize);
-    return !(i->flags & INSN_SEGMENT) || ea_segment(cpu, i, *lin, w->bytes, access, lin);
+    return vsib_linear(cpu, i, w->index.u8 + k * w->index_bytes, w->index_bytes, w->bytes, access, lin);
 }
 
 static void walk_begin(struct cpu *cpu, const struct insn *i, struct walk *w)
@@ -103,7 +99,7 @@ static void walk_begin(struct cpu *cpu, const struct insn *i, struct walk *w)
     vec_get(cpu, i->index, w->index.lane, i->vl);
 }
 
-static ALWAYS_INLINE bool gather(struct cpu *cpu, const struct insn *i, unsigned index_bytes, unsigned bytes)
+static ALWAYS_INLINE bool gather(struct cpu *cpu, const struct insn *i, unsigned index_bytes, unsigned bytes, unsigned *done)
 {
     struct walk w = { .index_bytes = index_bytes, .bytes = bytes };
     uint64_t *mask = &cpu->s.k[i->mask];
@@ -123,6 +119,7 @@ static ALWAYS_INLINE bool gather(struct cpu *cpu, const struct insn *i, unsigned
         if (!element_linear(cpu, i, &w, k, ACCESS_READ, &lin) || !mem_load_block(cpu, i, lin, to + k * bytes, bytes))
             return false;
         *mask &= ~BIT64(k);
+        ++*done;
         memset(to + i->vl, 0, 64u - i->vl);
     }
     *mask = 0;
@@ -130,7 +127,7 @@ static ALWAYS_INLINE bool gather(struct cpu *cpu, const struct insn *i, unsigned
     return true;
 }
 
-static ALWAYS_INLINE bool scatter(struct cpu *cpu, const struct insn *i, unsigned index_bytes, unsigned bytes)
+static ALWAYS_INLINE bool scatter(struct cpu *cpu, const struct insn *i, unsigned index_bytes, unsigned bytes, unsigned *done)
 {
     struct walk w = { .index_bytes = index_bytes, .bytes = bytes };
     uint64_t *mask = &cpu->s.k[i->mask];
@@ -146,16 +143,27 @@ static ALWAYS_INLINE bool scatter(struct cpu *cpu, const struct insn *i, unsigne
             !mem_store_block(cpu, i, lin, xmm_at(cpu, i->o[1]) + k * bytes, bytes))
             return false;
         *mask &= ~BIT64(k);
+        ++*done;
     }
     *mask = 0;
     return true;
 }
 
-EXEC(EGATHERDD) { RUN(gather(cpu, i, 4, 4)); }
-EXEC(EGATHERDQ) { RUN(gather(cpu, i, 4, 8)); }
-EXEC(EGATHERQD) { RUN(gather(cpu, i, 8, 4)); }
-EXEC(EGATHERQQ) { RUN(gather(cpu, i, 8, 8)); }
-EXEC(VPSCATTERDD) { RUN(scatter(cpu, i, 4, 4)); }
-EXEC(VPSCATTERDQ) { RUN(scatter(cpu, i, 4, 8)); }
-EXEC(VPSCATTERQD) { RUN(scatter(cpu, i, 8, 4)); }
-EXEC(VPSCATTERQQ) { RUN(scatter(cpu, i, 8, 8)); }
+#define ELEMENTWISE(NAME, work, index_bytes, bytes)                                             \
+    EXEC(NAME)                                                                                  \
+    {                                                                                           \
+        unsigned done = 0;                                                                      \
+                                                                                                \
+        cpu->p.rep_resume = 0;                                                                  \
+        if (work(cpu, i, index_bytes, bytes, &done))                                            \
+            NEXT();                                                                             \
+        return vsib_stop(cpu, i, done);                                                         \
+    }
+ELEMENTWISE(EGATHERDD,   gather,  4, 4)
+ELEMENTWISE(EGATHERDQ,   gather,  4, 8)
+ELEMENTWISE(EGATHERQD,   gather,  8, 4)
+ELEMENTWISE(EGATHERQQ,   gather,  8, 8)
+ELEMENTWISE(VPSCATTERDD, scatter, 4, 4)
+ELEMENTWISE(VPSCATTERDQ, scatter, 4, 8)
+ELEMENTWISE(VPSCATTERQD, scatter, 8, 4)
+ELEMENTWISE(VPSCATTERQQ, scatter, 8, 8)

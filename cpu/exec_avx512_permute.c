@@ -136,7 +136,8 @@ static ALWAYS_INLINE bool broadcast_part(struct cpu *cpu, const struct insn *i, 
         wanted |= mask;
     if (FORM_KIND(i->form, 1) == KIND_REG)
         vec_get(cpu, i->o[1], d.lane, bytes);
-    else if (!evex_load_parts(cpu, i, &d, bytes, i->esize, wanted))
+    else if (wanted && (!evex_aligned(cpu, i, bytes, i->esize, wanted, ACCESS_READ) ||
+                        !evex_load_parts(cpu, i, &d, bytes, i->esize, wanted)))
         return false;
     for (unsigned at = bytes; at < i->vl; at += bytes)
         memcpy(d.u8 + at, &d, bytes);

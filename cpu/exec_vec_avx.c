@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Vector operations that only VEX encodes: broadcasts, permutations across 128-bit lanes, masked moves, shifts by a count
  * per element. Everything VEX shares with legacy SSE is in the files that own the operation. */
-#include "cpu/vec.h"
+#include "cpu/vsib.h"
 
 /* SDM 2C "VZEROUPPER", "VZEROALL": sixteen registers in 64-bit mode, else eight; from byte `from` on. */
 static bool zero_registers(struct cpu *cpu, unsigned from)
@@ -203,42 +203,15 @@ static ALWAYS_INLINE bool masked_load(struct cpu *cpu, const struct insn *i, uns
     return true;
 }
 
-/* When the selected elements reach over a page's end and the second page is bad, the fault is at their last byte (seen on
- * Emerald Rapids). */
-static bool masked_fault(struct cpu *cpu, gva_t lin, unsigned selected, unsigned size)
-{
-    gva_t first = lin + bits_lowest(selected) * size, last = lin + bits_highest(selected) * size + size - 1;
-
-    if (cpu->fault.vector == VEC_PF && (cpu->fault.cr2 & PAGE_MASK) != (first & PAGE_MASK))
-        cpu->fault.cr2 = last;
-    return false;
-}
-
-/* All selected elements are known to be writable before the first is stored. */
 static ALWAYS_INLINE bool masked_store(struct cpu *cpu, const struct insn *i, unsigned size)
 {
     union wide mask, s;
-    unsigned bits;
-    gva_t lin;
 
     if (!vex_check(cpu, i))
         return false;
     vec_get(cpu, i->o[1], mask.lane, i->width);
     vec_get(cpu, i->o[2], s.lane, i->width);
-    bits = mask_signs(&mask, i->width, size);
-    if (bits && !ea_linear(cpu, i, i->width, ACCESS_WRITE, &lin))
-        return false;
-    for (unsigned left = bits; left; left &= left - 1) {
-        if (!mem_probe_write(cpu, i, lin + bits_lowest(left) * size, size))
-            return masked_fault(cpu, lin, bits, size);
-    }
-    for (; bits; bits &= bits - 1) {
-        const unsigned at = bits_lowest(bits) * size;
-
-        if (!mem_store_block(cpu, i, lin + at, s.u8 + at, size))
-            return false;
-    }
-    return true;
+    return evex_store_parts(cpu, i, s.u8, i->width, size, mask_signs(&mask, i->width, size));
 }
 
 EXEC(VMASKMOV_LOAD32)  { RUN(masked_load(cpu, i, 4)); }
@@ -258,14 +231,10 @@ struct gather {
 
 static bool gather_element(struct cpu *cpu, const struct insn *i, struct gather *g, unsigned k)
 {
-    const uint64_t at = load_bytes(g->index.u8 + k * g->index_bytes, g->index_bytes);
-    uint64_t offset = load64((const uint8_t *)cpu->s.gpr + i->base) + (uint64_t)i->disp +
-                      ((uint64_t)bits_sign(at, 8 * g->index_bytes) << i->scale);
-    gva_t lin = mask_size(offset, i->asize);
+    gva_t lin;
 
-    if ((i->flags & INSN_SEGMENT) && !ea_segment(cpu, i, lin, g->bytes, ACCESS_READ, &lin))
-        return false;
-    return mem_load_block(cpu, i, lin, g->d.u8 + k * g->bytes, g->bytes);
+    return vsib_linear(cpu, i, g->index.u8 + k * g->index_bytes, g->index_bytes, g->bytes, ACCESS_READ, &lin) &&
+           mem_load_block(cpu, i, lin, g->d.u8 + k * g->bytes, g->bytes);
 }
 
 /* Masks become all ones or all zeros before the first load, also those behind the last element (seen on Emerald Rapids; an
@@ -320,8 +289,6 @@ static bool gather(struct cpu *cpu, const struct insn *i, unsigned index_bytes, 
     return true;
 }
 
-/* "Any pending traps or interrupts will be delivered in lieu of the exception" once an element has been gathered, and a single
- * step is one. The instruction then goes on with the rest. */
 static ALWAYS_INLINE unsigned gather_run(struct cpu *cpu, const struct insn *i, unsigned index_bytes, unsigned bytes)
 {
     unsigned loaded = 0;
@@ -329,10 +296,7 @@ static ALWAYS_INLINE unsigned gather_run(struct cpu *cpu, const struct insn *i, 
     cpu->p.rep_resume = 0;
     if (gather(cpu, i, index_bytes, bytes, &loaded))
         NEXT();
-    if (loaded == 0 || !(cpu->p.rflags & FLAG_TF))
-        FAULT();
-    cpu->p.rep_resume = 1;
-    AGAIN();
+    return vsib_stop(cpu, i, loaded);
 }
 
 EXEC(VPGATHERDD) { return gather_run(cpu, i, 4, 4); }

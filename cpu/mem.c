@@ -101,7 +101,13 @@ static bool misaligned(const struct cpu *cpu, gva_t lin, unsigned natural)
     return natural != 0 && (lin & (natural - 1)) != 0 && cpu->p.cpl == 3 && (cpu->p.cr0 & CR0_AM) && (cpu->p.rflags & FLAG_AC);
 }
 
-/* Explicit accesses: a first byte out of the canonical form comes before #AC, one further on after it. */
+/* Explicit accesses: a first byte out of the canonical form comes before #AC, one further on after it, but before it where an
+ * opmask chooses elements (seen on Emerald Rapids). */
+static bool aligned_first(const struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes)
+{
+    return i->mask && !(i->evex & EVEX_WHOLE) ? canonical_range(cpu, lin, bytes) : cpu_canonical(cpu, lin);
+}
+
 static bool well_placed(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, unsigned natural)
 {
     bool wide = data_wrap(cpu) == ~(uint64_t)0;
@@ -109,7 +115,7 @@ static bool well_placed(struct cpu *cpu, const struct insn *i, gva_t lin, unsign
     cpu->insn = i;
     if (wide)
         lin = cpu_untag(cpu, lin);
-    if (UNLIKELY(misaligned(cpu, lin, natural)) && (!wide || cpu_canonical(cpu, lin)))
+    if (UNLIKELY(misaligned(cpu, lin, natural)) && (!wide || aligned_first(cpu, i, lin, bytes)))
         return fault_raise_error(cpu, VEC_AC, 0);
     if (wide && UNLIKELY(!canonical_range(cpu, lin, bytes)))
         return fault_raise_error(cpu, i->seg == SEG_SS ? VEC_SS : VEC_GP, 0);
@@ -124,6 +130,11 @@ bool mem_canonical(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned by
 bool mem_aligned_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned natural)
 {
     return well_placed(cpu, i, lin, 1, natural);
+}
+
+bool mem_aligned_wherever(struct cpu *cpu, gva_t lin, unsigned natural)
+{
+    return !misaligned(cpu, lin, natural) || fault_raise_error(cpu, VEC_AC, 0);
 }
 
 /* Everything an explicit data access must pass. i->seg names the segment for #SS; pushes and pops check their own. */

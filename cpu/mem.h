@@ -16,6 +16,7 @@ bool mem_load_block_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsig
 bool mem_store_block_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes);
 bool mem_canonical(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes);      /* both ends */
 bool mem_aligned_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned natural);
+bool mem_aligned_wherever(struct cpu *cpu, gva_t lin, unsigned natural);       /* also where lin is not canonical */
 
 /* The bank that explicit accesses use now. */
 static inline enum tlb_bank mem_bank(const struct cpu *cpu)
