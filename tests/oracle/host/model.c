@@ -12,14 +12,15 @@
 #define PHYS_DATA   0x400000u       /* physical places of the arena */
 #define PHYS_CODE   0x500000u
 #define PHYS_TABLES 0xc00000u
-#define KERNEL      0x600000u       /* linear and physical: what the supervisor needs */
-#define GDT         (KERNEL)
-#define LDT         (KERNEL + 0x1000)
-#define IDT         (KERNEL + 0x2000)
-#define TSS         (KERNEL + 0x3000)
-#define HANDLERS    (KERNEL + 0x4000)
-#define STACK_TOP   (KERNEL + 0x6000)
+#define GDT         0x600000u       /* what the supervisor needs */
+#define LDT         (GDT + 0x1000)
+#define IDT         (GDT + 0x2000)
+#define TSS         (GDT + 0x3000)
+#define HANDLERS    (GDT + 0x4000)
+#define STACK_TOP   (GDT + 0x6000)
 #define KERNEL_LEN  0x6000u
+#define KERNEL      0xffffff0000000000u     /* and its linear place, where all errors look alike (rules.c) */
+#define LINEAR(p)   ((p) - GDT + KERNEL)
 
 #define PTE_P   1u
 #define PTE_W   2u
@@ -60,7 +61,7 @@ static void map_arena(void)
 
     next_table = PHYS_TABLES + 0x1000;
     for (uint64_t at = 0; at < KERNEL_LEN; at += ARENA_PAGE)
-        map_page(KERNEL + at, KERNEL + at, PTE_W);
+        map_page(KERNEL + at, GDT + at, PTE_W);
     for (uint64_t at = 0; at < ARENA_CODE_LEN; at += ARENA_PAGE)
         map_page(ARENA_CODE + at, PHYS_CODE + at, PTE_U);
     for (unsigned n = 0; n < ARENA_PAGES; n++)
@@ -73,32 +74,32 @@ static void descriptors(void)
     static const uint64_t gdt[] = {
         0, 0x00cf9b000000ffff, 0x00af9b000000ffff, 0x00cf93000000ffff,
         0x00cffb000000ffff, 0x00cff3000000ffff, 0x00affb000000ffff, 0,
-        0x00008b0000000067 | (TSS & 0xffffffull) << 16, 0, 0x0000820000000000 | (LDT & 0xffffffull) << 16, 0, 0, 0, 0,
+        0x00008b0000000067, 0, 0x0000820000000000, 0, 0, 0, 0,      /* loaded already: nobody looks at their bases */
         0x0040f50000000000,     /* 7B: its limit tells the processor's number */
     };
     static const uint8_t hlt = 0xf4;
 
     fixture_put(&f, GDT, gdt, sizeof gdt);
     fixture_put(&f, LDT, arena_ldt, sizeof arena_ldt);
-    put64(TSS + 4, STACK_TOP);
+    put64(TSS + 4, LINEAR(STACK_TOP));
     put64(TSS + 0x60, 0x68ull << 48);       /* no I/O permission bitmap */
     for (unsigned n = 0; n < 32; n++) {
-        uint64_t at = HANDLERS + 16 * n, dpl = n == VEC_BP || n == VEC_OF ? 0xee00 : 0x8e00;
+        uint64_t at = LINEAR(HANDLERS + 16 * n), dpl = n == VEC_BP || n == VEC_OF ? 0xee00 : 0x8e00;
 
-        fixture_put(&f, at, &hlt, 1);
+        fixture_put(&f, HANDLERS + 16 * n, &hlt, 1);
         put64(IDT + 16 * n, (at & 0xffff) | 0x10 << 16 | dpl << 32 | (at >> 16) << 48);
-        put64(IDT + 16 * n + 8, 0);
+        put64(IDT + 16 * n + 8, at >> 32);
     }
-    f.cpu->p.gdtr_base = GDT;
+    f.cpu->p.gdtr_base = LINEAR(GDT);
     f.cpu->p.gdtr_limit = sizeof gdt - 1;
-    f.cpu->p.idtr_base = IDT;
+    f.cpu->p.idtr_base = LINEAR(IDT);
     f.cpu->p.idtr_limit = 32 * 16 - 1;
     f.cpu->p.seg_sel[SEG_TR] = 0x40;
-    f.cpu->p.seg_base[SEG_TR] = TSS;
+    f.cpu->p.seg_base[SEG_TR] = LINEAR(TSS);
     f.cpu->p.seg_limit[SEG_TR] = 0x67;
     f.cpu->p.seg_attr[SEG_TR] = 0x8b;
     f.cpu->p.seg_sel[SEG_LDTR] = 0x50;
-    f.cpu->p.seg_base[SEG_LDTR] = LDT;
+    f.cpu->p.seg_base[SEG_LDTR] = LINEAR(LDT);
     f.cpu->p.seg_limit[SEG_LDTR] = sizeof arena_ldt - 1;
     f.cpu->p.seg_attr[SEG_LDTR] = 0x82;
 }
@@ -283,7 +284,7 @@ void model_run(const struct host_case *c, struct host_out *out, unsigned chunk)
         cpu_run(f.cpu, 1);          /* the trap of the last instruction */
     state_out(out);
     if (f.cpu->p.cpl == 0) {
-        vector = (unsigned)(f.cpu->p.rip - HANDLERS) / 16;
+        vector = (unsigned)(f.cpu->p.rip - LINEAR(HANDLERS)) / 16;
         frame_out(out, vector);
         if (vector == VEC_BP && !in_code(c, out->regs.rip - 1)) {
             out->regs.rip--;

@@ -149,6 +149,13 @@ static bool map_arena(void)
     return true;
 }
 
+bool native_taken(uint64_t at)
+{
+    unsigned char resident;
+
+    return at < 1ull << 47 && mincore((void *)(uintptr_t)(at & ~(uint64_t)(ARENA_PAGE - 1)), ARENA_PAGE, &resident) == 0;
+}
+
 static bool map_area(void)
 {
     if (!map_at(AREA_AT, AREA_LEN + ARENA_PAGE, PROT_READ | PROT_WRITE, -1, 0))
@@ -306,7 +313,8 @@ static void touch_pages(void)
 bool native_confine(void)
 {
     static const int allowed[] = {
-        SYS_rt_sigreturn, SYS_write, SYS_mmap, SYS_munmap, SYS_brk, SYS_mremap, SYS_madvise, SYS_futex, SYS_exit_group
+        SYS_rt_sigreturn, SYS_write, SYS_mmap, SYS_munmap, SYS_brk, SYS_mremap, SYS_madvise, SYS_mincore, SYS_futex,
+        SYS_exit_group
     };
     struct sock_filter filter[4 + COUNT_OF(allowed) + 2];
     struct sock_fprog program = { .filter = filter };
@@ -500,6 +508,7 @@ BARE void native_run(const struct host_case *c, struct host_out *out)
 bool native_open(void) { return false; }
 bool native_avx512(void) { return false; }
 bool native_is_intel(void) { return false; }
+bool native_taken(uint64_t at) { (void)at; return false; }
 uint8_t *native_page(unsigned n) { (void)n; return NULL; }
 void native_run(const struct host_case *c, struct host_out *out) { (void)c; (void)out; }
 bool native_confine(void) { return false; }

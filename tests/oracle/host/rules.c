@@ -5,6 +5,7 @@
 
 #include "base/attrs.h"
 #include "cpu/flags.h"
+#include "tests/oracle/host/native.h"
 
 bool rules_strict;
 bool (*rules_lacking)(unsigned feature);
@@ -23,13 +24,29 @@ static const struct { uint16_t op; const char *why; } excluded_ops[] = {
     { OP_XSAVEOPT, "depends on what the processor tracks as modified" },
 };
 
-/* Encodings that Partita does not know and the host may: prefix bytes in any order are skipped before the match. */
-static const struct { uint8_t len, bytes[3], mask2; const char *why; } excluded_bytes[] = {
-    { 2, { 0x0f, 0x05 }, 0, "SYSCALL" }, { 2, { 0x0f, 0x34 }, 0, "SYSENTER" }, { 1, { 0xcd }, 0, "INT" },
-    { 2, { 0xc7, 0xf8 }, 0, "XBEGIN" }, { 2, { 0xc6, 0xf8 }, 0, "XABORT" },
-    { 3, { 0x0f, 0x01, 0xc0 }, 0xc0, "register forms of group 7: VMX, TSX, SGX, TDX, UINTR" },
-    { 3, { 0x0f, 0x37, 0x00 }, 0x00, "GETSEC" },
+/* Encodings that Partita does not know and the host may: prefix bytes in any order are skipped before the match, one of them
+ * may be asked for. */
+static const struct { uint8_t len, bytes[3], mask2, prefix; const char *why; } excluded_bytes[] = {
+    { 2, { 0x0f, 0x05 }, 0, 0, "SYSCALL" }, { 2, { 0x0f, 0x34 }, 0, 0, "SYSENTER" }, { 1, { 0xcd }, 0, 0, "INT" },
+    { 2, { 0xc7, 0xf8 }, 0, 0, "XBEGIN" }, { 2, { 0xc6, 0xf8 }, 0, 0, "XABORT" },
+    { 3, { 0x0f, 0x01, 0xc0 }, 0xc0, 0, "register forms of group 7: VMX, TSX, SGX, TDX, UINTR" },
+    { 3, { 0x0f, 0x37, 0x00 }, 0x00, 0, "GETSEC" },
+    { 3, { 0x0f, 0xae, 0x20 }, 0x38, 0xf3, "PTWRITE, which hypervisors hide with the rest of Processor Trace" },
+    { 3, { 0x0f, 0x38, 0xf8 }, 0xff, 0xf2, "ENQCMD" }, { 3, { 0x0f, 0x38, 0xf8 }, 0xff, 0xf3, "ENQCMDS" },
 };
+
+/* AVX512-FP16 has its maps 5 and 6, and in map 3 what has no 66 prefix there (VCMPSH: F3). */
+static bool half_precision(const uint8_t *b, unsigned left)
+{
+    static const uint8_t opcodes[] = { 0x08, 0x0a, 0x26, 0x27, 0x56, 0x57, 0x66, 0x67, 0xc2 };
+    unsigned pp;
+
+    if (left < 5 || b[0] != 0x62)
+        return false;
+    pp = b[2] & 3;
+    return (b[1] & 7) > 3 || ((b[1] & 7) == 3 && (pp == 0 || (pp == 2 && b[4] == 0xc2)) &&
+                              memchr(opcodes, b[4], sizeof opcodes) != NULL);
+}
 
 static bool legacy_prefix(const struct host_case *c, uint8_t byte)
 {
@@ -48,18 +65,16 @@ static const char *excluded_encoding(const struct host_case *c)
         left--;
     }
     for (unsigned n = 0; n < COUNT_OF(excluded_bytes); n++) {
-        unsigned len = excluded_bytes[n].len;
+        unsigned len = excluded_bytes[n].len, prefix = excluded_bytes[n].prefix;
 
         if (left < len || memcmp(b, excluded_bytes[n].bytes, len < 2 ? len : 2) != 0)
+            continue;
+        if (prefix != 0 && memchr(c->code, (int)prefix, (size_t)(b - c->code)) == NULL)
             continue;
         if (len < 3 || (b[2] & excluded_bytes[n].mask2) == excluded_bytes[n].bytes[2])
             return excluded_bytes[n].why;
     }
-    if (left > 2 && b[0] == 0x62 && (b[1] & 7) > 3)
-        return "EVEX maps of AVX512-FP16 and later";
-    if (left > 3 && b[0] == 0xc4 && (b[1] & 0x1f) == 2 && (b[3] & 0xf0) >= 0x40 && (b[3] & 0xf0) <= 0x50)
-        return NULL;
-    return NULL;
+    return half_precision(b, left) ? "AVX512-FP16 and later" : NULL;
 }
 
 /* A lock over two cache lines stops the whole host, and hypervisors slow down who does it. */
@@ -87,6 +102,19 @@ static bool cut_restore(const struct host_case *c)
     return c->op == OP_XRSTOR && at + 2752 > 0x3000;
 }
 
+/* The host has a jump behind the tested bytes, Partita CC as everywhere: neither data nor a place to jump to. */
+static bool behind(const struct host_case *c, uint64_t at, uint64_t len)
+{
+    uint64_t first = (uint64_t)c->at + c->code_len;
+
+    return at < first + NATIVE_TAIL && at + len > first;
+}
+
+static bool reads_behind(const struct host_case *c)
+{
+    return c->op != OP_COUNT && c->insn.mem_bytes != 0 && !case_vsib(c) && behind(c, case_effective(c), c->insn.mem_bytes);
+}
+
 const char *rules_excluded(const struct host_case *c)
 {
     for (unsigned n = 0; n < COUNT_OF(excluded_ops); n++)
@@ -96,10 +124,31 @@ const char *rules_excluded(const struct host_case *c)
         return "a bus lock";
     if (cut_restore(c))
         return "XRSTOR from bad pages";
+    if (reads_behind(c))
+        return "reads the jump behind the code";
     if (c->op != OP_COUNT && c->insn.needs != F_BASE && rules_lacking != NULL && rules_lacking(c->insn.needs))
         return "a feature that only the host has";
     if (c->op == OP_COUNT)
         return excluded_encoding(c);
+    return NULL;
+}
+
+static bool in_arena(uint64_t at)
+{
+    for (unsigned n = 0; n < ARENA_PAGES; n++)
+        if (at - arena_page(n) < ARENA_PAGE)
+            return true;
+    return at - ARENA_CODE < ARENA_CODE_LEN;
+}
+
+const char *rules_beyond(const struct host_case *c, const struct host_out *model, bool (*taken)(uint64_t at))
+{
+    uint64_t rip = model->regs.rip + case_cs_base(c);
+
+    if (model->vector == 14 && !in_arena(model->cr2) && taken(model->cr2))
+        return "a hole that the tool itself has filled";
+    if (model->vector == CASE_COMPLETED && rip != (uint64_t)c->at + c->code_len && behind(c, rip, 1))
+        return "jumps into the jump behind the code";
     return NULL;
 }
 
@@ -166,12 +215,28 @@ static int undefined_row(unsigned op)
     return -1;
 }
 
+static bool transcendental(unsigned op)
+{
+    switch (op) {
+    case OP_FSIN: case OP_FCOS: case OP_FSINCOS: case OP_FPTAN: case OP_FPATAN: case OP_F2XM1: case OP_FYL2X: case OP_FYL2XP1:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Areas of several hundred bytes; which parts XSAVE finds in use is what the processor tracks (SDM 1 "XINUSE"). */
+static bool state_area(unsigned op)
+{
+    return op == OP_XSAVE || op == OP_XSAVEC || op == OP_FXSAVE || op == OP_FXRSTOR || op == OP_XRSTOR;
+}
+
 bool rules_unsteady(unsigned op)
 {
     for (unsigned n = 0; n < COUNT_OF(excluded_ops); n++)
         if (excluded_ops[n].op == op)
             return true;
-    return undefined_row(op) >= 0 || op == OP_POPF;
+    return undefined_row(op) >= 0 || op == OP_POPF || op == OP_LSL || transcendental(op) || state_area(op);
 }
 
 uint32_t rules_undefined_flags(const struct host_case *c)
@@ -199,8 +264,9 @@ static void plain_null(struct host_regs *r)
 static void same_limit(const struct host_case *c, struct host_out *host, struct host_out *model)
 {
     unsigned to = c->insn.o[0] / 8 & 15;
+    uint64_t limit = model->regs.gpr[to] & (c->insn.width == 2 ? 0xffff : 0xffffffff);
 
-    if (c->op == OP_LSL && (uint32_t)model->regs.gpr[to] == 0 && (model->regs.rflags & FLAG_ZF))
+    if (c->op == OP_LSL && limit == 0 && (model->regs.rflags & FLAG_ZF))
         host->regs.gpr[to] = model->regs.gpr[to];
 }
 
@@ -212,16 +278,6 @@ static bool close80(uint64_t a, uint64_t b, uint16_t a_se, uint16_t b_se)
 
     return (a_se == b_se && a - b + 1 <= 2) || (a_se == b_se + 1 && a == one && b >= ~(uint64_t)1) ||
            (b_se == a_se + 1 && b == one && a >= ~(uint64_t)1) || (a_se + b_se == 1 && a - b + 1 <= 2);
-}
-
-static bool transcendental(unsigned op)
-{
-    switch (op) {
-    case OP_FSIN: case OP_FCOS: case OP_FSINCOS: case OP_FPTAN: case OP_FPATAN: case OP_F2XM1: case OP_FYL2X: case OP_FYL2XP1:
-        return true;
-    default:
-        return false;
-    }
 }
 
 /* F2XM1 from -1 to 1, FYL2XP1 from -(1 - sqrt(1/2)) to sqrt(1/2) - 1, which is a little more than a quarter. */
@@ -259,9 +315,7 @@ static void last_place(const struct host_case *c, struct host_out *host, const s
 /* An area of several hundred bytes: which bad page of it is met first is the microcode's. */
 static void area_fault(const struct host_case *c, struct host_out *host, struct host_out *model)
 {
-    bool area = c->op == OP_XSAVE || c->op == OP_XSAVEC || c->op == OP_FXSAVE || c->op == OP_FXRSTOR;
-
-    if (area && host->vector == 14 && model->vector == 14 && (uint32_t)(host->cr2 - model->cr2) + 4096 < 8192) {
+    if (state_area(c->op) && c->op != OP_XRSTOR && host->vector == 14 && model->vector == 14 && (uint32_t)(host->cr2 - model->cr2) + 4096 < 8192) {
         host->cr2 = model->cr2;
         host->error = model->error;
     }

@@ -8,7 +8,9 @@
 
 /* NULL: may be run; else why not. */
 const char *rules_excluded(const struct host_case *c);
-/* Leaves flags or registers undefined: a sequence must not go on from that. */
+/* The same once the model's outcome is known, before the host runs it. taken: whether there is memory in this process. */
+const char *rules_beyond(const struct host_case *c, const struct host_out *model, bool (*taken)(uint64_t at));
+/* Leaves flags, registers or memory to the processor: a sequence must not go on from that. */
 bool rules_unsteady(unsigned op);
 /* Of the first instruction of a case. */
 uint32_t rules_undefined_flags(const struct host_case *c);
