@@ -260,7 +260,10 @@ static unsigned far_protected(struct cpu *cpu, const struct insn *i, struct far_
     if (!code_allowed(cpu, &d, selector, selector_rpl(selector), false))
         FAULT();
     if (call) {
-        stack_current(cpu, &st);
+        if (cpu_in_64bit(cpu) && !to_64bit(cpu, &d))
+            stack_compat(cpu, &st);
+        else
+            stack_current(cpu, &st);
         if (!push_return(cpu, i, &st, i->width))
             FAULT();
     }

@@ -319,6 +319,16 @@ void stack_current(const struct cpu *cpu, struct stack *st)
     st->sp = cpu->s.gpr[RSP] & st->mask;
 }
 
+/* As seen on Emerald Rapids: the segment's base, limit and width count although the caller's mode has none. */
+void stack_compat(const struct cpu *cpu, struct stack *st)
+{
+    *st = (struct stack){
+        .base = cpu->p.seg_base[SEG_SS], .mask = stack_mask(cpu->p.seg_attr[SEG_SS]), .limit = cpu->p.seg_limit[SEG_SS],
+        .attr = cpu->p.seg_attr[SEG_SS], .cpl = cpu->p.cpl,
+    };
+    st->sp = cpu->s.gpr[RSP] & st->mask;
+}
+
 void stack_legacy(struct stack *st, uint16_t selector, const struct descriptor *ss, uint64_t sp, unsigned cpl)
 {
     *st = (struct stack){
