@@ -6,6 +6,8 @@
 
 #include "cpu/fp_wide.h"
 
+#define LEAST_NORMAL    (-16382)        /* exponent */
+
 /* ---- argument reduction ---- */
 
 #define PI_66 U128(0x3, 0x243f6a8885a308d3ull)      /* pi * 2^64; pi / 2 in units of 2^-65, pi / 4 in units of 2^-66 */
@@ -69,6 +71,13 @@ static struct fp_num signed_by(struct fp_num n, bool negate)
     return n;
 }
 
+/* Below 2^-68 sine and tangent are the argument, inexact but not rounded, so that the least normal number does not underflow
+ * (seen on Emerald Rapids). Denormals take the long way, which rounds. */
+static bool tiny(struct fp_num a)
+{
+    return a.kind == FP_KIND_FINITE && a.exp < -68 && a.exp >= LEAST_NORMAL;
+}
+
 bool fp_sincos(struct fp_env *e, struct fp_num a, struct fp_num *sin, struct fp_num *cos)
 {
     struct fp_num x, s, c;
@@ -96,6 +105,10 @@ bool fp_sincos(struct fp_env *e, struct fp_num a, struct fp_num *sin, struct fp_
     c.sig |= 1;
     *sin = signed_by(quadrant & 1 ? c : s, (quadrant >> 1) ^ a.sign);
     *cos = signed_by(quadrant & 1 ? s : c, quadrant == 1 || quadrant == 2);
+    if (tiny(a)) {
+        *sin = a;
+        e->flags |= FP_PE;
+    }
     return true;
 }
 
@@ -106,7 +119,7 @@ bool fp_tan(struct fp_env *e, struct fp_num a, struct fp_num *tan)
     if (!fp_sincos(e, a, &sin, &cos))
         return false;
     *tan = sin;
-    if (sin.kind != FP_KIND_FINITE)         /* NaN or zero */
+    if (sin.kind != FP_KIND_FINITE || tiny(a))  /* NaN, zero, or the argument */
         return true;
     /* cos is never zero: no 64-bit argument is a multiple of half the 66-bit pi, which is odd in its last bit */
     *tan = wide_div(sin, cos);

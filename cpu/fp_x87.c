@@ -28,7 +28,9 @@ struct fp_num fp_scale(struct fp_env *e, struct fp_num a, struct fp_num b)
         return b.sign ? fp_zero(a.sign) : fp_infinity(a.sign);
     }
     fp_note_denormals(e, a, b);
-    if (a.kind == FP_KIND_FINITE)
+    if (b.kind == FP_KIND_ZERO)
+        e->masked |= FP_UE;     /* what is not scaled does not underflow, but denormal (seen on Emerald Rapids) */
+    else if (a.kind == FP_KIND_FINITE)
         a.exp += scale_of(b);
     return a;
 }

@@ -104,6 +104,24 @@ static struct fp_num evaluate(struct fp_env *e, unsigned function, struct fp_num
     }
 }
 
+/* As on Emerald Rapids, where it is neither rounded down nor up, and the least normal number does not underflow. */
+static void sine_and_tangent_of_the_smallest_arguments_are_those(void **state)
+{
+    static const struct fp80 rows[] = { { 1ull << 63, 0x0001 }, { 1ull << 63, 0x8001 }, { 0x9000000000000001, 0x3fba } };
+
+    (void)state;
+    for (unsigned n = 0; n < 3; n++)
+        for (unsigned function = SIN; function <= TAN; function += TAN - SIN)
+            for (unsigned rounding = FP_NEAREST; rounding <= FP_ZERO; rounding++) {
+                struct fp_env e = x87(rounding, 64);
+                struct fp80 r = fp_to80(&e, evaluate(&e, function, fp_from80(rows[n]), fp_from_int(0)));
+
+                assert_int_equal(r.mant, rows[n].mant);
+                assert_int_equal(r.se, rows[n].se);
+                assert_int_equal(e.flags, FP_PE);
+            }
+}
+
 /* x, y and the function's value, sines and tangents modulo the 66-bit pi, rounded to nearest. */
 static void functions_are_rounded_correctly_at_known_points(void **state)
 {
@@ -210,6 +228,7 @@ int main(void)
         cmocka_unit_test(x87_unsupported_encodings_are_invalid),
         cmocka_unit_test(x87_precision_control_rounds_the_significand),
         cmocka_unit_test(x87_unmasked_overflow_wraps_the_exponent),
+        cmocka_unit_test(sine_and_tangent_of_the_smallest_arguments_are_those),
         cmocka_unit_test(functions_are_rounded_correctly_at_known_points),
     };
 
