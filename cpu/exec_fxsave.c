@@ -127,8 +127,8 @@ static bool area(struct cpu *cpu, const struct insn *i, unsigned access, gva_t *
 {
     if (cpu->p.cr0 & (CR0_EM | CR0_TS))
         return fault_raise(cpu, VEC_NM);
-    if (!ea_linear(cpu, i, XSAVE_LEGACY, access, lin) || !mem_canonical(cpu, i, *lin, XSAVE_LEGACY) ||
-        !mem_aligned(cpu, i, *lin, 4))
+    if (!ea_linear(cpu, i, XSAVE_LEGACY, access, lin) || !mem_aligned(cpu, i, *lin, 4) ||
+        !mem_canonical(cpu, i, *lin, XSAVE_LEGACY))
         return false;
     if (*lin & 15)
         return fault_gp(cpu, 0);

@@ -2,6 +2,7 @@
  * Vector moves: whole registers, single elements, between register files, masks and masked stores. They change no bit of
  * what they carry, so floating-point and integer spellings share a handler. */
 #include "cpu/exec.h"
+#include "cpu/seg.h"
 #include "cpu/vec.h"
 
 /* ---- MMX ---- */
@@ -291,12 +292,13 @@ EXEC(PMOVMSKB_P)
 }
 
 /* The quadword at [rDI] + at. What the SDM leaves open ("MASKMOVDQU") is as on Emerald Rapids: alignment and rights are checked
- * for all eight bytes, whatever the mask, and for the upper half first. */
+ * for all eight bytes, whatever the mask, and for the upper half first; of the canonical form only the first byte's comes
+ * before alignment. */
 static bool masked_place(struct cpu *cpu, const struct insn *i, unsigned at, gva_t *lin)
 {
     uint64_t offset = mask_size(reg_get(cpu, REG_AT(RDI), i->asize) + at, i->asize);
 
-    return seg_check(cpu, i->seg, offset, 8, ACCESS_WRITE, lin) && mem_aligned(cpu, i, *lin, 8) &&
+    return seg_check(cpu, i->seg, offset, cpu_in_64bit(cpu) ? 1 : 8, ACCESS_WRITE, lin) && mem_aligned(cpu, i, *lin, 8) &&
            mem_probe_write(cpu, i, *lin, 8);
 }
 

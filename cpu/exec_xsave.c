@@ -35,7 +35,7 @@ static bool begin(struct cpu *cpu, const struct insn *i, bool supervisor, unsign
     if (supervisor && cpu->p.cpl != 0)
         return fault_gp(cpu, 0);
     if (!ea_linear(cpu, i, XSAVE_LEGACY + XSAVE_HEADER, access, lin) ||
-        !mem_canonical(cpu, i, *lin, XSAVE_LEGACY + XSAVE_HEADER) || !mem_aligned(cpu, i, *lin, 4))
+        !mem_aligned(cpu, i, *lin, 4) || !mem_canonical(cpu, i, *lin, XSAVE_LEGACY + XSAVE_HEADER))
         return false;
     return !(*lin & 63) || fault_gp(cpu, 0);
 }

@@ -102,20 +102,22 @@ static bool misaligned(const struct cpu *cpu, gva_t lin, unsigned natural)
 }
 
 /* Explicit accesses: a first byte out of the canonical form comes before #AC, one further on after it, but before it where an
- * opmask chooses elements (seen on Emerald Rapids). */
-static bool aligned_first(const struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes)
+ * opmask chooses what is read (seen on Emerald Rapids). */
+static bool aligned_first(const struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, unsigned access)
 {
-    return i->mask && !(i->evex & EVEX_WHOLE) ? canonical_range(cpu, lin, bytes) : cpu_canonical(cpu, lin);
+    bool chosen = i->mask && !(i->evex & EVEX_WHOLE) && !(access & ACCESS_WRITE);
+
+    return chosen ? canonical_range(cpu, lin, bytes) : cpu_canonical(cpu, lin);
 }
 
-static bool well_placed(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, unsigned natural)
+static bool well_placed(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, unsigned natural, unsigned access)
 {
     bool wide = data_wrap(cpu) == ~(uint64_t)0;
 
     cpu->insn = i;
     if (wide)
         lin = cpu_untag(cpu, lin);
-    if (UNLIKELY(misaligned(cpu, lin, natural)) && (!wide || aligned_first(cpu, i, lin, bytes)))
+    if (UNLIKELY(misaligned(cpu, lin, natural)) && (!wide || aligned_first(cpu, i, lin, bytes, access)))
         return fault_raise_error(cpu, VEC_AC, 0);
     if (wide && UNLIKELY(!canonical_range(cpu, lin, bytes)))
         return fault_raise_error(cpu, i->seg == SEG_SS ? VEC_SS : VEC_GP, 0);
@@ -124,12 +126,12 @@ static bool well_placed(struct cpu *cpu, const struct insn *i, gva_t lin, unsign
 
 bool mem_canonical(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes)
 {
-    return well_placed(cpu, i, lin, bytes, 0);
+    return well_placed(cpu, i, lin, bytes, 0, ACCESS_READ);
 }
 
 bool mem_aligned_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned natural)
 {
-    return well_placed(cpu, i, lin, 1, natural);
+    return well_placed(cpu, i, lin, 1, natural, ACCESS_READ);
 }
 
 bool mem_aligned_wherever(struct cpu *cpu, gva_t lin, unsigned natural)
@@ -146,7 +148,7 @@ static bool data_access(struct cpu *cpu, const struct insn *i, gva_t lin, unsign
 
     if (wrap == ~(uint64_t)0)
         lin = cpu_untag(cpu, lin);
-    if (!well_placed(cpu, i, lin, bytes, bank == BANK_SLOW ? natural : 0))
+    if (!well_placed(cpu, i, lin, bytes, bank == BANK_SLOW ? natural : 0, access))
         return false;
     if (bank != BANK_SLOW) {
         if (!spans_translate(cpu, lin, wrap, bytes, access, bank, s))
@@ -231,7 +233,8 @@ bool mem_probe_write(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned 
         return true;
     if (wrap == ~(uint64_t)0)
         lin = cpu_untag(cpu, lin);
-    return well_placed(cpu, i, lin, bytes, 0) && spans_translate(cpu, lin, wrap, bytes, ACCESS_WRITE, tlb_data_bank(cpu), &s);
+    return well_placed(cpu, i, lin, bytes, 0, ACCESS_WRITE) &&
+           spans_translate(cpu, lin, wrap, bytes, ACCESS_WRITE, tlb_data_bank(cpu), &s);
 }
 
 /* ---- the stack ---- */
