@@ -76,10 +76,11 @@ static void apply_rex(struct decoding *d, struct insn *out)
     out->flags |= INSN_REX;
 }
 
-/* C4, C5 and 62 are VEX and EVEX unless they can be LES, LDS and BOUND with a memory operand. */
-static bool is_vex(const struct decoding *d, uint8_t byte)
+bool decoding_vex(const struct decoding *d, unsigned at)
 {
-    return (byte == 0xc4 || byte == 0xc5 || byte == 0x62) && (d->mode == DECODE_64 || d->bytes[d->at] >= 0xc0);
+    uint8_t byte = d->bytes[at];
+
+    return (byte == 0xc4 || byte == 0xc5 || byte == 0x62) && (d->mode == DECODE_64 || d->bytes[at + 1] >= 0xc0);
 }
 
 static bool take_opcode(struct decoding *d, struct insn *out)
@@ -87,7 +88,8 @@ static bool take_opcode(struct decoding *d, struct insn *out)
     uint8_t byte = take_prefixes(d);
 
     d->key.mode64 = d->mode == DECODE_64;
-    if (is_vex(d, byte)) {
+    d->opcode_at = (uint8_t)(d->at - 1);
+    if (decoding_vex(d, d->opcode_at)) {
         if (!vex_prefix(d, out, byte))
             return false;
         byte = d->bytes[d->at++];
@@ -479,6 +481,8 @@ enum decoded decode(struct insn *out, const uint8_t *bytes, size_t len, enum dec
     memset(out, 0, sizeof *out);
     memcpy(padded, bytes, have);
     result = take_insn(&d, out) ? DECODED : INVALID;
+    if (result == INVALID)
+        d.at = invalid_end(&d);
     if (d.at > have)
         result = len < INSN_MAX_BYTES ? TRUNCATED : TOO_LONG;
     if (result != DECODED)

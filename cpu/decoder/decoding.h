@@ -14,6 +14,7 @@
 struct decoding {
     const uint8_t *bytes;       /* padded with zeros, so that reading on is harmless; decode() compares at and length */
     unsigned at;                /* bytes read */
+    uint8_t opcode_at;          /* where the opcode or its escape stands, behind the legacy prefixes */
     enum decode_mode mode;
     struct row_key key;
     bool amd;                   /* the vendor: DECODE_AMD */
@@ -30,6 +31,10 @@ struct decoding {
     uint8_t bytes_osize;        /* effective operand size */
 };
 
+/* C4, C5 and 62 are VEX and EVEX unless they can be LES, LDS and BOUND with a memory operand. */
+bool decoding_vex(const struct decoding *d, unsigned at);
+/* length.c: where an instruction ends that is #UD. */
+unsigned invalid_end(const struct decoding *d);
 /* vex.c: reads what follows C4, C5 or 62 (already taken) up to the opcode into the key; false: #UD. */
 bool vex_prefix(struct decoding *d, struct insn *out, uint8_t escape);
 /* EVEX, once ModRM is known: with b and a register in ModRM.rm L'L is rounding control and the vector is 512 bits long (SDM 2A

@@ -195,9 +195,9 @@ static void old_instructions(void **state)
         { "0f 01 10", "LGDT.4 ds:[r0+0]:6" },
     };
     static const struct sample gone[] = {
-        { "06", "#UD 1" }, { "27", "#UD 1" }, { "60", "#UD 1" }, { "82 c0 01", "#UD 2" }, { "9a", "#UD 1" },
-        { "ea", "#UD 1" },
-        { "ce", "#UD 1" }, { "d4 0a", "#UD 1" }, { "d6", "#UD 1" },
+        { "06", "#UD 1" }, { "27", "#UD 1" }, { "60", "#UD 1" }, { "82 c0 01", "#UD 3" },
+        { "9a 01 02 03 04 05 06", "#UD 7" }, { "66 ea 01 02 03 04", "#UD 6" }, { "66 48 ea 01 02 03 04", "more" },
+        { "ce", "#UD 1" }, { "d4 0a", "#UD 2" }, { "d4", "more" }, { "d6", "#UD 1" },
     };
 
     (void)state;
@@ -250,13 +250,35 @@ static void undefined_opcodes(void **state)
         { "8f c8", "#UD 2" }, { "fe d0", "#UD 2" }, { "ff f8", "#UD 2" }, { "8d c0", "#UD 2" }, { "8e c8", "#UD 2" },
         { "8e f0", "#UD 2" },
         { "0f 20 c8", "#UD 3" }, { "44 0f 21 c0", "#UD 4" }, { "0f 01 c0", "#UD 3" }, { "0f 04", "#UD 2" },
-        { "c7 08", "#UD 2" },
+        { "c7 08 01 02 03 04", "#UD 6" }, { "66 c7 08 01 02", "#UD 5" }, { "c6 0d 01 02 03 04 05", "#UD 7" },
         { "ff e8", "#UD 2" }, { "0f c7 30", "#UD 3" },
         { "0f 0b", "UD2.4" }, { "0f b9 c1", "UD1.4 r0 r1" }, { "0f ff 00", "UD0.4 r0 ds:[r0+0]:4" },
     };
 
     (void)state;
     CHECK(DECODE_64, samples);
+}
+
+/* What a processor reads before it finds out: of each map's undefined opcodes, as Emerald Rapids does. */
+static void undefined_opcodes_have_lengths(void **state)
+{
+    static const struct sample wide[] = {
+        { "0f 0a", "#UD 2" },           { "0f 24", "#UD 2" },           { "0f 7b 05 01 02 03", "more" },
+        { "0f a6 04 25 01 02 03 04", "#UD 8" },                         { "0f 71 00 05", "#UD 4" },
+        { "0f 38 ff", "more" },         { "0f 38 ff c0", "#UD 4" },     { "0f 3a ff c0", "more" },
+        { "0f 3c ff 40 01", "#UD 5" },  { "0f 3f ff 40 01 02", "#UD 6" },
+        { "c4 e2 78 ff 40 01", "#UD 6" }, { "c4 e3 78 ff 40 01", "more" }, { "c4 e1 78 80 01 02 03 04", "#UD 8" },
+        { "c4 e1 78 3a", "#UD 4" },     { "c4 ea 78 ff 40 01", "#UD 6" }, { "c4 ff 78 00 c0 01", "#UD 6" },
+        { "c4 e0", "#UD 2" },           { "c4 a4 01 02 03 04", "more" }, { "c4 a4 01 02 03 04 05", "#UD 7" },
+        { "62 f8", "#UD 2" },           { "62 34 25 01 02 03 04", "#UD 7" }, { "62 f7 7c 08 ff c0", "more" },
+        { "62 f1 7c 08 77", "#UD 5" },  { "c5 f8 22 05", "#UD 4" },
+        { "64 67 64 f0 64 66 c4 45 1a 1d 8c aa 3a 46 a2", "#GP" },
+    };
+    static const struct sample narrow[] = { { "0f 7b 06 01", "more" }, { "0f 7b 06 01 02", "#UD 5" }, { "67 0f 7b 06", "#UD 4" } };
+
+    (void)state;
+    CHECK(DECODE_64, wide);
+    CHECK(DECODE_16, narrow);
 }
 
 /* More bytes are asked for until the instruction ends; beyond fifteen it is #GP whatever follows (SDM 2A 2.3.11). */
@@ -285,8 +307,8 @@ static void vex_prefixes(void **state)
         { "c4 e2 78 f2 c1", "ANDN.4 r0 r0 r1 /vex16" },     { "c4 62 f0 f2 c1", "ANDN.8 r8 r1 r1 /vex16" },
         { "c4 c2 78 f3 c9", "BLSR.4 r0 r9 /vex16" },        { "c4 e3 7b f0 c1 05", "RORX.4 r0 r1 5 /vex16" },
         { "c4 e3 73 f0 c1 05", "#UD 6" },                   { "c4 e2 7c f2 c1", "#UD 5" },
-        { "66 c4 e2 78 f2 c1", "#UD 2" },                   { "f0 c4 e2 78 f2 c1", "#UD 2" },
-        { "48 c4 e2 78 f2 c1", "#UD 2" },
+        { "66 c4 e2 78 f2 c1", "#UD 6" },                   { "f0 c4 e2 78 f2 c1", "#UD 6" },
+        { "48 c4 e2 78 f2 c1", "#UD 6" },
         { "c4 e0 78 f2 c1", "#UD 2" },                      { "64 c4 e2 78 f2 00", "ANDN.4 r0 r0 fs:[r0+0]:4 /vex16" },
     };
     static const struct sample legacy[] = {
@@ -306,11 +328,11 @@ static void evex_prefixes(void **state)
 {
     static const struct sample legacy[] = {
         { "62 f1 65 48 fe c2", "PADDD.64 r0 3 2" },         { "62 e1 65 48 fe c2", "PADDD.64 r0 3 2" },
-        { "62 d1 25 48 fe c2", "PADDD.64 r0 3 2" },         { "62 f1 65 40 fe c2", "#UD 4" },
-        { "62 f2 7d 41 90 0c 06", "#UD 4" },                { "62 21", "BOUND.4 r4 ds:[r1+0]:8" },
+        { "62 d1 25 48 fe c2", "PADDD.64 r0 3 2" },         { "62 f1 65 40 fe c2", "#UD 6" },
+        { "62 f2 7d 41 90 0c 06", "#UD 7" },                { "62 21", "BOUND.4 r4 ds:[r1+0]:8" },
     };
     static const struct sample wide[] = {
-        { "62 f1 7d 08 c5 eb 01", "PEXTRW.4 r5 3 1" },      { "62 e1 7d 08 c5 eb 01", "#UD 6" },
+        { "62 f1 7d 08 c5 eb 01", "PEXTRW.4 r5 3 1" },      { "62 e1 7d 08 c5 eb 01", "#UD 7" },
     };
 
     (void)state;
@@ -346,6 +368,7 @@ int main(void)
         cmocka_unit_test(prefixes_in_any_order),
         cmocka_unit_test(lock_where_it_may_stand),
         cmocka_unit_test(undefined_opcodes),
+        cmocka_unit_test(undefined_opcodes_have_lengths),
         cmocka_unit_test(length_limits),
         cmocka_unit_test(vex_prefixes),
         cmocka_unit_test(evex_prefixes),

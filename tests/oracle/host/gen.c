@@ -459,9 +459,9 @@ static void choose_place(struct gen *g, struct host_case *c)
 /* The instruction ends where the page does, or is cut off by it. */
 static void move_to_edge(struct gen *g, struct host_case *c)
 {
-    unsigned cut = c->op != OP_COUNT && host_one_in(&g->r, 3) ? host_below(&g->r, c->code_len) : 0;
+    unsigned cut = host_one_in(&g->r, 3) ? host_below(&g->r, c->code_len) : 0;
 
-    if (c->insn.flags & INSN_RIPREL || !host_one_in(&g->r, 50))
+    if (c->insn.flags & INSN_RIPREL || !host_one_in(&g->r, c->op == OP_COUNT ? 10 : 50))
         return;
     c->code_len = (uint8_t)(c->code_len - cut);
     c->at = ARENA_CODE + ARENA_CODE_LEN - c->code_len;
