@@ -7,6 +7,7 @@
 
 #include "base/attrs.h"
 #include "cpu/decoder/decode.h"
+#include "cpu/flags.h"
 
 const uint64_t arena_ldt[ARENA_LDT] = {
     0x2010fb000000ffff, 0x2010f3010000ffff, 0x2050f30110001fff, 0x2050f70110000fff,
@@ -52,6 +53,12 @@ void case_decode(struct host_case *c)
     how = decode(&c->insn, bytes, sizeof bytes, modes[c->mode]);
     c->op = how == DECODED ? c->insn.op : OP_COUNT;
     c->first_len = c->insn.len;
+}
+
+void case_settle(struct host_case *c)
+{
+    if (c->in.seg[SEG_SS] == 0x0f)
+        c->in.rflags &= ~(uint64_t)FLAG_TF;
 }
 
 /* ---- the memory operand of the first instruction ---- */

@@ -111,6 +111,9 @@ bool case_read(FILE *f, struct host_case *c, struct host_record *host, const cha
 /* Fill in what follows from the bytes: insn, op, first_len. */
 void case_decode(struct host_case *c);
 
+/* Make the case one that native.c can begin: what enters on a 16-bit stack cannot load TF at the same time. */
+void case_settle(struct host_case *c);
+
 /* Of the first instruction: the base of a segment, the memory operand's linear address (of a gather: without its index). */
 uint64_t case_segment_base(const struct host_case *c, unsigned seg);
 uint64_t case_address_mask(const struct insn *i);

@@ -244,8 +244,9 @@ static void finish(const struct host_case *c)
     patches(c, true);
 }
 
-void compare_case(const struct host_case *c, struct verdict *v)
+void compare_case(struct host_case *c, struct verdict *v)
 {
+    case_settle(c);
     v->result = EXCLUDED;
     if (rules_excluded(c) != NULL)
         return;
@@ -270,8 +271,9 @@ static void put_record(const struct host_record *host)
                 memcpy(host_page(page) + host->memory[n].at % ARENA_PAGE, host->memory[n].bytes, host->memory[n].len);
 }
 
-void compare_record(const struct host_case *c, const struct host_record *host, struct verdict *v)
+void compare_record(struct host_case *c, const struct host_record *host, struct verdict *v)
 {
+    case_settle(c);
     run_model(c, v);
     v->host = *host;
     put_record(host);

@@ -18,9 +18,9 @@ struct verdict {
 /* False: no oracle here; then only compare_record() may be called. everything: also features that are not shown yet. */
 bool compare_open(bool everything);
 void compare_start(void);       /* once in each worker: memory as nobody has touched it */
-void compare_case(const struct host_case *c, struct verdict *v);
+void compare_case(struct host_case *c, struct verdict *v);
 /* Partita against what a processor made of it before. */
-void compare_record(const struct host_case *c, const struct host_record *host, struct verdict *v);
+void compare_record(struct host_case *c, const struct host_record *host, struct verdict *v);
 /* Take away from a case what its difference does not need. */
 void compare_shrink(struct host_case *c, struct verdict *v);
 

@@ -7,6 +7,7 @@
 
 #include "base/attrs.h"
 #include "base/bytes.h"
+#include "cpu/decoder/decode.h"
 #include "cpu/decoder/operands.h"
 #include "tests/oracle/host/rules.h"
 
@@ -350,9 +351,21 @@ static void build_insn(struct build *b)
         put_immediate(b, PLACE(operands[b->row->o[n]].place));
 }
 
+/* Outside 64-bit mode some of VEX and EVEX are LDS, LES or BOUND, which may want fewer bytes, or more. */
+static void other_length(struct build *b)
+{
+    static const enum decode_mode modes[] = { [CASE_64] = DECODE_64, [CASE_32] = DECODE_32, [CASE_16] = DECODE_16 };
+    struct insn insn;
+
+    memset(b->bytes + b->len, 0xcc, sizeof b->bytes - b->len);
+    if (b->c->mode != CASE_64 && decode(&insn, b->bytes, sizeof b->bytes, modes[b->c->mode]) == DECODED)
+        b->len = insn.len;
+}
+
 /* Append to the case's code, now that its length is known. */
 static bool finish(struct build *b)
 {
+    other_length(b);
     if (b->len > 15 || b->c->code_len + b->len > CODE_MAX)
         return false;
     if (b->rip_at >= 0) {

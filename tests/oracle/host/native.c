@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A piece of assembly at a fixed low address loads all state and enters the tested code by IRETQ; a jump behind that code
- * leads to the half that stores all state by absolute addresses, so it needs no register of its own. A fault's handler notes
- * what happened and lets the interrupted program go on in the storing half. */
+ * A piece of assembly at a fixed low address loads all state and enters the tested code by IRETQ, or by a far jump when its
+ * stack has 16 bits; a jump behind that code leads to the half that stores all state by absolute addresses, so it needs no
+ * register of its own. A fault's handler notes what happened and lets the interrupted program go on in the storing half. */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE         /* REG_RIP, MAP_FIXED_NOREPLACE */
 #endif
@@ -49,14 +49,17 @@ struct area {
     uint32_t mxcsr, pkru;           /* 2920 */
     uint8_t  stack[128];            /* 2928 */
     uint32_t mask, inside;          /* 3056: components; a case is running */
+    uint32_t far_jump[2];           /* 3064: EIP CS */
+    uint32_t narrow, pad;           /* 3072: the stack has 16 bits */
     /* what the signal handler saw */
     uint64_t sig_rip, sig_flags, sig_cr2, sig_error;
-    uint32_t sig_vector, sig_cs, sig_ss, pad;
+    uint32_t sig_vector, sig_cs, sig_ss, sig_pad;
 };
 _Static_assert(offsetof(struct area, gpr) == 2688 && offsetof(struct area, frame) == 2816 &&
                offsetof(struct area, flags) == 2856 && offsetof(struct area, fs_base) == 2880 &&
                offsetof(struct area, seg) == 2896 && offsetof(struct area, mxcsr) == 2920 &&
-               offsetof(struct area, stack) == 2928 && offsetof(struct area, mask) == 3056, "the assembly knows these");
+               offsetof(struct area, stack) == 2928 && offsetof(struct area, mask) == 3056 &&
+               offsetof(struct area, narrow) == 3072, "the assembly knows these");
 
 static struct area *const area = (struct area *)(uintptr_t)AREA_AT;
 
@@ -85,9 +88,18 @@ __asm__(
     "1:\n"
     "mov 0x1f000bf0, %eax; xor %edx, %edx\n"
     "xrstor64 0x1f000000\n"
+    "testb $1, 0x1f000c00\n"
+    "jnz 2f\n"
     GPRS(LOAD)
     "mov $0x1f000b00, %esp\n"
     "iretq\n"
+    "2:\n"                                 /* IRETQ would load SP only and keep the rest of ESP */
+    GPRS(LOAD)
+    "mov $0x1f000b10, %esp\n"
+    "popfq\n"
+    "mov 0x1f000b20, %ss\n"
+    "mov 0x1f000b18, %rsp\n"
+    "ljmpl *0x1f000bf8\n"
     "host_blob_exit:\n"
     GPRS(STORE)
     "mov %rsp, 0x1f000aa0\n"
@@ -372,6 +384,9 @@ static void state_in(const struct host_case *c)
     area->frame[2] = in->rflags;
     area->frame[3] = in->gpr[RSP];
     area->frame[4] = in->seg[SEG_SS];
+    area->narrow = in->seg[SEG_SS] == 0x0f;
+    area->far_jump[0] = (uint32_t)in->rip;
+    area->far_jump[1] = in->seg[SEG_CS];
     area->fs_base = in->fs_base;
     area->gs_base = in->gs_base;
 }
@@ -473,6 +488,7 @@ static void signal_out(const struct host_case *c, struct host_out *out)
         out->vector = CASE_COMPLETED;
     } else if (out->vector == 1 && rip >= BLOB_AT && rip < BLOB_AT + ARENA_PAGE) {
         out->regs.rip = c->in.rip + c->code_len;    /* TF was set by the tested code: the jump behind it trapped */
+        out->regs.seg[SEG_CS] = c->in.seg[SEG_CS];
         out->vector = CASE_COMPLETED;
     } else if (out->vector != 1 && out->vector != 3 && out->vector != 4 && !in_code(c, rip)) {
         out->vector = CASE_COMPLETED;

@@ -351,8 +351,6 @@ void rules_normalise(const struct host_case *c, struct host_out *host, struct ho
         if (o->regs.seg[SEG_CS] != CASE_CS64)       /* compatibility mode does not say what the upper half is */
             o->regs.gpr[RSP] = (uint32_t)o->regs.gpr[RSP];
         o->regs.fip = (uint64_t)((int64_t)(o->regs.fip << 16) >> 16);   /* LA57 would make it 57 bits */
-        if (c->in.seg[SEG_SS] == 0x0f)              /* nor does IRET to a 16-bit stack load more than SP */
-            o->regs.gpr[RSP] = (uint16_t)o->regs.gpr[RSP];
     }
     same_limit(c, host, model);
     area_fault(c, host, model);
