@@ -114,8 +114,10 @@ unsigned debug_step_begin(struct cpu *cpu)
 static bool swallows_step(const struct cpu *cpu)
 {
     switch (cpu->insn->op) {
-    case OP_INT: case OP_INT3: case OP_INTO: case OP_INT1:
+    case OP_INT: case OP_INT3: case OP_INT1:
         return true;
+    case OP_INTO:
+        return flags_of(&cpu->flags);
     case OP_SYSCALL:
         return !(cpu->p.rflags & FLAG_TF);
     default:

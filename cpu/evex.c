@@ -67,6 +67,29 @@ static void repeat(uint8_t *to, unsigned bytes, unsigned part)
         memcpy(to + at, to, part);
 }
 
+/* The operand's linear address, where its selected elements (not none) fit into the segment; those around them need not (seen on
+ * Emerald Rapids). */
+static bool parts_segment(struct cpu *cpu, const struct insn *i, unsigned part, uint64_t mask, unsigned access, gva_t *lin)
+{
+    const unsigned first = bits_lowest(mask) * part, end = bits_highest(mask) * part + part;
+
+    if (!ea_segment(cpu, i, ea_offset(cpu, i) + first, end - first, access, lin))
+        return false;
+    *lin -= first;
+    if ((cpu->mode & MODE_DECODE) != DECODE_64)
+        *lin = (uint32_t)*lin;
+    return true;
+}
+
+static ALWAYS_INLINE bool parts_linear(struct cpu *cpu, const struct insn *i, unsigned part, uint64_t mask, unsigned access,
+                                       gva_t *lin)
+{
+    if (UNLIKELY(i->flags & INSN_SEGMENT))
+        return parts_segment(cpu, i, part, mask, access, lin);
+    *lin = ea_offset(cpu, i);
+    return true;
+}
+
 /* From the first to the last selected element; before any page is looked at (seen on Emerald Rapids). */
 static bool parts_canonical(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned part, uint64_t mask)
 {
@@ -83,7 +106,7 @@ bool evex_aligned(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigne
 
     if (bytes > 8 || i->op == OP_CVTPH2PS || i->op == OP_CVTPS2PH || mem_bank(cpu) != BANK_SLOW)
         return true;
-    return ea_linear(cpu, i, bytes, access, &lin) && parts_canonical(cpu, i, lin, part, mask) &&
+    return parts_linear(cpu, i, part, mask, access, &lin) && parts_canonical(cpu, i, lin, part, mask) &&
            mem_aligned_wherever(cpu, lin, bytes);
 }
 
@@ -105,17 +128,17 @@ bool evex_load_parts(struct cpu *cpu, const struct insn *i, void *to, unsigned b
     gva_t lin;
 
     memset(to, 0, bytes);
-    if (!(mask & all))
+    mask &= all;
+    if (!mask)
         return true;
-    if (!ea_linear(cpu, i, bytes, ACCESS_READ, &lin))
+    if (!parts_linear(cpu, i, part, mask, ACCESS_READ, &lin))
         return false;
-    if ((mask & all) == all)
+    if (mask == all)
         return mem_load_block(cpu, i, lin, to, bytes);
     if (mem_hit_read(cpu, lin, bytes, &host)) {
         select_parts(to, host, bytes, part, mask, true);
         return true;
     }
-    mask &= all;
     if (!parts_canonical(cpu, i, lin, part, mask))
         return false;
     for (; mask; mask &= mask - 1) {
@@ -210,7 +233,7 @@ bool evex_store_parts(struct cpu *cpu, const struct insn *i, const void *from, u
     mask &= all;
     if (!whole && !mask)
         return true;
-    if (!ea_linear(cpu, i, bytes, ACCESS_WRITE, &lin))
+    if (!(whole ? ea_linear(cpu, i, bytes, ACCESS_WRITE, &lin) : parts_linear(cpu, i, part, mask, ACCESS_WRITE, &lin)))
         return false;
     if (mask == all && mem_hit_write(cpu, lin, bytes, &host)) {
         memcpy(host, from, bytes);

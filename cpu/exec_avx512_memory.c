@@ -17,8 +17,10 @@ static bool move(struct cpu *cpu, const struct insn *i, unsigned alignment)
         return true;
     }
     if (alignment > 1 && evex_mask(cpu, i)) {
-        if (!ea_linear(cpu, i, i->vl, i->form == FORM_RM ? ACCESS_READ : ACCESS_WRITE, &lin))
+        if (!ea_linear(cpu, i, i->vl, i->form == FORM_RM ? ACCESS_READ : ACCESS_WRITE, &lin)) {
+            vec_misplaced(cpu, i, alignment);
             return false;
+        }
         if (lin & (alignment - 1))
             return fault_gp(cpu, 0);
     }

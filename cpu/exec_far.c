@@ -260,10 +260,10 @@ static unsigned far_protected(struct cpu *cpu, const struct insn *i, struct far_
     if (!code_allowed(cpu, &d, selector, selector_rpl(selector), false))
         FAULT();
     if (call) {
-        if (cpu_in_64bit(cpu) && !to_64bit(cpu, &d))
-            stack_compat(cpu, &st);
+        if (to_64bit(cpu, &d))              /* the pushes are those of the mode that is entered (seen on Emerald Rapids) */
+            stack_long(&st, cpu->s.gpr[RSP], cpu->p.cpl);
         else
-            stack_current(cpu, &st);
+            stack_compat(cpu, &st);
         if (!push_return(cpu, i, &st, i->width))
             FAULT();
     }

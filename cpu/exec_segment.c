@@ -42,11 +42,17 @@ EXEC(MOV_TO_SEG)
     STOP();
 }
 
+/* Of a slot of four bytes Intel's processors write the selector only, AMD's all (SDM 2B "PUSH", APM 3 "PUSH"). */
+static unsigned selector_bytes(const struct cpu *cpu, const struct insn *i)
+{
+    return i->width == 4 && cpu_vendor(cpu) == VENDOR_INTEL ? 2 : i->width;
+}
+
 EXEC(PUSH_SEG)
 {
     uint64_t sp = stack_pointer(cpu, -(int64_t)i->width);
 
-    if (!stack_store(cpu, i, sp, i->width, cpu->p.seg_sel[i->o[0]]))
+    if (!stack_store(cpu, i, sp, selector_bytes(cpu, i), cpu->p.seg_sel[i->o[0]]))
         FAULT();
     stack_set_pointer(cpu, sp);
     NEXT();

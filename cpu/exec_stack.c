@@ -95,17 +95,18 @@ EXEC(PUSHA)
     NEXT();
 }
 
+/* Each register is loaded before the next is read: after a fault the first of them are new (seen on Emerald Rapids). */
 EXEC(POPA)
 {
-    uint64_t v[8];
+    uint64_t v;
 
-    for (unsigned n = 0; n < 8; n++)
-        if (!load_width(cpu, i, stack_pointer(cpu, (int64_t)n * i->width), i->width, &v[n]))
+    for (unsigned n = 0; n < 8; n++) {
+        if (!load_width(cpu, i, stack_pointer(cpu, (int64_t)n * i->width), i->width, &v))
             FAULT();
-    stack_set_pointer(cpu, stack_pointer(cpu, 8 * (int64_t)i->width));
-    for (unsigned n = 0; n < 8; n++)
         if (n != 3)         /* the image of SP is skipped; the last pushed comes first */
-            reg_set(cpu, REG_AT(7 - n), i->width, v[n]);
+            reg_set(cpu, REG_AT(7 - n), i->width, v);
+    }
+    stack_set_pointer(cpu, stack_pointer(cpu, 8 * (int64_t)i->width));
     NEXT();
 }
 

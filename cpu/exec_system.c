@@ -436,16 +436,29 @@ EXEC(VMMCALL)
 
 /* ---- BOUND ---- */
 
-EXEC(BOUND)
+static bool bound_load(struct cpu *cpu, const struct insn *i, unsigned at, int64_t *bound)
 {
-    uint64_t lower, upper;
-    int64_t index = flags_extend(reg_get(cpu, i->o[0], i->width), i->width);
+    uint64_t v;
     gva_t lin;
 
-    if (!ea_linear(cpu, i, 2u * i->width, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, i->width, &lower) ||
-        !mem_load(cpu, i, lin + i->width, i->width, &upper))
+    if (!ea_segment(cpu, i, ea_offset(cpu, i) + at, i->width, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, i->width, &v))
+        return false;
+    *bound = flags_extend(v, i->width);
+    return true;
+}
+
+/* An index below the lower bound faults before the upper one is read (seen on Emerald Rapids). */
+EXEC(BOUND)
+{
+    int64_t index = flags_extend(reg_get(cpu, i->o[0], i->width), i->width), bound;
+
+    if (!bound_load(cpu, i, 0, &bound))
         FAULT();
-    if (index < flags_extend(lower, i->width) || index > flags_extend(upper, i->width))
+    if (index < bound)
+        RAISE(VEC_BR);
+    if (!bound_load(cpu, i, i->width, &bound))
+        FAULT();
+    if (index > bound)
         RAISE(VEC_BR);
     NEXT();
 }

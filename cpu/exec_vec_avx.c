@@ -183,22 +183,13 @@ static ALWAYS_INLINE unsigned mask_signs(const union wide *mask, unsigned bytes,
 /* Elements are reached one by one: what is masked off can neither fault nor be seen by a device. */
 static ALWAYS_INLINE bool masked_load(struct cpu *cpu, const struct insn *i, unsigned size)
 {
-    union wide mask, d = { .u64 = { 0 } };
-    unsigned bits;
-    gva_t lin;
+    union wide mask, d;
 
     if (!vex_check(cpu, i))
         return false;
     vec_get(cpu, i->o[1], mask.lane, i->width);
-    bits = mask_signs(&mask, i->width, size);
-    if (bits && !ea_linear(cpu, i, i->width, ACCESS_READ, &lin))
+    if (!evex_load_parts(cpu, i, &d, i->width, size, mask_signs(&mask, i->width, size)))
         return false;
-    for (; bits; bits &= bits - 1) {
-        const unsigned at = bits_lowest(bits) * size;
-
-        if (!mem_load_block(cpu, i, lin + at, d.u8 + at, size))
-            return false;
-    }
     vec_put(cpu, i, i->o[0], d.lane, i->width);
     return true;
 }

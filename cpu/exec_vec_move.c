@@ -125,8 +125,10 @@ static ALWAYS_INLINE bool vec_move(struct cpu *cpu, const struct insn *i, unsign
         vec_put(cpu, i, i->o[0], v, bytes);
         return true;
     }
-    if (!ea_linear(cpu, i, bytes, i->form == FORM_RM ? ACCESS_READ : ACCESS_WRITE, &lin))
+    if (!ea_linear(cpu, i, bytes, i->form == FORM_RM ? ACCESS_READ : ACCESS_WRITE, &lin)) {
+        vec_misplaced(cpu, i, align);
         return false;
+    }
     if (UNLIKELY(lin & (align - 1)))
         return fault_gp(cpu, 0);
     if (i->form == FORM_MR)

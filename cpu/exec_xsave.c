@@ -101,7 +101,7 @@ static bool save_extended(struct cpu *cpu, const struct insn *i, gva_t lin, uint
  * it takes part, then the rest. */
 static bool probe_area(struct cpu *cpu, const struct insn *i, gva_t lin, uint64_t which, bool mxcsr, unsigned bytes)
 {
-    if (!mem_probe_ends(cpu, i, lin, 0, bytes, ACCESS_WRITE) ||
+    if (!ea_linear(cpu, i, bytes, ACCESS_WRITE, &lin) || !mem_probe_ends(cpu, i, lin, 0, bytes, ACCESS_WRITE) ||
         ((which & XSAVE_X87) && !mem_probe_write(cpu, i, lin, LEGACY_XMM)) ||
         (mxcsr && !mem_probe_write(cpu, i, lin + LEGACY_MXCSR, 8)) ||
         ((which & XSAVE_SSE) && !mem_probe_write(cpu, i, lin + LEGACY_XMM, legacy_xmm_bytes(cpu))))

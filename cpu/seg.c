@@ -263,13 +263,14 @@ static bool access_fault(struct cpu *cpu, enum seg seg)
     return fault_raise_error(cpu, seg == SEG_SS ? VEC_SS : VEC_GP, 0);
 }
 
+/* Beyond 4 GiB addresses go on at 0 (SDM 3A "Limit Checking" leaves that to the model; seen on Emerald Rapids). */
 static bool limit_ok(uint32_t limit, uint32_t attr, uint64_t offset, unsigned bytes)
 {
     uint64_t last = offset + bytes - 1;
 
     if (attr_expand_down(attr))
         return offset > limit && last <= (attr & SEG_DB ? 0xffffffffu : 0xffffu);
-    return last <= limit;
+    return last <= limit || limit == 0xffffffff;
 }
 
 /* SDM 3A "Type Checking": what the segment's type forbids. Real mode has no types. */

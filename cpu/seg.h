@@ -83,7 +83,7 @@ struct stack {
     bool     long64;        /* 64-bit mode: no limit, canonical */
 };
 void stack_current(const struct cpu *cpu, struct stack *st);
-/* The current stack as the compatibility mode sees it that a far call from 64-bit mode enters. */
+/* The current stack outside 64-bit mode, also for a far call that has yet to leave it. */
 void stack_compat(const struct cpu *cpu, struct stack *st);
 void stack_legacy(struct stack *st, uint16_t selector, const struct descriptor *ss, uint64_t sp, unsigned cpl);
 void stack_long(struct stack *st, uint64_t sp, unsigned cpl);

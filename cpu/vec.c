@@ -2,6 +2,12 @@
  * The out-of-line halves of the vector frames: MMX and VEX operands. */
 #include "cpu/vec.h"
 
+void vec_misplaced(struct cpu *cpu, const struct insn *i, unsigned alignment)
+{
+    if ((cpu->p.seg_base[i->seg] + ea_offset(cpu, i)) & (alignment - 1))
+        fault_gp(cpu, 0);
+}
+
 bool mmx_sources(struct cpu *cpu, const struct insn *i, union vec *a, union vec *b)
 {
     if (!mmx_check(cpu, i) || !mmx_load(cpu, i, 1, b))

@@ -99,11 +99,18 @@ static ALWAYS_INLINE bool vec_check(struct cpu *cpu, const struct insn *i)
 
 /* ---- memory operands ---- */
 
+/* The fault of an operand that must be aligned and lies outside of its segment, #SS: #GP when it is not aligned either (seen on
+ * Emerald Rapids). */
+void vec_misplaced(struct cpu *cpu, const struct insn *i, unsigned alignment);
+
 /* SDM 2A "Alignment": legacy SSE wants 16-byte operands aligned. */
 static ALWAYS_INLINE bool vec_linear(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigned access, gva_t *lin)
 {
-    if (!ea_linear(cpu, i, bytes, access, lin))
+    if (!ea_linear(cpu, i, bytes, access, lin)) {
+        if (bytes == 16 && !i->vl)
+            vec_misplaced(cpu, i, 16);
         return false;
+    }
     if (bytes == 16 && UNLIKELY(*lin & 15) && !i->vl)
         return fault_gp(cpu, 0);
     return true;
