@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "cpu/cet.h"
 #include "cpu/exec.h"
+#include "cpu/jit/jit.h"
 #include "cpu/monitor.h"
 #include "cpu/tlb.h"
 
@@ -96,6 +97,7 @@ static void forget(struct block_cache *c, struct block *b)
         *s = (struct block_shortcut){ 0 };
     if (*recent == b)
         *recent = NULL;
+    jit_forget(cpu->jit, b);
     if (cpu->block != NULL && cpu->block->origin == b)
         cpu->attention |= ATTEND_CODE;
     cpu->stats.code_invalidations++;
@@ -252,6 +254,7 @@ static void pages_clear(struct block_cache *c)
     memset(c->recent, 0, sizeof c->recent);
     c->npages = 0;
     arena_reset(&c->arena);
+    jit_reset(c->cpu->jit);
     c->flush_wanted = false;
 }
 
@@ -511,6 +514,7 @@ static bool build(struct cpu *cpu, const struct source *src, uint64_t rip, bool 
         return false;
     add_sentinel(b);
     b->origin = b;
+    b->first = b->insns[0].fn;
     cpu->stats.blocks_built++;
     return true;
 }
@@ -594,6 +598,7 @@ static struct block *keep(struct block_cache *c)
     } else {
         b->tail = NULL;
     }
+    jit_watch(c->cpu->jit, b);
     return b;
 }
 
@@ -669,7 +674,7 @@ struct block *block_find(struct cpu *cpu)
     struct source src = { .lin = code_linear(cpu, rip) };
     struct block *b;
 
-    if (c->flush_wanted || c->arena.used_bytes > ARENA_BYTES) {
+    if (c->flush_wanted || c->arena.used_bytes > ARENA_BYTES || jit_full(cpu->jit)) {
         pages_clear(c);
         block_lookup_flush(cpu);
     }
@@ -704,6 +709,7 @@ struct block *block_first(struct cpu *cpu, const struct block *b, unsigned count
     memcpy(copy, b, sizeof *b + count * sizeof(struct insn));
     copy->count = (uint16_t)count;
     copy->bytes = b->insns[count - 1].end;
+    copy->insns[0].fn = b->first;
     add_sentinel(copy);
     return copy;
 }

@@ -22,6 +22,9 @@ struct block {
     const struct block *origin; /* what this is a partial copy of, else itself */
     uint64_t lines, tail_lines; /* 64-byte lines of either page that it was decoded from */
     struct block_link link, tail_link;
+    insn_fn *first;             /* the first instruction's own handler, whatever counts or replaces the block stands before it */
+    struct jit_block *jit;      /* its translation, or NULL */
+    uint32_t heat;              /* runs until it is translated */
     struct insn insns[];        /* count + 1, the last is the sentinel */
 };
 

@@ -12,6 +12,7 @@
 #include "cpu/cpuid.h"
 #include "cpu/fpu.h"
 #include "cpu/internal.h"
+#include "cpu/jit/jit.h"
 #include "cpu/mca.h"
 #include "cpu/monitor.h"
 #include "cpu/msr.h"
@@ -224,6 +225,11 @@ void cpu_start(struct cpu *cpu, uint8_t vector)
     cpu_mode_changed(cpu);
 }
 
+bool cpu_jit_available(void)
+{
+    return jit_host_has_backend();
+}
+
 /* ---- attention ---- */
 
 void cpu_attention(struct cpu *cpu, unsigned reasons)
@@ -369,7 +375,10 @@ static void loaded(struct device *dev)
 static void destroy(struct device *dev)
 {
     monitor_disarm(CONTAINER_OF(dev, struct cpu, dev));
-    block_cache_free(CONTAINER_OF(dev, struct cpu, dev)->blocks);
+    struct cpu *cpu = CONTAINER_OF(dev, struct cpu, dev);
+
+    block_cache_free(cpu->blocks);
+    jit_free(cpu->jit);
 }
 
 static const struct device_class cpu_class = {
@@ -389,6 +398,7 @@ struct cpu *cpu_create(struct device_tree *tree, const struct cpu_config *cfg, c
     cpu->s.monitor_gpa = MONITOR_NONE;
     cpu->s.rdrand = random_start(cfg->rdrand_seed, cfg->index);
     monitor_create(cpu);
+    cpu->jit = cfg->jit != 0 ? jit_create(cpu, cfg->jit) : NULL;
     cpu->blocks = block_cache_create(cpu);
     cpu_reset(cpu, false);
     return cpu;

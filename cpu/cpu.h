@@ -29,6 +29,8 @@ struct cpu_ports {                      /* everything a processor is wired to */
     void (*tsc_changed)(void *self);        void *tsc_self;     /* the TSC was written: deadlines on it move; may be NULL */
 };
 
+#define CPU_JIT_THRESHOLD 32u           /* fewer runs do not pay for a translation */
+
 enum vendor { VENDOR_INTEL, VENDOR_AMD };
 
 struct cpu_model;                       /* named set of features and identification, cpu/model.c */
@@ -41,6 +43,7 @@ struct cpu_config {
     uint64_t tsc_hz;
     uint64_t apic_hz;                           /* the APIC timer's input, CPUID 15h's crystal; 0: 200 MHz */
     uint64_t rdrand_seed;
+    unsigned jit;                               /* translate a block when it has run so often; 0: never */
     bool hypervisor;                            /* CPUID.1:ECX[31] */
     bool smm_intel64;                           /* 64-bit processors save their state in SMM as Intel's do, not as AMD's:
                                                  * firmware for virtual boards knows AMD's format only */
@@ -50,6 +53,8 @@ struct cpu_config {
 struct err cpu_config_parse(struct cpu_config *out, const char *spec) MUST_USE;
 void       cpu_config_list(void (*line)(void *arg, const char *text), void *arg);     /* -cpu help */
 
+/* Whether this host can translate; else config.jit has no effect. */
+bool        cpu_jit_available(void);
 struct cpu *cpu_create(struct device_tree *tree, const struct cpu_config *cfg, const struct cpu_ports *ports);  /* a struct device */
 void        cpu_set_host(struct cpu *cpu, const struct cpu_host *host, void *self);
 void        cpu_set_apic(struct cpu *cpu, const struct apic_ops *apic, void *self);

@@ -47,12 +47,12 @@ static inline unsigned exec_width_index(unsigned width)
 }
 
 /* Enter a block whose shortcut is known to hold. */
-static ALWAYS_INLINE unsigned exec_enter(struct cpu *cpu, struct block *b, uint64_t rip)
+static ALWAYS_INLINE unsigned exec_enter(struct cpu *cpu, struct block *b, uint64_t rip, insn_fn *fn)
 {
     cpu->budget -= b->count;
     cpu->block = b;
     cpu->block_rip = rip;
-    return b->insns[0].fn(cpu, b->insns);
+    return fn(cpu, b->insns);
 }
 
 /* i completed and execution goes on at rip: straight into the next block when a shortcut leads there, nothing wants
@@ -65,7 +65,7 @@ static ALWAYS_INLINE unsigned exec_jump(struct cpu *cpu, const struct insn *i, u
         struct block *b = s->block;
 
         if (LIKELY(b->count <= cpu->budget && rip + b->bytes - 1 <= cpu->code_limit))
-            return exec_enter(cpu, b, rip);
+            return exec_enter(cpu, b, rip, b->insns[0].fn);
     }
     return exec_stop(cpu, i, rip);
 }

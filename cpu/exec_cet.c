@@ -80,7 +80,7 @@ static unsigned jump_indirect(struct cpu *cpu, const struct insn *i, uint64_t ta
         return exec_jump(cpu, i, target);
     b = endbranch_block(cpu, target);
     if (b != NULL)
-        return exec_enter(cpu, b, target);
+        return exec_enter(cpu, b, target, b->insns[0].fn);
     cet_wait(cpu);
     return exec_stop(cpu, i, target);
 }

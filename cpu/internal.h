@@ -103,7 +103,8 @@ struct cpu {
     struct cpu_shared s;
 
     /* derived from p and s; recomputed by cpu_mode_changed() */
-    struct flags flags;             /* lazy arithmetic flags: the truth while running */
+    struct flags flags;             /* lazy arithmetic flags: the truth while running, but within translated code */
+    uint32_t jit_flags;             /* the same there, as cpu/jit/jit.c has them */
     struct tlb_entry *tlb;          /* the bank that ordinary data accesses of the running code use */
     uint32_t mode;                  /* MODE_* */
     uint32_t attention;             /* ATTEND_* */
@@ -137,6 +138,7 @@ struct cpu {
     struct phys_page phys[PHYS_PAGES];
     struct shadow_page shadow[2];   /* of supervisor and user mode; dropped with any TLB entry */
     struct block_cache *blocks;     /* cpu/block.c */
+    struct jit *jit;                /* cpu/jit/jit.c; NULL: the interpreter alone */
 };
 
 static inline enum vendor cpu_vendor(const struct cpu *cpu)

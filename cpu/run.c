@@ -123,7 +123,8 @@ static void deliver_fault(struct cpu *cpu)
 /* Run from the first instruction of b until something leaves; the budget then holds what really was not used. */
 static unsigned run_block(struct cpu *cpu, struct block *b)
 {
-    unsigned result = exec_enter(cpu, b, cpu->p.rip);
+    bool watched = UNLIKELY(cpu->pmu & (PMU_BRANCHES | PMU_RECORDS));
+    unsigned result = exec_enter(cpu, b, cpu->p.rip, watched ? b->first : b->insns[0].fn);
     const struct insn *i = cpu->insn;
 
     cpu->budget += not_run(cpu, i, result == EXEC_STOP);

@@ -274,12 +274,12 @@ static struct err set_device(struct options *o, const char *value)
 
 static struct err set_accel(struct options *o, const char *value)
 {
-    (void)o;
-    if (strcmp(value, "interp") == 0)
-        return OK;
-    if (strcmp(value, "jit") == 0)
-        return err_make(ERR_UNSUPPORTED, "-accel jit: this build has the interpreter only; use -accel interp");
-    return err_make(ERR_USAGE, "-accel %s: interp and jit are known", value);
+    o->machine.jit = strcmp(value, "jit") == 0;
+    if (!o->machine.jit && strcmp(value, "interp") != 0)
+        return err_make(ERR_USAGE, "-accel %s: interp and jit are known", value);
+    if (o->machine.jit && !machine_can_translate())
+        return err_make(ERR_UNSUPPORTED, "-accel jit: this host has the interpreter only; use -accel interp");
+    return OK;
 }
 
 static struct err set_hv(struct options *o, const char *value)
@@ -472,7 +472,7 @@ static const struct option_row rows[] = {
     { "nographic", NULL,     "no screen, first serial port on the terminal", set_nographic },
     { "vga",       "std|none", "display adapter (default std)", set_vga },
     { "device",    "isa-debug-exit[,iobase=P,iosize=N]|pc-testdev|hyperv-testdev", "a device for test guests", set_device },
-    { "accel",     "interp", "execution engine", set_accel },
+    { "accel",     "interp|jit", "execution engine (default jit where the host has it)", set_accel },
     { "hv",        "on|off", "the Hv#1 hypervisor interface (default on)", set_hv },
     { "clock",     "virtual|host|ips=N", "virtual: never wait for the host; host: keep the host's seconds; ips: instructions a virtual second", set_clock },
     { "smm",       "on|off|intel64", "system-management interrupts of the chipset; intel64: states are saved in Intel's format", set_smm },

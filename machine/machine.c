@@ -16,7 +16,7 @@ void machine_config_default(struct machine_config *cfg)
 {
     *cfg = (struct machine_config){
         .ram_bytes = (uint64_t)128 << 20, .nvps = 1, .cpu = "max", .append = "", .boot_order = "cda",
-        .hv = true, .vga = true, .smm = SMM_ON, .clock = CLOCK_VIRTUAL, .ps_per_insn = 1000,
+        .hv = true, .jit = cpu_jit_available(), .vga = true, .smm = SMM_ON, .clock = CLOCK_VIRTUAL, .ps_per_insn = 1000,
         .rtc_start_ns = MACHINE_EPOCH_NS, .seed = 0x5061727469746121,
         .debug_exit_port = 0x501, .debug_exit_bytes = 2,
     };
@@ -194,6 +194,11 @@ static void request(struct machine *m, enum nondet_request what)
 void machine_quit(struct machine *m) { request(m, REQUEST_QUIT); }
 void machine_interrupt(struct machine *m) { m->interrupted = 1; }
 void machine_power_button(struct machine *m) { request(m, REQUEST_POWER_BUTTON); }
+
+bool machine_can_translate(void)
+{
+    return cpu_jit_available();
+}
 
 void machine_cpu_help(void (*line)(void *arg, const char *text), void *arg)
 {

@@ -63,6 +63,7 @@ struct machine_config {
     unsigned nhashes;
     struct machine_mce mces[MACHINE_MAX_MCES];  /* ascending */
     unsigned nmces;
+    bool jit;                       /* translate code that runs often */
     uint64_t schedule_turn;         /* instructions of one processor's turn with several; 0: default */
 };
 
@@ -110,6 +111,9 @@ void       machine_on_tick(struct machine *m, void (*tick)(void *arg), void *arg
 
 bool       machine_frame(struct machine *m, struct frame *out);     /* pull; false: no display. From a tick or when not running */
 bool       machine_text(struct machine *m, char *out, size_t room); /* text screen as lines; false: not in text mode */
+
+/* Whether this host has a translator, so that `jit` may be set. */
+bool       machine_can_translate(void);
 
 /* Models and features, a line each. */
 void       machine_cpu_help(void (*line)(void *arg, const char *text), void *arg);

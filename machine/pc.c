@@ -252,6 +252,7 @@ static struct err create_processors(struct machine *m, struct board *b)
     cfg.apic_hz = MACHINE_APIC_HZ;
     cfg.rdrand_seed = m->cfg.seed;
     cfg.hypervisor = m->cfg.hv;
+    cfg.jit = m->cfg.jit ? CPU_JIT_THRESHOLD : 0;
     cfg.smm_intel64 = m->cfg.smm == SMM_INTEL64;
     for (unsigned k = 0; k < m->nvps; k++)
         create_processor(m, b, &cfg, k);

@@ -40,7 +40,7 @@ refuses 'unknown option' -frobnicate
 refuses 'needs a value' -kernel
 refuses 'nosuchmodel' -cpu nosuchmodel
 refuses 'nosuchfeature' -cpu max,+nosuchfeature
-refuses 'interp' -accel jit
+refuses 'interp' -accel fast
 refuses 'qcow2' -drive "file=$work/random,format=qcow2"
 refuses 'colour' -drive "file=$work/random,colour=red"
 refuses 'file=' -drive format=raw

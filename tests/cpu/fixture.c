@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/cpu/fixture.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "cpu/block.h"
@@ -47,6 +48,18 @@ struct probe *fixture_probe(struct fixture *f)
 
 /* ---- the machine ---- */
 
+static int translate_after = -1;
+
+void fixture_translate(unsigned threshold)
+{
+    translate_after = (int)threshold;
+}
+
+static unsigned translation(void)
+{
+    return translate_after >= 0 ? (unsigned)translate_after : getenv("PARTITA_TEST_JIT") != NULL;
+}
+
 static struct cpu *make_cpu(struct fixture *f, const char *model, unsigned index)
 {
     const struct cpu_ports ports = { .memory = f->memory, .smm_memory = f->smm_memory, .io = f->io, .clock = &f->clock };
@@ -57,6 +70,7 @@ static struct cpu *make_cpu(struct fixture *f, const char *model, unsigned index
     config.index = index;
     config.count = 2;
     config.tsc_hz = 1000000000;
+    config.jit = translation();
     return cpu_create(&f->tree, &config, &ports);
 }
 

@@ -22,6 +22,9 @@ struct fixture {
     struct device *probe;
 };
 
+/* cpu_config.jit of machines opened from now on; 0 at first, or 1 with PARTITA_TEST_JIT set: every test with translated code. */
+void     fixture_translate(unsigned threshold);
+
 enum fixture_mode { FIXTURE_REAL, FIXTURE_FLAT32, FIXTURE_LONG };
 
 /* A device that notes what it is asked. */

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ * What the engine shares with its backends. */
+#ifndef CPU_JIT_INTERNAL_H
+#define CPU_JIT_INTERNAL_H
+
+#include "base/arena.h"
+#include "cpu/jit/codebuf.h"
+#include "cpu/jit/jit.h"
+
+/* From the end of a block to where it goes on. A link within one page holds as long as its target does: who runs a page has
+ * its mapping. One to another page holds while the code tag is the one it was made under, as a shortcut does. */
+struct jit_link {
+    uint64_t rip;               /* of the target */
+    uint64_t tag;               /* far links: cpu->code_tag when it was made; 0: not linked */
+    const uint8_t *target;      /* far links: where the code goes */
+    uint8_t *site, *stub;       /* near links: the jump's distance and where it leads while unlinked; written view */
+    bool near;
+    struct jit_block *from;
+    struct jit_link *next, **before;    /* others with this target; before NULL: not linked */
+};
+
+struct jit_block {
+    const uint8_t *code;        /* its budget is taken */
+    const uint8_t *check;       /* takes its budget, or leaves */
+    struct block *from;         /* what was translated */
+    struct block *run;          /* its copy, whose instructions the handlers see: each is followed by a handler that returns */
+    struct jit_link *incoming;
+};
+
+/* Ways out of translated code and back, made once. */
+struct jit_glue {
+    const uint8_t *enter;       /* insn_fn */
+    const uint8_t *call, *call_flags;   /* one handler; afterwards its flags are also jit_flags */
+    const uint8_t *tail;        /* a handler that ends the block */
+    const uint8_t *follow;      /* the end of a link */
+    const uint8_t *dry;         /* the budget does not suffice for the block */
+};
+
+struct jit {
+    struct cpu *cpu;
+    struct codebuf code;
+    size_t glue_bytes;
+    struct jit_glue glue;
+    struct arena arena;
+    unsigned threshold;
+};
+
+/* ---- a backend ---- */
+
+bool backend_glue(struct jit *j);                           /* fills j->glue from the start of the empty buffer */
+bool backend_translate(struct jit *j, struct jit_block *t); /* false: the buffer is full */
+void backend_link(struct jit *j, struct jit_link *l, const uint8_t *target);
+void backend_unlink(struct jit *j, struct jit_link *l);
+
+/* ---- what translated code calls ---- */
+
+void jit_flags_to_raw(struct cpu *cpu);         /* cpu->flags to cpu->jit_flags */
+void jit_flags_from_raw(struct cpu *cpu);
+const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l);    /* where to go on; NULL: leave, all is prepared */
+void jit_dry(struct cpu *cpu, struct jit_block *t);             /* leave before this block */
+unsigned jit_next(struct cpu *cpu, const struct insn *i);       /* an insn_fn: EXEC_NEXT */
+
+#endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT
+ * Which blocks are translated, and how translations find one another. */
+#include "cpu/jit/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/exec.h"
+
+#define CODE_BYTES ((size_t)32 << 20)
+
+/* ---- flags ---- */
+
+/* jit_flags is as LAHF and SETO leave AX: SF ZF AF PF CF in bits 15:8 as RFLAGS has them, OF in bit 0. */
+void jit_flags_to_raw(struct cpu *cpu)
+{
+    uint32_t f = flags_get(&cpu->flags);
+
+    cpu->jit_flags = (f & 0xff) << 8 | (f >> 11 & 1);
+}
+
+void jit_flags_from_raw(struct cpu *cpu)
+{
+    flags_put(&cpu->flags, (cpu->jit_flags >> 8 & 0xff) | (cpu->jit_flags & 1) << 11);
+}
+
+/* ---- leaving ---- */
+
+unsigned jit_next(struct cpu *cpu, const struct insn *i)
+{
+    (void)cpu;
+    (void)i;
+    return EXEC_NEXT;
+}
+
+/* The run loop goes on at rip; block t is behind it with all its instructions. */
+static void leave_behind(struct cpu *cpu, struct jit_block *t, uint64_t rip)
+{
+    cpu->block = t->run;
+    cpu->block_rip = t->run->rip;
+    cpu->insn = &t->run->insns[t->run->count - 1];
+    cpu->p.rip = rip;
+    jit_flags_from_raw(cpu);
+}
+
+void jit_dry(struct cpu *cpu, struct jit_block *t)
+{
+    leave_behind(cpu, t, t->run->rip);
+}
+
+/* ---- links ---- */
+
+static struct block *block_at(const struct cpu *cpu, uint64_t rip)
+{
+    const struct block_shortcut *s = &cpu->shortcuts[block_shortcut_slot(rip)];
+
+    return s->rip == rip && s->tag == cpu->code_tag ? s->block : NULL;
+}
+
+static bool one_page(const struct block *a, const struct block *b)
+{
+    return ((a->rip ^ b->rip) & PAGE_MASK) == 0 && a->tail == NULL && b->tail == NULL &&
+           (uintptr_t)(a->host - b->host) == (uintptr_t)(a->rip - b->rip);
+}
+
+static void incoming_remove(struct jit_link *l)
+{
+    if (l->before == NULL)
+        return;
+    *l->before = l->next;
+    if (l->next != NULL)
+        l->next->before = l->before;
+    l->before = NULL;
+}
+
+static void incoming_add(struct jit_link *l, struct jit_block *to)
+{
+    l->before = &to->incoming;
+    l->next = to->incoming;
+    if (l->next != NULL)
+        l->next->before = &l->next;
+    to->incoming = l;
+}
+
+const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l)
+{
+    struct block *b = cpu->attention ? NULL : block_at(cpu, l->rip);
+    struct jit_block *to = b != NULL ? b->jit : NULL;
+
+    if (to == NULL) {
+        leave_behind(cpu, l->from, l->rip);
+        return NULL;
+    }
+    if (!l->near || one_page(l->from->run, b)) {
+        incoming_remove(l);
+        incoming_add(l, to);
+        l->tag = cpu->code_tag;
+        backend_link(cpu->jit, l, to->check);
+    }
+    return to->check;
+}
+
+void jit_forget(struct jit *j, struct block *b)
+{
+    if (j == NULL || b->jit == NULL)
+        return;
+    for (struct jit_link *l; (l = b->jit->incoming) != NULL;) {
+        incoming_remove(l);
+        l->tag = 0;
+        backend_unlink(j, l);
+    }
+    b->jit = NULL;
+    b->insns[0].fn = b->first;
+}
+
+/* ---- translating ---- */
+
+static struct block *copy_of(struct jit *j, struct block *b)
+{
+    size_t bytes = sizeof *b + (b->count + 1u) * sizeof(struct insn);
+    struct block *copy = arena_alloc(&j->arena, bytes);
+
+    memcpy(copy, b, bytes);
+    for (unsigned n = 0; n <= b->count; n++)
+        copy->insns[n].fn = jit_next;
+    return copy;
+}
+
+static void translate(struct jit *j, struct block *b)
+{
+    struct jit_block *t = arena_alloc(&j->arena, sizeof *t);
+
+    t->from = b;
+    t->run = copy_of(j, b);
+    b->insns[0].fn = b->first;
+    if (!backend_translate(j, t))
+        return;
+    b->jit = t;
+    memcpy(&b->insns[0].fn, &j->glue.enter, sizeof b->insns[0].fn);
+}
+
+static unsigned count_down(struct cpu *cpu, const struct insn *i)
+{
+    struct block *b = CONTAINER_OF(i, struct block, insns);
+
+    if (--b->heat > 0)
+        return b->first(cpu, i);
+    translate(cpu->jit, b);
+    return b->insns[0].fn(cpu, i);
+}
+
+/* Only what the mode of the processor does not decide while it runs. */
+static bool translatable(const struct block *b)
+{
+    return (b->mode & MODE_DECODE) == DECODE_64 && !(b->mode & (MODE_SHSTK | MODE_IBT));
+}
+
+void jit_watch(struct jit *j, struct block *b)
+{
+    if (j == NULL || !translatable(b))
+        return;
+    b->heat = j->threshold;
+    b->insns[0].fn = count_down;
+}
+
+/* ---- the engine as a whole ---- */
+
+bool jit_host_has_backend(void)
+{
+    return true;
+}
+
+struct jit *jit_create(struct cpu *cpu, unsigned threshold)
+{
+    struct jit *j = calloc(1, sizeof *j);
+
+    invariant(j != NULL, "out of memory for the translator");
+    j->cpu = cpu;
+    j->threshold = threshold;
+    if (!codebuf_open(&j->code, CODE_BYTES) || !backend_glue(j)) {
+        jit_free(j);
+        return NULL;
+    }
+    j->glue_bytes = j->code.used;
+    return j;
+}
+
+void jit_free(struct jit *j)
+{
+    if (j == NULL)
+        return;
+    arena_reset(&j->arena);
+    codebuf_close(&j->code);
+    free(j);
+}
+
+void jit_reset(struct jit *j)
+{
+    if (j == NULL)
+        return;
+    arena_reset(&j->arena);
+    j->code.used = j->glue_bytes;
+}
+
+bool jit_full(const struct jit *j)
+{
+    return j != NULL && j->code.bytes - j->code.used < (size_t)64 << 10;
+}

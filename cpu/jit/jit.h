@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT
+ * The second engine: blocks that run often become host code. It stands in the interpreter's own seams: a block's first handler
+ * counts, then enters the translation; whatever has no translation, or leaves the plain path, is done by the interpreter's
+ * handler of that instruction. So every state that can be seen between two instructions is the interpreter's. */
+#ifndef CPU_JIT_JIT_H
+#define CPU_JIT_JIT_H
+
+#include "cpu/block.h"
+
+struct jit;
+struct jit_block;
+
+bool jit_host_has_backend(void);
+
+/* `threshold`: how often a block runs before it is translated, at least 1. NULL: the host has no backend, or no memory for code. */
+struct jit *jit_create(struct cpu *cpu, unsigned threshold);
+void jit_free(struct jit *j);
+
+/* A block was made and will be kept: let it count. */
+void jit_watch(struct jit *j, struct block *b);
+
+/* A block is forgotten: no translation may lead to its own any more. It may be running. */
+void jit_forget(struct jit *j, struct block *b);
+
+/* All blocks are gone, and none is running. */
+void jit_reset(struct jit *j);
+
+/* No room is left: reset when nothing runs. */
+bool jit_full(const struct jit *j);
+
+#endif

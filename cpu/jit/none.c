@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ * Hosts without a backend: the interpreter alone. */
+#include "cpu/jit/jit.h"
+
+bool jit_host_has_backend(void)
+{
+    return false;
+}
+
+struct jit *jit_create(struct cpu *cpu, unsigned threshold)
+{
+    (void)cpu;
+    (void)threshold;
+    return NULL;
+}
+
+void jit_free(struct jit *j)
+{
+    (void)j;
+}
+
+void jit_watch(struct jit *j, struct block *b)
+{
+    (void)j;
+    (void)b;
+}
+
+void jit_forget(struct jit *j, struct block *b)
+{
+    (void)j;
+    (void)b;
+}
+
+void jit_reset(struct jit *j)
+{
+    (void)j;
+}
+
+bool jit_full(const struct jit *j)
+{
+    (void)j;
+    return false;
+}

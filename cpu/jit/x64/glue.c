@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT
+ * Between C and translated code: one frame, made on entering and taken away on leaving. */
+#include "cpu/jit/x64/lift.h"
+
+static const uint8_t saved[6] = { HOST_BP, HOST_BX, HOST_12, HOST_13, HOST_14, HOST_15 };
+
+static void registers(struct asm_buf *a, bool load)
+{
+    for (unsigned n = 0; n < 16; n++)
+        if (pinned[n] != HOST_NONE && load)
+            asm_mov(a, 8, pinned[n], rm_at(HOST_CPU, (int32_t)(8 * n)));
+        else if (pinned[n] != HOST_NONE)
+            asm_store(a, 8, rm_at(HOST_CPU, (int32_t)(8 * n)), pinned[n]);
+}
+
+static void load_state(struct asm_buf *a)
+{
+    registers(a, true);
+    asm_mov(a, 8, HOST_BUDGET, CPU_AT(budget));
+    asm_mov(a, 8, HOST_TLB, CPU_AT(tlb));
+}
+
+static void store_state(struct asm_buf *a)
+{
+    registers(a, false);
+    asm_store(a, 8, CPU_AT(budget), HOST_BUDGET);
+}
+
+static void c_call(struct asm_buf *a, uintptr_t function)
+{
+    asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
+    asm_mov_imm(a, HOST_AX, function);
+    asm_call_rm(a, rm_reg(HOST_AX));
+}
+
+static void frame_off(struct asm_buf *a)
+{
+    asm_alu_imm(a, ALU_ADD, 8, rm_reg(HOST_SP), 8);
+    for (unsigned n = COUNT_OF(saved); n-- > 0;)
+        asm_pop(a, saved[n]);
+}
+
+/* As an insn_fn for the first instruction of a translated block: DI cpu, SI instruction. */
+static void make_enter(struct asm_buf *a)
+{
+    for (unsigned n = 0; n < COUNT_OF(saved); n++)
+        asm_push(a, saved[n]);
+    asm_alu_imm(a, ALU_SUB, 8, rm_reg(HOST_SP), 8);
+    asm_lea(a, 8, HOST_CPU, rm_at(HOST_DI, CPU_BASE));
+    asm_mov(a, 8, HOST_BX, rm_at(HOST_SI, (int32_t)offsetof(struct block, jit) - (int32_t)offsetof(struct block, insns)));
+    c_call(a, (uintptr_t)jit_flags_to_raw);
+    asm_mov(a, 8, HOST_AX, rm_at(HOST_BX, (int32_t)offsetof(struct jit_block, code)));
+    load_state(a);
+    asm_jmp_rm(a, rm_reg(HOST_AX));
+}
+
+/* SI instruction, CX the guest register that lives in SI, AX handler, DX block: the handler may look at everything. */
+static void to_interpreter(struct asm_buf *a)
+{
+    asm_store(a, 8, rm_at(HOST_CPU, 8 * RSI), HOST_CX);
+    for (unsigned n = 0; n < 16; n++)
+        if (pinned[n] != HOST_NONE && n != RSI)
+            asm_store(a, 8, rm_at(HOST_CPU, (int32_t)(8 * n)), pinned[n]);
+    asm_store(a, 8, CPU_AT(budget), HOST_BUDGET);
+    asm_store(a, 8, CPU_AT(block), HOST_DX);
+    asm_mov(a, 8, HOST_CX, rm_at(HOST_DX, (int32_t)offsetof(struct block, rip)));
+    asm_store(a, 8, CPU_AT(block_rip), HOST_CX);
+    asm_mov(a, 8, HOST_BX, rm_reg(HOST_SI));
+    asm_mov(a, 8, HOST_12, rm_reg(HOST_AX));
+}
+
+static void make_call(struct asm_buf *a, bool flags, const uint8_t *leave)
+{
+    to_interpreter(a);
+    asm_alu_imm(a, ALU_SUB, 8, rm_reg(HOST_SP), 8);
+    c_call(a, (uintptr_t)jit_flags_from_raw);
+    asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
+    asm_mov(a, 8, HOST_SI, rm_reg(HOST_BX));
+    asm_call_rm(a, rm_reg(HOST_12));
+    asm_alu_imm(a, ALU_ADD, 8, rm_reg(HOST_SP), 8);
+    asm_test(a, 4, rm_reg(HOST_AX), HOST_AX);
+    asm_aim(asm_jcc(a, CC_NE), leave);
+    if (flags) {
+        asm_alu_imm(a, ALU_SUB, 8, rm_reg(HOST_SP), 8);
+        c_call(a, (uintptr_t)jit_flags_to_raw);
+        asm_alu_imm(a, ALU_ADD, 8, rm_reg(HOST_SP), 8);
+    }
+    load_state(a);
+    asm_ret(a);
+}
+
+static void make_tail(struct asm_buf *a)
+{
+    to_interpreter(a);
+    c_call(a, (uintptr_t)jit_flags_from_raw);
+    asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
+    asm_mov(a, 8, HOST_SI, rm_reg(HOST_BX));
+    asm_mov(a, 8, HOST_AX, rm_reg(HOST_12));
+    frame_off(a);
+    asm_jmp_rm(a, rm_reg(HOST_AX));
+}
+
+static void make_follow(struct asm_buf *a, const uint8_t *stop)
+{
+    store_state(a);
+    asm_mov(a, 8, HOST_SI, rm_reg(HOST_AX));
+    c_call(a, (uintptr_t)jit_follow);
+    asm_test(a, 8, rm_reg(HOST_AX), HOST_AX);
+    asm_aim(asm_jcc(a, CC_E), stop);
+    registers(a, true);
+    asm_jmp_rm(a, rm_reg(HOST_AX));
+}
+
+static void make_dry(struct asm_buf *a, const uint8_t *stop)
+{
+    store_state(a);
+    asm_mov(a, 8, HOST_SI, rm_reg(HOST_AX));
+    c_call(a, (uintptr_t)jit_dry);
+    asm_aim(asm_jmp(a), stop);
+}
+
+bool backend_glue(struct jit *j)
+{
+    struct asm_buf a = { j->code.write, j->code.write + j->code.bytes, false };
+    const uint8_t *leave, *leave_call, *stop;
+
+#define GLUE(name, make) (j->glue.name = codebuf_runs_at(&j->code, a.at), make)
+    GLUE(enter, make_enter(&a));
+    leave_call = a.at;                              /* from within make_call(): its return address goes too */
+    asm_alu_imm(&a, ALU_ADD, 8, rm_reg(HOST_SP), 8);
+    leave = a.at;
+    frame_off(&a);
+    asm_ret(&a);
+    stop = a.at;
+    asm_mov_imm(&a, HOST_AX, EXEC_STOP);
+    asm_aim(asm_jmp(&a), leave);
+    GLUE(call, make_call(&a, false, leave_call));
+    GLUE(call_flags, make_call(&a, true, leave_call));
+    GLUE(tail, make_tail(&a));
+    GLUE(follow, make_follow(&a, stop));
+    GLUE(dry, make_dry(&a, stop));
+#undef GLUE
+    j->code.used = (size_t)(a.at - j->code.write + 15) & ~(size_t)15;
+    return !a.full;
+}

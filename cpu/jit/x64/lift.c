@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+#include "cpu/jit/x64/lift.h"
+
+#include <string.h>
+
+const uint8_t pinned[16] = {
+    [RAX] = HOST_BX, [RCX] = HOST_8, [RDX] = HOST_9, [RBX] = HOST_10, [RSP] = HOST_12, [RBP] = HOST_13, [RSI] = HOST_SI,
+    [RDI] = HOST_DI, [R8] = HOST_11, [R9] = HOST_NONE, [R10] = HOST_NONE, [R11] = HOST_NONE, [R12] = HOST_NONE,
+    [R13] = HOST_NONE, [R14] = HOST_NONE, [R15] = HOST_NONE,
+};
+
+/* ---- registers ---- */
+
+unsigned lift_read(struct lift *l, uint8_t o, unsigned bytes, unsigned scratch)
+{
+    const unsigned pin = pinned[guest_number(o)];
+
+    if (pin == HOST_NONE) {
+        if (bytes < 4)
+            asm_movzx(&l->a, bytes, scratch, rm_at(HOST_CPU, o));
+        else
+            asm_mov(&l->a, bytes, scratch, rm_at(HOST_CPU, o));
+        return scratch;
+    }
+    if (!high_byte(o, bytes))
+        return pin;
+    asm_mov(&l->a, 4, scratch, rm_reg(pin));
+    asm_shift(&l->a, SHIFT_SHR, 4, rm_reg(scratch), 8);
+    l->host_flags = 0;
+    return scratch;
+}
+
+/* Of 4 bytes the register's upper half becomes zero; `from` must have it so when it goes to struct cpu. */
+void lift_write(struct lift *l, uint8_t o, unsigned bytes, unsigned from)
+{
+    const unsigned pin = pinned[guest_number(o)];
+
+    if (pin == HOST_NONE)
+        asm_store(&l->a, bytes == 4 ? 8 : bytes, rm_at(HOST_CPU, o), from);
+    else
+        asm_mov(&l->a, bytes, pin, rm_reg(from));
+}
+
+/* ---- memory ---- */
+
+static unsigned address_part(struct lift *l, uint8_t o, unsigned scratch)
+{
+    if (o == REG_ZERO)
+        return HOST_NONE;
+    return lift_read(l, o, 8, scratch);
+}
+
+static void address_sum(struct lift *l, unsigned base, unsigned index)
+{
+    const struct insn *i = l->i;
+    int32_t disp = (int32_t)i->disp;
+
+    if (base == HOST_NONE && index == HOST_NONE)
+        asm_mov_imm(&l->a, HOST_AX, (uint64_t)i->disp);
+    else if (index == HOST_NONE && disp == 0)
+        asm_mov(&l->a, 8, HOST_AX, rm_reg(base));
+    else
+        asm_lea(&l->a, 8, HOST_AX, rm_sum(base, index, i->scale, disp));
+}
+
+bool lift_address(struct lift *l)
+{
+    const struct insn *i = l->i;
+    bool thread = (i->flags & INSN_SEGMENT) != 0;
+
+    if (i->asize != 8 || (i->disp != (int32_t)i->disp && (i->base != REG_ZERO || i->index != REG_ZERO)))
+        return false;
+    address_sum(l, address_part(l, i->base, HOST_AX), address_part(l, i->index, HOST_CX));
+    if (thread) {
+        asm_alu(&l->a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CPU, (int32_t)(offsetof(struct cpu, p.seg_base) + 8u * i->seg) - CPU_BASE));
+        l->host_flags = 0;
+    }
+    return true;
+}
+
+void lift_cold(struct lift *l, uint8_t *site)      /* lift_resume() will know where the plain path goes on */
+{
+    l->cold[l->ncold++] = (struct cold){ .site = site, .resume = site, .k = (uint8_t)l->k };
+}
+
+void lift_tail(struct lift *l, uint8_t *site)
+{
+    l->cold[l->ncold++] = (struct cold){ .site = site, .k = (uint8_t)l->k };
+}
+
+/* As mem_hit_read() and mem_hit_write(): the slot is that of the first byte's page, the tag must be the last byte's page. */
+static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
+{
+    struct asm_buf *a = &l->a;
+    const int32_t tag = write ? (int32_t)offsetof(struct tlb_entry, write) : (int32_t)offsetof(struct tlb_entry, read);
+
+    _Static_assert(sizeof(struct tlb_entry) == 32 && PAGE_SHIFT == 12, "the slot's offset is bits 12 and up, times 32");
+    asm_mov(a, 4, HOST_CX, rm_reg(HOST_AX));
+    asm_shift(a, SHIFT_SHR, 4, rm_reg(HOST_CX), PAGE_SHIFT - 5);
+    asm_alu_imm(a, ALU_AND, 4, rm_reg(HOST_CX), (TLB_ENTRIES - 1) << 5);
+    asm_lea(a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)bytes - 1));
+    asm_alu_imm(a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
+    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_sum(HOST_TLB, HOST_CX, 0, tag));
+    (tail ? lift_tail : lift_cold)(l, asm_jcc(a, CC_NE));
+    asm_alu(a, ALU_ADD, 8, HOST_AX, rm_sum(HOST_TLB, HOST_CX, 0, (int32_t)offsetof(struct tlb_entry, addend)));
+    l->host_flags = 0;
+}
+
+void lift_probe(struct lift *l, bool write, unsigned bytes)
+{
+    probe(l, write, bytes, false);
+}
+
+void lift_probe_or_tail(struct lift *l, bool write, unsigned bytes)
+{
+    probe(l, write, bytes, true);
+}
+
+/* From out of line the host's flags come right only where the instruction makes flags: see cold_path(). */
+void lift_resume(struct lift *l)
+{
+    for (unsigned n = l->ncold; n > 0 && l->cold[n - 1].k == l->k; n--)
+        if (l->cold[n - 1].resume != NULL) {
+            l->cold[n - 1].resume = l->a.at;
+            if (!(op_flags_written[l->i->op] & FLAGS_ARITH))
+                l->host_flags = 0;
+        }
+}
+
+/* ---- flags ---- */
+
+bool lift_flags_wanted(const struct lift *l, unsigned which)
+{
+    return (l->wanted[l->k] & which) != 0;
+}
+
+void lift_flags_store(struct lift *l)
+{
+    asm_store(&l->a, 4, CPU_AT(jit_flags), HOST_AX);
+}
+
+static void host_flags_to_raw(struct lift *l)
+{
+    asm_lahf(&l->a);
+    asm_setcc(&l->a, CC_O, rm_reg(HOST_AX));
+    lift_flags_store(l);
+}
+
+/* OF comes of adding 127 to its bit; SAHF brings the others. */
+static void host_flags_from_raw(struct lift *l)
+{
+    asm_mov(&l->a, 4, HOST_AX, CPU_AT(jit_flags));
+    asm_alu_imm(&l->a, ALU_ADD, 1, rm_reg(HOST_AX), 127);
+    asm_sahf(&l->a);
+}
+
+void lift_flags_made(struct lift *l, unsigned which)
+{
+    if (lift_flags_wanted(l, which))
+        host_flags_to_raw(l);
+    l->host_flags = (uint16_t)which;
+}
+
+void lift_flags_need(struct lift *l, unsigned which)
+{
+    if ((l->host_flags & which) == which)
+        return;
+    if (which == FLAG_CF) {
+        asm_bt_imm(&l->a, 4, CPU_AT(jit_flags), 8);
+        l->host_flags = FLAG_CF;
+        return;
+    }
+    host_flags_from_raw(l);
+    l->host_flags = FLAGS_ARITH;
+}
+
+unsigned condition_flags(unsigned cc)
+{
+    static const uint16_t flags[8] = {
+        FLAG_OF, FLAG_CF, FLAG_ZF, FLAG_CF | FLAG_ZF, FLAG_SF, FLAG_PF, FLAG_SF | FLAG_OF, FLAG_ZF | FLAG_SF | FLAG_OF,
+    };
+
+    return flags[cc >> 1 & 7];
+}
+
+/* May anything see the flags as they are before i? Registers only: nothing can. */
+static bool observes(const struct insn *i)
+{
+    for (unsigned n = 0; n < 3; n++)
+        if (FORM_KIND(i->form, n) == KIND_MEM && i->op != OP_LEA && i->op != OP_NOP)
+            return true;
+    switch (i->op) {
+    case OP_ADD: case OP_OR: case OP_ADC: case OP_SBB: case OP_AND: case OP_SUB: case OP_XOR: case OP_CMP: case OP_TEST:
+    case OP_INC: case OP_DEC: case OP_NEG: case OP_NOT: case OP_MUL: case OP_IMUL: case OP_IMUL1: case OP_ADCX: case OP_ADOX:
+    case OP_SHL: case OP_SHR: case OP_SAR: case OP_ROL: case OP_ROR: case OP_RCL: case OP_RCR: case OP_SHLD: case OP_SHRD:
+    case OP_RORX: case OP_SARX: case OP_SHLX: case OP_SHRX: case OP_BT: case OP_BTS: case OP_BTR: case OP_BTC:
+    case OP_BSF: case OP_BSR: case OP_POPCNT: case OP_LZCNT: case OP_TZCNT: case OP_ANDN: case OP_BEXTR: case OP_BLSI:
+    case OP_BLSR: case OP_BLSMSK: case OP_BZHI: case OP_PDEP: case OP_PEXT: case OP_MULX:
+    case OP_MOV: case OP_MOVBE: case OP_MOVZX_B: case OP_MOVZX_W: case OP_MOVSX_B: case OP_MOVSX_W: case OP_MOVSXD:
+    case OP_XCHG: case OP_LEA: case OP_CMPXCHG: case OP_XADD: case OP_BSWAP: case OP_CBW: case OP_CWD:
+    case OP_SETCC: case OP_CMOVCC: case OP_LAHF: case OP_SAHF: case OP_CLC: case OP_STC: case OP_CMC: case OP_NOP:
+        return false;
+    default:
+        return true;
+    }
+}
+
+/* A shift by a constant that is not zero leaves nothing of the flags before it. */
+static unsigned flags_left(const struct insn *i)
+{
+    bool shifts = i->op == OP_SHL || i->op == OP_SHR || i->op == OP_SAR;
+
+    if (shifts && FORM_KIND(i->form, 1) == KIND_IMM && (i->imm & (i->width == 8 ? 63 : 31)) != 0)
+        return 0;
+    return op_flags_read[i->op] & FLAGS_ARITH;
+}
+
+static void find_wanted(struct lift *l)
+{
+    const struct block *b = l->t->run;
+    unsigned wanted = FLAGS_ARITH;
+
+    for (unsigned k = b->count; k-- > 0;) {
+        const struct insn *i = &b->insns[k];
+
+        l->wanted[k] = (uint16_t)wanted;
+        wanted = observes(i) ? FLAGS_ARITH : (wanted & ~(unsigned)op_flags_written[i->op]) | flags_left(i);
+    }
+}
+
+/* ---- calls of handlers ---- */
+
+static const struct insn *original(const struct lift *l, unsigned k)
+{
+    return &l->t->from->insns[k];
+}
+
+static void call_glue(struct lift *l, const uint8_t *glue, bool jump)
+{
+    struct asm_buf *a = &l->a;
+
+    asm_mov_imm(a, HOST_DX, (uintptr_t)l->t->run);
+    asm_aim(jump ? asm_jmp(a) : asm_call(a), codebuf_writable(&l->jit->code, glue));
+}
+
+/* SI: the instruction, AX: its handler, DX: the block. What is pinned in SI is saved first: by the glue, from CX. */
+static void handler_args(struct lift *l, unsigned k)
+{
+    const struct insn *i = original(l, k);
+
+    asm_mov(&l->a, 8, HOST_CX, rm_reg(HOST_SI));
+    asm_mov_imm(&l->a, HOST_SI, (uintptr_t)&l->t->run->insns[k]);
+    asm_mov_imm(&l->a, HOST_AX, (uintptr_t)(k == 0 ? l->t->from->first : i->fn));
+}
+
+static void call_handler(struct lift *l)
+{
+    const struct jit_glue *g = &l->jit->glue;
+    const unsigned op = l->i->op, written = op_flags_written[op] & FLAGS_ARITH;
+
+    handler_args(l, l->k);
+    call_glue(l, written ? g->call_flags : g->call, false);
+    l->host_flags = 0;
+}
+
+static void tail_to_handler(struct lift *l, unsigned k)
+{
+    handler_args(l, k);
+    call_glue(l, l->jit->glue.tail, true);
+}
+
+/* ---- the block ---- */
+
+void lift_link(struct lift *l, uint8_t *site, uint64_t rip)
+{
+    struct jit_link *link = arena_alloc(&l->jit->arena, sizeof *link);
+
+    link->rip = rip;
+    link->from = l->t;
+    link->near = ((rip ^ l->t->run->rip) & PAGE_MASK) == 0 && l->t->run->tail == NULL;
+    l->links[l->nlinks] = link;
+    l->link_sites[l->nlinks++] = site;
+}
+
+static void link_stub(struct lift *l, struct jit_link *link, uint8_t *site)
+{
+    struct asm_buf *a = &l->a;
+    uint8_t *stale;
+
+    asm_aim(site, a->at);
+    link->site = site;
+    link->stub = a->at;
+    asm_mov_imm(a, HOST_AX, (uintptr_t)link);
+    if (!link->near) {
+        asm_mov(a, 8, HOST_CX, CPU_AT(code_tag));
+        asm_alu(a, ALU_CMP, 8, HOST_CX, rm_at(HOST_AX, (int32_t)offsetof(struct jit_link, tag)));
+        stale = asm_jcc(a, CC_NE);
+        asm_jmp_rm(a, rm_at(HOST_AX, (int32_t)offsetof(struct jit_link, target)));
+        asm_aim(stale, a->at);
+    }
+    asm_aim(asm_jmp(a), codebuf_writable(&l->jit->code, l->jit->glue.follow));
+}
+
+static void cold_path(struct lift *l, const struct cold *c)
+{
+    const struct insn *i = original(l, c->k);
+    const bool flags = op_flags_written[i->op] & FLAGS_ARITH;
+
+    asm_aim(c->site, l->a.at);
+    if (c->resume == NULL) {
+        tail_to_handler(l, c->k);
+        return;
+    }
+    handler_args(l, c->k);
+    call_glue(l, flags ? l->jit->glue.call_flags : l->jit->glue.call, false);
+    if (flags)
+        host_flags_from_raw(l);         /* as after the plain path */
+    asm_aim(asm_jmp(&l->a), c->resume);
+}
+
+static bool lift_any(struct lift *l)
+{
+    return lift_move(l) || lift_int(l) || lift_muldiv(l);
+}
+
+static void lift_insn(struct lift *l)
+{
+    if (lift_any(l))
+        lift_resume(l);
+    else
+        call_handler(l);
+}
+
+/* The last instruction, or what follows when a block ends for its length. */
+static void lift_end(struct lift *l)
+{
+    const struct block *b = l->t->run;
+
+    l->k = b->count - 1u;
+    l->i = &b->insns[l->k];
+    if (original(l, l->k)->fn != exec_undefined && original(l, l->k)->fn != exec_too_long && op_then[l->i->op] == FALLS) {
+        lift_insn(l);
+        lift_link(l, asm_jmp(&l->a), b->rip + b->bytes);
+    } else if (!lift_branch(l)) {
+        tail_to_handler(l, l->k);
+    }
+}
+
+static void lift_block(struct lift *l)
+{
+    const struct block *b = l->t->run;
+    uint8_t *dry;
+
+    l->t->check = codebuf_runs_at(&l->jit->code, l->a.at);
+    asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), b->count);
+    dry = asm_jcc(&l->a, CC_B);
+    l->t->code = codebuf_runs_at(&l->jit->code, l->a.at);
+    for (l->k = 0; l->k + 1u < b->count; l->k++) {
+        l->i = &b->insns[l->k];
+        lift_insn(l);
+    }
+    lift_end(l);
+    for (unsigned n = 0; n < l->ncold; n++)
+        cold_path(l, &l->cold[n]);
+    for (unsigned n = 0; n < l->nlinks; n++)
+        link_stub(l, l->links[n], l->link_sites[n]);
+    asm_aim(dry, l->a.at);
+    asm_alu_imm(&l->a, ALU_ADD, 8, rm_reg(HOST_BUDGET), b->count);
+    asm_mov_imm(&l->a, HOST_AX, (uintptr_t)l->t);
+    asm_aim(asm_jmp(&l->a), codebuf_writable(&l->jit->code, l->jit->glue.dry));
+}
+
+#define SLACK 16u       /* asm_aim() may write where a full buffer ended */
+
+bool backend_translate(struct jit *j, struct jit_block *t)
+{
+    struct lift l = { .jit = j, .t = t };
+
+    l.a = (struct asm_buf){ j->code.write + j->code.used, j->code.write + j->code.bytes - SLACK, false };
+    find_wanted(&l);
+    lift_block(&l);
+    if (l.a.full)
+        return false;
+    j->code.used = (size_t)(l.a.at - j->code.write + 15) & ~(size_t)15;
+    return true;
+}
+
+void backend_link(struct jit *j, struct jit_link *link, const uint8_t *target)
+{
+    link->target = target;
+    if (link->near)
+        asm_aim(link->site, codebuf_writable(&j->code, target));
+}
+
+void backend_unlink(struct jit *j, struct jit_link *link)
+{
+    (void)j;
+    if (link->near)
+        asm_aim(link->site, link->stub);
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT
+ * One block from guest to host instructions, in one pass. Shared by the files that know the families of instructions.
+ *
+ * Host registers: AX CX DX are free within an instruction; BP points to the guest's general registers in struct cpu, 14 holds
+ * the budget, 15 the TLB bank; nine guest registers live in others, the rest in struct cpu. Guest flags are host flags right
+ * after the instruction that made them, and otherwise cpu->jit_flags, which is written only where somebody may look. */
+#ifndef CPU_JIT_X64_LIFT_H
+#define CPU_JIT_X64_LIFT_H
+
+#include <stddef.h>
+
+#include "cpu/exec.h"
+#include "cpu/jit/internal.h"
+#include "cpu/jit/x64/asm.h"
+
+#define HOST_CPU    HOST_BP
+#define HOST_BUDGET HOST_14
+#define HOST_TLB    HOST_15
+
+#define CPU_BASE    ((int32_t)offsetof(struct cpu, s.gpr))
+#define CPU_AT(field)   rm_at(HOST_CPU, (int32_t)offsetof(struct cpu, field) - CPU_BASE)
+
+/* A place out of line, made after the block's plain path: the handler of instruction `k` does it. */
+struct cold {
+    uint8_t *site;              /* the jump that leads here */
+    const uint8_t *resume;      /* NULL: the handler ends the block */
+    uint8_t k;
+};
+
+struct lift {
+    struct asm_buf a;
+    struct jit *jit;
+    struct jit_block *t;
+    const struct insn *i;       /* the one at hand */
+    unsigned k;
+    uint16_t wanted[BLOCK_INSNS];       /* flags somebody may look at after each instruction */
+    uint16_t host_flags;                /* guest flags that are right in the host's now */
+    struct cold cold[BLOCK_INSNS * 4 + 8];
+    unsigned ncold;
+    struct jit_link *links[2];
+    uint8_t *link_sites[2];
+    unsigned nlinks;
+};
+
+extern const uint8_t pinned[16];        /* the host register of each guest register, HOST_NONE: none */
+
+/* ---- registers ---- */
+
+static inline unsigned guest_number(uint8_t o) { return o >> 3; }
+static inline bool high_byte(uint8_t o, unsigned bytes) { return bytes == 1 && (o & 7) == 1; }
+
+/* A guest register as an operand; not the high byte of a pinned one. */
+static inline struct rm guest(uint8_t o)
+{
+    return pinned[o >> 3] != HOST_NONE ? rm_reg(pinned[o >> 3]) : rm_at(HOST_CPU, o);
+}
+
+static inline bool awkward(uint8_t o, unsigned bytes)
+{
+    return high_byte(o, bytes) && pinned[o >> 3] != HOST_NONE;
+}
+
+unsigned lift_read(struct lift *l, uint8_t o, unsigned bytes, unsigned scratch);    /* where it is now; may lose host flags */
+void lift_write(struct lift *l, uint8_t o, unsigned bytes, unsigned from);          /* not awkward */
+
+/* ---- memory ---- */
+
+/* The linear address of the operand into AX; false: only the handler can. */
+bool lift_address(struct lift *l);
+/* AX holds a linear address: make it the host's. CX and DX are lost. The handler does the instruction when it is no hit. */
+void lift_probe(struct lift *l, bool write, unsigned bytes);
+void lift_probe_or_tail(struct lift *l, bool write, unsigned bytes);
+/* A jump from the plain path to the handler, which does this instruction, or ends the block with it. */
+void lift_cold(struct lift *l, uint8_t *site);
+void lift_tail(struct lift *l, uint8_t *site);
+
+/* ---- flags ---- */
+
+void lift_flags_made(struct lift *l, unsigned which);           /* the host has just made them: keep what is wanted */
+void lift_flags_need(struct lift *l, unsigned which);           /* into the host's; AX is lost unless only CF is asked */
+bool lift_flags_wanted(const struct lift *l, unsigned which);
+void lift_flags_store(struct lift *l);                          /* AX as jit_flags */
+unsigned condition_flags(unsigned cc);
+void lift_resume(struct lift *l);       /* the plain path of this instruction is complete */
+
+/* ---- the families; false: nothing was made, its handler must do ---- */
+
+bool lift_int(struct lift *l);
+bool lift_move(struct lift *l);
+bool lift_muldiv(struct lift *l);
+bool lift_branch(struct lift *l);               /* the last of a block */
+void lift_link(struct lift *l, uint8_t *site, uint64_t rip);
+
+#endif

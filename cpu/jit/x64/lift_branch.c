@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT
+ * What ends a block. A transfer whose target is not at hand is its handler's, from the beginning. */
+#include "cpu/jit/x64/lift.h"
+
+static bool in_memory(const struct insn *i, unsigned n)
+{
+    return FORM_KIND(i->form, n) == KIND_MEM;
+}
+
+static uint64_t next_rip(const struct lift *l)
+{
+    return l->t->run->rip + l->i->end;
+}
+
+static bool canonical(uint64_t rip)
+{
+    return (uint64_t)bits_sign(rip, 48) == rip;
+}
+
+static bool jump_if(struct lift *l)
+{
+    const struct insn *i = l->i;
+    enum condition cc = (enum condition)(i->opcode & 15);
+
+    if (i->width != 8 || !canonical((uint64_t)i->disp))
+        return false;
+    lift_flags_need(l, condition_flags(cc));
+    lift_link(l, asm_jcc(&l->a, cc), (uint64_t)i->disp);
+    lift_link(l, asm_jmp(&l->a), next_rip(l));
+    return true;
+}
+
+static bool jump(struct lift *l)
+{
+    if (!canonical((uint64_t)l->i->disp))
+        return false;
+    lift_link(l, asm_jmp(&l->a), (uint64_t)l->i->disp);
+    return true;
+}
+
+/* Push the return address; nothing has changed when the handler must do it. */
+static void push_next(struct lift *l)
+{
+    const uint64_t next = next_rip(l);
+
+    asm_lea(&l->a, 8, HOST_AX, rm_at(pinned[RSP], -8));
+    lift_probe_or_tail(l, true, 8);
+    if (next == (uint64_t)(int32_t)next) {
+        asm_store_imm(&l->a, 8, rm_at(HOST_AX, 0), (int32_t)next);
+    } else {
+        asm_mov_imm(&l->a, HOST_DX, next);
+        asm_store(&l->a, 8, rm_at(HOST_AX, 0), HOST_DX);
+    }
+    asm_lea(&l->a, 8, pinned[RSP], rm_at(pinned[RSP], -8));
+}
+
+static bool call(struct lift *l)
+{
+    if (!canonical((uint64_t)l->i->disp) || l->i->width != 8)
+        return false;
+    push_next(l);
+    lift_link(l, asm_jmp(&l->a), (uint64_t)l->i->disp);
+    return true;
+}
+
+/* The translation at the address in AX into DX, or the handler. CX is lost. As block_shortcut_slot() has it. */
+static void find_target(struct lift *l)
+{
+    struct asm_buf *a = &l->a;
+
+    _Static_assert(sizeof(struct block_shortcut) == 24, "a slot is three times eight bytes");
+    asm_mov(a, 8, HOST_DX, rm_reg(HOST_AX));
+    asm_shift(a, SHIFT_SHR, 8, rm_reg(HOST_DX), 12);
+    asm_alu(a, ALU_XOR, 4, HOST_DX, rm_reg(HOST_AX));
+    asm_alu_imm(a, ALU_AND, 4, rm_reg(HOST_DX), BLOCK_SHORTCUTS - 1);
+    asm_lea(a, 4, HOST_DX, rm_sum(HOST_DX, HOST_DX, 1, 0));
+    asm_lea(a, 8, HOST_DX, rm_sum(HOST_CPU, HOST_DX, 3, CPU_AT(shortcuts).disp));
+    asm_alu(a, ALU_CMP, 8, HOST_AX, rm_at(HOST_DX, (int32_t)offsetof(struct block_shortcut, rip)));
+    lift_tail(l, asm_jcc(a, CC_NE));
+    asm_mov(a, 8, HOST_CX, rm_at(HOST_DX, (int32_t)offsetof(struct block_shortcut, tag)));
+    asm_alu(a, ALU_CMP, 8, HOST_CX, CPU_AT(code_tag));
+    lift_tail(l, asm_jcc(a, CC_NE));
+    asm_mov(a, 8, HOST_DX, rm_at(HOST_DX, (int32_t)offsetof(struct block_shortcut, block)));
+    asm_mov(a, 8, HOST_DX, rm_at(HOST_DX, (int32_t)offsetof(struct block, jit)));
+    asm_test(a, 8, rm_reg(HOST_DX), HOST_DX);
+    lift_tail(l, asm_jcc(a, CC_E));
+}
+
+static void go(struct lift *l)
+{
+    asm_jmp_rm(&l->a, rm_at(HOST_DX, (int32_t)offsetof(struct jit_block, check)));
+}
+
+static bool target_into_ax(struct lift *l)
+{
+    const struct insn *i = l->i;
+
+    if (i->width != 8)
+        return false;
+    if (!in_memory(i, 0)) {
+        asm_mov(&l->a, 8, HOST_AX, guest(i->o[0]));
+        return true;
+    }
+    if (!lift_address(l))
+        return false;
+    lift_probe_or_tail(l, false, 8);
+    asm_mov(&l->a, 8, HOST_AX, rm_at(HOST_AX, 0));
+    return true;
+}
+
+static bool jump_indirect(struct lift *l)
+{
+    if (!target_into_ax(l))
+        return false;
+    find_target(l);
+    go(l);
+    return true;
+}
+
+/* The target's translation waits in slow_value, which nothing uses meanwhile. */
+static bool call_indirect(struct lift *l)
+{
+    if (!target_into_ax(l))
+        return false;
+    find_target(l);
+    asm_store(&l->a, 8, CPU_AT(slow_value), HOST_DX);
+    push_next(l);
+    asm_mov(&l->a, 8, HOST_DX, CPU_AT(slow_value));
+    go(l);
+    return true;
+}
+
+static bool ret(struct lift *l)
+{
+    if (l->i->width != 8)
+        return false;
+    asm_mov(&l->a, 8, HOST_AX, rm_reg(pinned[RSP]));
+    lift_probe_or_tail(l, false, 8);
+    asm_mov(&l->a, 8, HOST_AX, rm_at(HOST_AX, 0));
+    find_target(l);
+    asm_lea(&l->a, 8, pinned[RSP], rm_at(pinned[RSP], 8 + (int32_t)l->i->imm));
+    go(l);
+    return true;
+}
+
+bool lift_branch(struct lift *l)
+{
+    switch (l->i->op) {
+    case OP_JCC:      return jump_if(l);
+    case OP_JMP:      return l->i->width == 8 && jump(l);
+    case OP_CALL:     return call(l);
+    case OP_JMP_IND:  return jump_indirect(l);
+    case OP_CALL_IND: return call_indirect(l);
+    case OP_RET:      return ret(l);
+    default:          return false;
+    }
+}

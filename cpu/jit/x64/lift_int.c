@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT
+ * Arithmetic, logic, shifts, conditions. Flags that the manuals leave undefined are made as the interpreter has them
+ * (docs/vendors.md), never as this host happens to. */
+#include "cpu/jit/x64/lift.h"
+
+static bool in_memory(const struct insn *i, unsigned n)
+{
+    return FORM_KIND(i->form, n) == KIND_MEM;
+}
+
+static bool immediate(const struct insn *i, unsigned n)
+{
+    return FORM_KIND(i->form, n) == KIND_IMM;
+}
+
+/* ---- two operands ---- */
+
+static void alu_or_test_imm(struct lift *l, unsigned op, unsigned bytes, struct rm rm)
+{
+    if (op == OP_TEST)
+        asm_test_imm(&l->a, bytes, rm, (int32_t)l->i->imm);
+    else
+        asm_alu_imm(&l->a, (enum alu)(op - OP_ADD), bytes, rm, (int32_t)l->i->imm);
+}
+
+static void alu_or_test_to(struct lift *l, unsigned op, unsigned bytes, struct rm rm, unsigned reg)
+{
+    if (op == OP_TEST)
+        asm_test(&l->a, bytes, rm, reg);
+    else
+        asm_alu_to(&l->a, (enum alu)(op - OP_ADD), bytes, rm, reg);
+}
+
+/* A register of struct cpu takes 32 bits as 64: through AX. */
+static struct rm destination(struct lift *l, uint8_t o, unsigned bytes, bool keeps, bool *through)
+{
+    *through = keeps && bytes == 4 && guest(o).memory;
+    if (!*through)
+        return guest(o);
+    asm_mov(&l->a, 4, HOST_AX, guest(o));
+    return rm_reg(HOST_AX);
+}
+
+static bool into_register(struct lift *l, unsigned op, bool reads_cf, bool keeps)
+{
+    const struct insn *i = l->i;
+    const unsigned bytes = i->width;
+    bool from_imm = immediate(i, 1), through;
+    unsigned source = HOST_NONE;
+    struct rm to;
+
+    if (awkward(i->o[0], bytes) || (!from_imm && awkward(i->o[1], bytes) && reads_cf))
+        return false;
+    if (from_imm && i->imm != (uint64_t)(int32_t)i->imm && bytes == 8)
+        return false;
+    if (!from_imm)
+        source = lift_read(l, i->o[1], bytes, HOST_DX);
+    if (reads_cf)
+        lift_flags_need(l, FLAG_CF);
+    to = destination(l, i->o[0], bytes, keeps, &through);
+    if (from_imm)
+        alu_or_test_imm(l, op, bytes, to);
+    else
+        alu_or_test_to(l, op, bytes, to, source);
+    if (through)
+        lift_write(l, i->o[0], 4, HOST_AX);
+    lift_flags_made(l, FLAGS_ARITH);
+    return true;
+}
+
+static bool from_memory(struct lift *l, unsigned op, bool reads_cf, bool keeps)
+{
+    const struct insn *i = l->i;
+    const unsigned bytes = i->width;
+    struct rm to = guest(i->o[0]);
+
+    if (awkward(i->o[0], bytes) || !lift_address(l))
+        return false;
+    lift_probe(l, false, bytes);
+    if (reads_cf)
+        lift_flags_need(l, FLAG_CF);
+    if (!to.memory) {
+        if (op == OP_TEST)
+            asm_test(&l->a, bytes, rm_at(HOST_AX, 0), to.reg);
+        else
+            asm_alu(&l->a, (enum alu)(op - OP_ADD), bytes, to.reg, rm_at(HOST_AX, 0));
+    } else {
+        asm_mov(&l->a, bytes, HOST_DX, to);
+        if (op == OP_TEST)
+            asm_test(&l->a, bytes, rm_at(HOST_AX, 0), HOST_DX);
+        else
+            asm_alu(&l->a, (enum alu)(op - OP_ADD), bytes, HOST_DX, rm_at(HOST_AX, 0));
+        if (keeps)
+            lift_write(l, i->o[0], bytes, HOST_DX);
+    }
+    lift_flags_made(l, FLAGS_ARITH);
+    return true;
+}
+
+static bool into_memory(struct lift *l, unsigned op, bool reads_cf, bool keeps)
+{
+    const struct insn *i = l->i;
+    const unsigned bytes = i->width;
+    unsigned source = HOST_NONE;
+
+    if ((immediate(i, 1) && bytes == 8 && i->imm != (uint64_t)(int32_t)i->imm) || (!immediate(i, 1) && awkward(i->o[1], bytes)))
+        return false;
+    if (!lift_address(l))
+        return false;
+    lift_probe(l, keeps, bytes);
+    if (!immediate(i, 1))
+        source = lift_read(l, i->o[1], bytes, HOST_DX);
+    if (reads_cf)
+        lift_flags_need(l, FLAG_CF);
+    if (immediate(i, 1))
+        alu_or_test_imm(l, op, bytes, rm_at(HOST_AX, 0));
+    else
+        alu_or_test_to(l, op, bytes, rm_at(HOST_AX, 0), source);
+    lift_flags_made(l, FLAGS_ARITH);
+    return true;
+}
+
+static bool two_operands(struct lift *l)
+{
+    const struct insn *i = l->i;
+    bool keeps = i->op != OP_CMP && i->op != OP_TEST, reads_cf = i->op == OP_ADC || i->op == OP_SBB;
+
+    if (in_memory(i, 0))
+        return into_memory(l, i->op, reads_cf, keeps);
+    if (in_memory(i, 1))
+        return from_memory(l, i->op, reads_cf, keeps);
+    return into_register(l, i->op, reads_cf, keeps);
+}
+
+/* ---- one operand ---- */
+
+static void one(struct lift *l, unsigned bytes, struct rm rm)
+{
+    switch (l->i->op) {
+    case OP_INC: asm_step(&l->a, false, bytes, rm); break;
+    case OP_DEC: asm_step(&l->a, true, bytes, rm); break;
+    case OP_NEG: asm_unary(&l->a, UNARY_NEG, bytes, rm); break;
+    default:     asm_unary(&l->a, UNARY_NOT, bytes, rm); break;
+    }
+}
+
+static bool one_operand(struct lift *l)
+{
+    const struct insn *i = l->i;
+    const unsigned bytes = i->width;
+    bool steps = i->op == OP_INC || i->op == OP_DEC, keep_cf = steps && lift_flags_wanted(l, FLAG_CF), through;
+    struct rm to;
+
+    if (in_memory(i, 0)) {
+        if (!lift_address(l))
+            return false;
+        lift_probe(l, true, bytes);
+        to = rm_at(HOST_AX, 0);
+        through = false;
+    } else {
+        if (awkward(i->o[0], bytes))
+            return false;
+        to = destination(l, i->o[0], bytes, true, &through);
+    }
+    if (keep_cf)
+        lift_flags_need(l, FLAG_CF);
+    one(l, bytes, to);
+    if (through)
+        lift_write(l, i->o[0], 4, HOST_AX);
+    if (i->op != OP_NOT)        /* all but CF when that was not fetched */
+        lift_flags_made(l, steps && !keep_cf && !(l->host_flags & FLAG_CF) ? FLAGS_ARITH & ~FLAG_CF : FLAGS_ARITH);
+    return true;
+}
+
+/* ---- shifts ---- */
+
+#define RAW_AF 0x1000u      /* in jit_flags */
+
+static enum shift shift_of(unsigned op)
+{
+    return op == OP_SHL ? SHIFT_SHL : op == OP_SHR ? SHIFT_SHR : op == OP_SAR ? SHIFT_SAR : op == OP_ROL ? SHIFT_ROL : SHIFT_ROR;
+}
+
+/* OF of a shift on Intel's processors: of SHL whether the two top bits of the operand (in DX) differ, of SHR its top bit, of
+ * SAR zero. Into AL; CX is lost. */
+static void shift_of_flag(struct lift *l, unsigned op, unsigned bytes)
+{
+    const unsigned top = 8 * bytes - 1;
+
+    if (op == OP_SAR) {
+        asm_mov_imm(&l->a, HOST_CX, 0);
+    } else {
+        asm_mov(&l->a, 8, HOST_CX, rm_reg(HOST_DX));
+        if (op == OP_SHL) {
+            asm_alu(&l->a, ALU_ADD, 8, HOST_CX, rm_reg(HOST_CX));
+            asm_alu(&l->a, ALU_XOR, 8, HOST_CX, rm_reg(HOST_DX));
+        }
+        asm_shift(&l->a, SHIFT_SHR, 8, rm_reg(HOST_CX), top);
+        asm_alu_imm(&l->a, ALU_AND, 4, rm_reg(HOST_CX), 1);
+    }
+    asm_mov(&l->a, 1, HOST_AX, rm_reg(HOST_CX));
+}
+
+static bool shift_constant(struct lift *l, unsigned n)
+{
+    const struct insn *i = l->i;
+    const unsigned bytes = i->width;
+    bool wanted = lift_flags_wanted(l, FLAGS_ARITH);
+    struct rm to = guest(i->o[0]);
+
+    if (to.memory && bytes == 4) {
+        asm_mov(&l->a, 4, HOST_AX, to);
+        asm_store(&l->a, 8, to, HOST_AX);       /* the upper half becomes zero; the shift below is of the lower */
+    }
+    if (wanted && n > 1)
+        asm_mov(&l->a, bytes, HOST_DX, to);
+    asm_shift(&l->a, shift_of(i->op), bytes, to, n);
+    l->host_flags = 0;
+    if (!wanted)
+        return true;
+    asm_lahf(&l->a);
+    if (n == 1)
+        asm_setcc(&l->a, CC_O, rm_reg(HOST_AX));
+    asm_alu_imm(&l->a, ALU_AND, 4, rm_reg(HOST_AX), (int32_t)~RAW_AF);
+    if (n > 1)
+        shift_of_flag(l, i->op, bytes);
+    lift_flags_store(l);
+    return true;
+}
+
+/* By CL: a count of zero leaves the flags. */
+static bool shift_by_cl(struct lift *l)
+{
+    const struct insn *i = l->i;
+    const unsigned bytes = i->width;
+    bool wanted = lift_flags_wanted(l, FLAGS_ARITH);
+    struct rm to = guest(i->o[0]);
+    uint8_t *none;
+
+    if (bytes < 4)
+        return false;
+    asm_mov(&l->a, 4, HOST_CX, guest(REG_AT(RCX)));
+    if (to.memory && bytes == 4) {
+        asm_mov(&l->a, 4, HOST_AX, to);
+        asm_store(&l->a, 8, to, HOST_AX);
+    }
+    if (wanted)
+        asm_mov(&l->a, bytes, HOST_DX, to);
+    asm_shift_cl(&l->a, shift_of(i->op), bytes, to);
+    l->host_flags = 0;
+    if (!wanted)
+        return true;
+    asm_lahf(&l->a);
+    asm_test_imm(&l->a, 4, rm_reg(HOST_CX), bytes == 8 ? 63 : 31);
+    none = asm_jcc(&l->a, CC_E);
+    asm_alu_imm(&l->a, ALU_AND, 4, rm_reg(HOST_AX), (int32_t)~RAW_AF);
+    shift_of_flag(l, i->op, bytes);
+    lift_flags_store(l);
+    asm_aim(none, l->a.at);
+    return true;
+}
+
+/* Rotates leave all flags but CF and OF; what else was wanted must be in the host's before. */
+static bool rotate_constant(struct lift *l, unsigned n)
+{
+    const struct insn *i = l->i;
+    const unsigned bytes = i->width;
+    bool wanted = lift_flags_wanted(l, FLAGS_ARITH);
+    struct rm to = guest(i->o[0]);
+
+    if (wanted) {
+        lift_flags_need(l, FLAGS_ARITH);
+        asm_movzx(&l->a, 1, HOST_DX, CPU_AT(jit_flags));       /* OF, which only a count of one changes */
+    }
+    if (to.memory && bytes == 4) {
+        asm_mov(&l->a, 4, HOST_AX, to);
+        asm_store(&l->a, 8, to, HOST_AX);
+    }
+    asm_shift(&l->a, shift_of(i->op), bytes, to, n);
+    l->host_flags = 0;
+    if (!wanted)
+        return true;
+    asm_lahf(&l->a);
+    if (n == 1)
+        asm_setcc(&l->a, CC_O, rm_reg(HOST_AX));
+    else
+        asm_mov(&l->a, 1, HOST_AX, rm_reg(HOST_DX));
+    lift_flags_store(l);
+    return true;
+}
+
+static bool shift(struct lift *l)
+{
+    const struct insn *i = l->i;
+    bool rotates = i->op == OP_ROL || i->op == OP_ROR, intel = cpu_vendor(l->jit->cpu) == VENDOR_INTEL;
+    unsigned n = (unsigned)i->imm & (i->width == 8 ? 63 : 31);
+
+    if (in_memory(i, 0) || awkward(i->o[0], i->width) || high_byte(i->o[0], i->width) || !intel)
+        return false;
+    if (!immediate(i, 1))
+        return !rotates && shift_by_cl(l);
+    if (n == 0 || n >= 8u * i->width)
+        return false;
+    return rotates ? rotate_constant(l, n) : shift_constant(l, n);
+}
+
+/* ---- conditions ---- */
+
+static bool set_condition(struct lift *l)
+{
+    const struct insn *i = l->i;
+    enum condition cc = (enum condition)(i->opcode & 15);
+
+    if (in_memory(i, 0)) {
+        if (!lift_address(l))
+            return false;
+        lift_probe(l, true, 1);
+        asm_mov(&l->a, 8, HOST_CX, rm_reg(HOST_AX));
+        lift_flags_need(l, condition_flags(cc));
+        asm_setcc(&l->a, cc, rm_at(HOST_CX, 0));
+        return true;
+    }
+    if (awkward(i->o[0], 1))
+        return false;
+    lift_flags_need(l, condition_flags(cc));
+    asm_setcc(&l->a, cc, guest(i->o[0]));
+    return true;
+}
+
+static bool move_on_condition(struct lift *l)
+{
+    const struct insn *i = l->i;
+    const unsigned bytes = i->width, cc = i->opcode & 15;
+    struct rm to = guest(i->o[0]), from = guest(i->o[1]);
+
+    if (in_memory(i, 1)) {
+        if (!lift_address(l))
+            return false;
+        lift_probe(l, false, bytes);
+        asm_mov(&l->a, bytes, HOST_DX, rm_at(HOST_AX, 0));
+        from = rm_reg(HOST_DX);
+    }
+    lift_flags_need(l, condition_flags(cc));
+    if (to.memory) {
+        asm_mov(&l->a, bytes, HOST_CX, to);
+        asm_cmov(&l->a, (enum condition)cc, bytes, HOST_CX, from);
+        lift_write(l, i->o[0], bytes, HOST_CX);
+    } else {
+        asm_cmov(&l->a, (enum condition)cc, bytes, to.reg, from);
+    }
+    return true;
+}
+
+/* ---- bit tests of a register: CF alone changes ---- */
+
+static bool bit_test(struct lift *l)
+{
+    static const uint8_t group[] = { 4, 5, 6, 7 };
+    const struct insn *i = l->i;
+    const unsigned bytes = i->width;
+    const uint8_t which = group[i->op - OP_BT];
+    struct rm to = guest(i->o[0]);
+
+    if (in_memory(i, 0) || bytes < 4 || (to.memory && bytes == 4 && i->op != OP_BT))
+        return false;
+    if (immediate(i, 1)) {
+        asm_op(&l->a, 0x0fba, bytes, which, to);
+        asm_byte(&l->a, (unsigned)i->imm & (8 * bytes - 1));
+    } else {
+        unsigned index = lift_read(l, i->o[1], bytes, HOST_DX);
+
+        if (to.memory) {        /* in memory the index would reach further */
+            asm_mov(&l->a, bytes, HOST_AX, to);
+            asm_op(&l->a, 0x0f83u | (unsigned)which << 3, bytes, index, rm_reg(HOST_AX));
+            if (i->op != OP_BT)
+                asm_store(&l->a, bytes, to, HOST_AX);
+        } else {
+            asm_op(&l->a, 0x0f83u | (unsigned)which << 3, bytes, index, to);
+        }
+    }
+    if (lift_flags_wanted(l, FLAG_CF)) {
+        asm_setcc(&l->a, CC_B, rm_reg(HOST_AX));
+        asm_alu_imm(&l->a, ALU_AND, 1, rm_at(HOST_CPU, CPU_AT(jit_flags).disp + 1), -2);
+        asm_alu_to(&l->a, ALU_OR, 1, rm_at(HOST_CPU, CPU_AT(jit_flags).disp + 1), HOST_AX);
+    }
+    l->host_flags = 0;
+    return true;
+}
+
+bool lift_int(struct lift *l)
+{
+    switch (l->i->op) {
+    case OP_ADD: case OP_OR: case OP_ADC: case OP_SBB: case OP_AND: case OP_SUB: case OP_XOR: case OP_CMP: case OP_TEST:
+        return two_operands(l);
+    case OP_INC: case OP_DEC: case OP_NEG: case OP_NOT:
+        return one_operand(l);
+    case OP_SHL: case OP_SHR: case OP_SAR: case OP_ROL: case OP_ROR:
+        return shift(l);
+    case OP_SETCC:
+        return set_condition(l);
+    case OP_CMOVCC:
+        return move_on_condition(l);
+    case OP_BT: case OP_BTS: case OP_BTR: case OP_BTC:
+        return bit_test(l);
+    default:
+        return false;
+    }
+}
