@@ -106,6 +106,8 @@ bool evex_aligned(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigne
 
     if (bytes > 8 || i->op == OP_CVTPH2PS || i->op == OP_CVTPS2PH || mem_bank(cpu) != BANK_SLOW)
         return true;
+    if (!i->mask)
+        return ea_linear(cpu, i, bytes, access, &lin) && mem_aligned(cpu, i, lin, bytes);
     return parts_linear(cpu, i, part, mask, access, &lin) && parts_canonical(cpu, i, lin, part, mask) &&
            mem_aligned_wherever(cpu, lin, bytes);
 }

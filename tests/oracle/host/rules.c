@@ -55,6 +55,14 @@ static bool legacy_prefix(const struct host_case *c, uint8_t byte)
     return memchr(prefixes, byte, sizeof prefixes) != NULL || (c->mode == CASE_64 && (byte & 0xf0) == 0x40);
 }
 
+/* LDTILECFG, STTILECFG and TILERELEASE, the tiles' loads and stores, and their products. */
+static bool tiles(const uint8_t *b, unsigned left)
+{
+    static const uint8_t opcodes[] = { 0x49, 0x4b, 0x5c, 0x5e, 0x6c };
+
+    return left > 3 && b[0] == 0xc4 && (b[1] & 0x1f) == 2 && memchr(opcodes, b[3], sizeof opcodes) != NULL;
+}
+
 static const char *excluded_encoding(const struct host_case *c)
 {
     const uint8_t *b = c->code;
@@ -74,7 +82,7 @@ static const char *excluded_encoding(const struct host_case *c)
         if (len < 3 || (b[2] & excluded_bytes[n].mask2) == excluded_bytes[n].bytes[2])
             return excluded_bytes[n].why;
     }
-    return half_precision(b, left) ? "AVX512-FP16 and later" : NULL;
+    return half_precision(b, left) ? "AVX512-FP16 and later" : tiles(b, left) ? "AMX" : NULL;
 }
 
 /* A lock over two cache lines stops the whole host, and hypervisors slow down who does it. */
