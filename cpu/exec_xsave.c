@@ -25,7 +25,8 @@ static unsigned area_bytes(uint64_t rfbm, uint64_t map) { return xsave_size(map 
 
 static bool component_wanted(uint64_t mask, unsigned n) { return (mask & BIT64(n)) && xsave_components[n].size; }
 
-/* Checks common to all, then the linear address of a 64-byte aligned area; where alignment is checked, #AC comes first. */
+/* Checks common to all, then the linear address of a 64-byte aligned area. Its start comes before #AC, that before #GP for
+ * alignment, and the rest last (seen on Emerald Rapids). */
 static bool begin(struct cpu *cpu, const struct insn *i, bool supervisor, unsigned access, gva_t *lin)
 {
     if (!(cpu->p.cr4 & CR4_OSXSAVE))
@@ -34,10 +35,10 @@ static bool begin(struct cpu *cpu, const struct insn *i, bool supervisor, unsign
         return fault_raise(cpu, VEC_NM);
     if (supervisor && cpu->p.cpl != 0)
         return fault_gp(cpu, 0);
-    if (!ea_linear(cpu, i, XSAVE_LEGACY + XSAVE_HEADER, access, lin) ||
-        !mem_aligned(cpu, i, *lin, 4) || !mem_canonical(cpu, i, *lin, XSAVE_LEGACY + XSAVE_HEADER))
+    if (!ea_linear(cpu, i, XSAVE_LEGACY + XSAVE_HEADER, access, lin) || !mem_canonical(cpu, i, *lin, 1) ||
+        !mem_aligned(cpu, i, *lin, 4))
         return false;
-    return !(*lin & 63) || fault_gp(cpu, 0);
+    return *lin & 63 ? fault_gp(cpu, 0) : mem_canonical(cpu, i, *lin, XSAVE_LEGACY + XSAVE_HEADER);
 }
 
 static uint64_t requested(const struct cpu *cpu, bool supervisor)
