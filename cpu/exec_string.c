@@ -228,6 +228,18 @@ static bool movs_step(struct cpu *cpu, const struct insn *i, struct repeat *r)
     return true;
 }
 
+/* `bytes` of v's lowest `width`, over and over. */
+static void fill(uint8_t *to, uint64_t v, unsigned width, uint64_t bytes)
+{
+    uint64_t at;
+
+    for (at = 0; at < bytes && at < 64; at += width)
+        store_bytes(to + at, width, v);
+    for (; at + 64 <= bytes; at += 64)
+        memcpy(to + at, to, 64);
+    memcpy(to + at, to, bytes - at);
+}
+
 static uint64_t stos_run(struct cpu *cpu, const struct insn *i, const struct repeat *r)
 {
     uint64_t v = reg_get(cpu, REG_AT(RAX), i->width), n = least(r->left, r->allowed), bytes;
@@ -248,8 +260,7 @@ static uint64_t stos_run(struct cpu *cpu, const struct insn *i, const struct rep
     if (v == mask_size((v & 0xff) * 0x0101010101010101u, i->width))
         memset(to, (int)(v & 0xff), bytes);
     else
-        for (uint64_t k = 0; k < bytes; k += i->width)
-            store_bytes(to + k, i->width, v);
+        fill(to, v, i->width, bytes);
     string_advance(cpu, i, RDI, n);
     return n;
 }

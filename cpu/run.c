@@ -208,8 +208,9 @@ static void step(struct cpu *cpu)
 }
 
 /* Handlers hand on by tail calls where the compiler can make them; where it cannot, the stack grows until they return here,
- * so they get only so many instructions at a time. */
-#define SLICE 1024u
+ * so they get only so many instructions at a time. Translated code comes back after each handler: more pays there. */
+#define SLICE            1024u
+#define SLICE_TRANSLATED 16384u
 
 static void run_blocks(struct cpu *cpu)
 {
@@ -222,7 +223,7 @@ static void run_blocks(struct cpu *cpu)
     if (b == NULL)
         result = fetch_fault(cpu);
     else
-        result = run_slice(cpu, b, UNLIKELY(cpu->pmu) ? pmu_slice(cpu, b, SLICE) : SLICE);
+        result = run_slice(cpu, b, UNLIKELY(cpu->pmu) ? pmu_slice(cpu, b, SLICE) : b->jit != NULL ? SLICE_TRANSLATED : SLICE);
     if (result == EXEC_FAULT)
         fault_after(cpu, 0);
 }
