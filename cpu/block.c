@@ -44,7 +44,8 @@ struct block_cache {
     struct code_map *watched[WATCHED];
     unsigned nwatched;
     bool flush_wanted;
-    uint64_t shortcut_pages[16];        /* a set bit: a shortcut may lead to a page with this hash */
+    uint64_t shortcut_pages[2][16];     /* a set bit: a shortcut may lead to a page with this hash; [1]: to a global one */
+    uint64_t generation;                /* the last one given to a tag */
     struct block *recent[RECENT];       /* blocks by place and mode: what is found again when a flush left no shortcuts */
     struct block *build, *partial;      /* room for BLOCK_INSNS + 1 each */
 };
@@ -305,14 +306,31 @@ void block_cache_flush(struct cpu *cpu)
     block_lookup_flush(cpu);
 }
 
+/* A generation that no shortcut and no link of translated code has: after a million all of them go. */
+static uint64_t new_generation(struct cpu *cpu)
+{
+    struct block_cache *c = cpu->blocks;
+
+    if (++c->generation >> (64 - CODE_TAG_BITS) != 0) {
+        memset(cpu->shortcuts, 0, sizeof cpu->shortcuts);
+        c->flush_wanted = true;
+        cpu->attention |= ATTEND_CODE;
+        c->generation = 1;      /* 0 is that of empty slots */
+    }
+    return c->generation << CODE_TAG_BITS;
+}
+
+void block_lookup_flush_nonglobal(struct cpu *cpu)
+{
+    cpu->code_tag = (cpu->code_tag & bits_mask(CODE_TAG_BITS)) | new_generation(cpu);
+    memset(cpu->blocks->shortcut_pages[0], 0, sizeof cpu->blocks->shortcut_pages[0]);
+}
+
 void block_lookup_flush(struct cpu *cpu)
 {
-    cpu->code_tag += BIT64(CODE_TAG_BITS);
-    if (cpu->code_tag >> CODE_TAG_BITS == 0) {  /* a million flushes: tags would come round again, empty slots' among them */
-        memset(cpu->shortcuts, 0, sizeof cpu->shortcuts);
-        cpu->code_tag += BIT64(CODE_TAG_BITS);
-    }
-    memset(cpu->blocks->shortcut_pages, 0, sizeof cpu->blocks->shortcut_pages);
+    block_lookup_flush_nonglobal(cpu);
+    cpu->global_tag = (cpu->global_tag & bits_mask(CODE_TAG_BITS)) | new_generation(cpu);
+    memset(cpu->blocks->shortcut_pages[1], 0, sizeof cpu->blocks->shortcut_pages[1]);
 }
 
 /* Multiplied, so that round addresses far apart do not meet: guests test paging at those while their code is at others. */
@@ -325,7 +343,7 @@ void block_page_flush(struct cpu *cpu, gva_t lin)
 {
     unsigned h = page_hash(lin);
 
-    if (cpu->blocks->shortcut_pages[h / 64] & BIT64(h % 64))
+    if ((cpu->blocks->shortcut_pages[0][h / 64] | cpu->blocks->shortcut_pages[1][h / 64]) & BIT64(h % 64))
         block_lookup_flush(cpu);
 }
 
@@ -638,14 +656,15 @@ static bool tail_holds(struct cpu *cpu, const struct block *b)
 
 static void shortcut_to(struct cpu *cpu, struct block *b)
 {
-    unsigned h = page_hash(code_linear(cpu, b->rip));
+    const gva_t lin = code_linear(cpu, b->rip), tail = b->tail != NULL ? lin + PAGE_SIZE : lin;
+    const bool global = tlb_is_global(cpu, lin) && tlb_is_global(cpu, tail);
+    const unsigned first = page_hash(lin), second = page_hash(tail);
+    uint64_t *pages = cpu->blocks->shortcut_pages[global];
 
-    cpu->shortcuts[block_shortcut_slot(b->rip)] = (struct block_shortcut){ b->rip, cpu->code_tag, b };
-    cpu->blocks->shortcut_pages[h / 64] |= BIT64(h % 64);
-    if (b->tail != NULL) {
-        h = page_hash(code_linear(cpu, b->rip) + PAGE_SIZE);
-        cpu->blocks->shortcut_pages[h / 64] |= BIT64(h % 64);
-    }
+    cpu->shortcuts[block_shortcut_slot(b->rip)] =
+        (struct block_shortcut){ b->rip, global ? cpu->global_tag : cpu->code_tag, b };
+    pages[first / 64] |= BIT64(first % 64);
+    pages[second / 64] |= BIT64(second % 64);
 }
 
 static bool fits_limit(const struct cpu *cpu, const struct block *b)

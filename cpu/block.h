@@ -40,6 +40,11 @@ static ALWAYS_INLINE unsigned block_shortcut_slot(uint64_t rip)
     return (unsigned)(rip ^ (rip >> 12)) & (BLOCK_SHORTCUTS - 1);
 }
 
+static ALWAYS_INLINE bool block_shortcut_leads(const struct cpu *cpu, const struct block_shortcut *s, uint64_t rip)
+{
+    return s->rip == rip && (s->tag == cpu->code_tag || s->tag == cpu->global_tag);
+}
+
 /* A page at linear address lin was unmapped: forget the shortcuts if any leads there. */
 void block_page_flush(struct cpu *cpu, gva_t lin);
 

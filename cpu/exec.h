@@ -61,7 +61,7 @@ static ALWAYS_INLINE unsigned exec_jump(struct cpu *cpu, const struct insn *i, u
 {
     const struct block_shortcut *s = &cpu->shortcuts[block_shortcut_slot(rip)];
 
-    if (LIKELY(s->rip == rip && s->tag == cpu->code_tag && !cpu->attention)) {
+    if (LIKELY(block_shortcut_leads(cpu, s, rip) && !cpu->attention)) {
         struct block *b = s->block;
 
         if (LIKELY(b->count <= cpu->budget && rip + b->bytes - 1 <= cpu->code_limit))

@@ -64,7 +64,7 @@ static struct block *endbranch_block(const struct cpu *cpu, uint64_t target)
     const struct block_shortcut *s = &cpu->shortcuts[block_shortcut_slot(target)];
     struct block *b = s->block;
 
-    if (s->rip != target || s->tag != cpu->code_tag || cpu->attention || b->count > cpu->budget ||
+    if (!block_shortcut_leads(cpu, s, target) || cpu->attention || b->count > cpu->budget ||
         target + b->bytes - 1 > cpu->code_limit)
         return NULL;
     return b->insns[0].op == (in_64bit(cpu) ? OP_ENDBR64 : OP_ENDBR32) ? b : NULL;

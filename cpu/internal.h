@@ -72,7 +72,7 @@ struct fault {
 };
 
 /* Shortcut from RIP to a block. The tag is cpu->code_tag of the time it was made, so that a change of mode, code segment
- * or mapping makes all entries stale at once. */
+ * or mapping makes all entries stale at once; or global_tag, which a flush of what is not global leaves alone. */
 struct block_shortcut {
     uint64_t rip, tag;
     struct block *block;
@@ -115,7 +115,7 @@ struct cpu {
     struct block *block;            /* being executed */
     const struct insn *insn;        /* set before every slow path, fault and stop: the instruction that caused it */
     uint64_t block_rip;             /* RIP of the block's first instruction */
-    uint64_t code_tag;              /* generation << 44 | low 32 bits of the code base << 12 | mode; see block_shortcut */
+    uint64_t code_tag, global_tag;  /* generation << 44 | low 32 bits of the code base << 12 | mode; see block_shortcut */
     uint64_t code_base, code_limit; /* CS base and last valid offset; 0 and ~0 in 64-bit code. Set by the run loop */
     uint64_t budget;                /* instructions of this turn not yet given to a block (the running one took its own) */
     uint64_t turn_insns;            /* clock->state.insns when the turn's budget was `turn_budget` */
@@ -239,6 +239,7 @@ struct block_cache *block_cache_create(struct cpu *cpu);    /* ports are wired; 
 void block_cache_free(struct block_cache *c);
 void block_cache_flush(struct cpu *cpu);                    /* forget all decoded code, also from within an instruction */
 void block_lookup_flush(struct cpu *cpu);                   /* mapping changed: forget RIP to block shortcuts only */
+void block_lookup_flush_nonglobal(struct cpu *cpu);
 
 /* tlb.c, mmu.c; also cpu_flush_tlb() and cpu_translate(). A change of PKRU with CR4.PKE set needs tlb_flush_all(). */
 void tlb_flush_all(struct cpu *cpu);                        /* global entries too */
@@ -269,7 +270,10 @@ static ALWAYS_INLINE bool cpu_canonical(const struct cpu *cpu, gva_t lin)
 #define CODE_TAG_BITS (32 + MODE_BITS)
 static inline void code_tag_refresh(struct cpu *cpu)
 {
-    cpu->code_tag = (cpu->code_tag & ~bits_mask(CODE_TAG_BITS)) | cpu->code_base << MODE_BITS | cpu->mode;
+    const uint64_t low = cpu->code_base << MODE_BITS | cpu->mode;
+
+    cpu->code_tag = (cpu->code_tag & ~bits_mask(CODE_TAG_BITS)) | low;
+    cpu->global_tag = (cpu->global_tag & ~bits_mask(CODE_TAG_BITS)) | low;
 }
 
 /* SDM 3A "Linear-Address Masking (LAM)": a 64-bit data address without its metadata, which the bit below them fills. */

@@ -218,7 +218,7 @@ static void run_blocks(struct cpu *cpu)
     struct block *b = s->block;
     unsigned result;
 
-    if (s->rip != cpu->p.rip || s->tag != cpu->code_tag || cpu->p.rip + b->bytes - 1 > cpu->code_limit)
+    if (!block_shortcut_leads(cpu, s, cpu->p.rip) || cpu->p.rip + b->bytes - 1 > cpu->code_limit)
         b = block_find(cpu);
     if (b == NULL)
         result = fetch_fault(cpu);

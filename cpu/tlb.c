@@ -53,7 +53,7 @@ void tlb_flush_nonglobal(struct cpu *cpu)
     }
     shadow_flush(cpu);
     cpu->stats.tlb_flushes++;
-    block_lookup_flush(cpu);
+    block_lookup_flush_nonglobal(cpu);
 }
 
 /* SDM 3A "Operations that Invalidate TLBs and Paging-Structure Caches": INVLPG takes the whole page however large, global or
@@ -106,6 +106,14 @@ void tlb_map_changed(void *arg)
     if (cpu->s.monitor_gpa != MONITOR_NONE && cpu->memory != NULL)
         monitor_refresh(cpu);
     cpu->attention |= ATTEND_CODE;      /* the code being run may lie elsewhere now */
+}
+
+bool tlb_is_global(const struct cpu *cpu, gva_t lin)
+{
+    const enum tlb_bank bank = tlb_fetch_bank(cpu);
+    const unsigned slot = slot_of(lin);
+
+    return cpu->banks[bank][slot].execute == (lin & PAGE_MASK) && (cpu->tlb_marks[bank].global[slot / 64] >> slot % 64 & 1);
 }
 
 void tlb_poison_writes(struct cpu *cpu, const uint8_t *host_page)

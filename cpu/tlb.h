@@ -46,6 +46,9 @@ static inline enum tlb_bank tlb_fetch_bank(const struct cpu *cpu)
     return cpu->p.cpl == 3 ? BANK_USER : BANK_SUPERVISOR;
 }
 
+/* Code at lin, whose translation has just been used: does a flush of what is not global leave it? */
+bool tlb_is_global(const struct cpu *cpu, gva_t lin);
+
 /* What lies at a guest-physical page, remembered until the map changes. */
 const struct space_page *tlb_phys_page(struct cpu *cpu, gpa_t page);
 

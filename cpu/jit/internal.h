@@ -8,10 +8,10 @@
 #include "cpu/jit/jit.h"
 
 /* From the end of a block to where it goes on. A link within one page holds as long as its target does: who runs a page has
- * its mapping. One to another page holds while the code tag is the one it was made under, as a shortcut does. */
+ * its mapping. One to another page holds as a shortcut does, under the same tag. */
 struct jit_link {
     uint64_t rip;               /* of the target */
-    uint64_t tag;               /* far links: cpu->code_tag when it was made; 0: not linked */
+    uint64_t tag;               /* far links: the shortcut's; 0: not linked */
     const uint8_t *target;      /* far links: where the code goes */
     uint8_t *site, *stub;       /* near links: the jump's distance and where it leads while unlinked; written view */
     bool near;

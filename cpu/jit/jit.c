@@ -50,11 +50,11 @@ void jit_dry(struct cpu *cpu, struct jit_block *t)
 
 /* ---- links ---- */
 
-static struct block *block_at(const struct cpu *cpu, uint64_t rip)
+static const struct block_shortcut *shortcut_at(const struct cpu *cpu, uint64_t rip)
 {
     const struct block_shortcut *s = &cpu->shortcuts[block_shortcut_slot(rip)];
 
-    return s->rip == rip && s->tag == cpu->code_tag ? s->block : NULL;
+    return block_shortcut_leads(cpu, s, rip) ? s : NULL;
 }
 
 static bool one_page(const struct block *a, const struct block *b)
@@ -84,17 +84,17 @@ static void incoming_add(struct jit_link *l, struct jit_block *to)
 
 const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l)
 {
-    struct block *b = cpu->attention ? NULL : block_at(cpu, l->rip);
-    struct jit_block *to = b != NULL ? b->jit : NULL;
+    const struct block_shortcut *s = cpu->attention ? NULL : shortcut_at(cpu, l->rip);
+    struct jit_block *to = s != NULL ? s->block->jit : NULL;
 
     if (to == NULL) {
         leave_behind(cpu, l->from, l->rip);
         return NULL;
     }
-    if (!l->near || one_page(l->from->run, b)) {
+    if (!l->near || one_page(l->from->run, s->block)) {
         incoming_remove(l);
         incoming_add(l, to);
-        l->tag = cpu->code_tag;
+        l->tag = s->tag;
         backend_link(cpu->jit, l, to->check);
     }
     return to->check;

@@ -2,6 +2,8 @@
  * Decoded code follows the memory it came from: self-modification, DMA, other processors, remapping, page borders, modes. */
 #include "tests/check.h"
 
+#include "cpu/block.h"
+
 #include "tests/cpu/fixture.h"
 
 static struct fixture f;
@@ -213,6 +215,36 @@ static void flushing_a_page_without_code_keeps_shortcuts(void **state)
     assert_true(f.cpu->code_tag != tag);
 }
 
+/* A load of CR3 leaves shortcuts to code on global pages and no others (SDM 3A "Global Pages"). */
+static void a_nonglobal_flush_keeps_shortcuts_to_global_code(void **state)
+{
+    uint64_t tag, global;
+
+    (void)state;
+    f.cpu->p.cr4 |= CR4_PGE;
+    cpu_mode_changed(f.cpu);
+    fixture_small_pages(&f, FIXTURE_CODE);
+    for (unsigned is_global = 0; is_global < 2; is_global++) {
+        uint64_t entry = fixture_entry_at(&f, FIXTURE_CODE, 1), raw = fixture_read(&f, entry, 8) & ~BIT64(8);
+        const struct block_shortcut *s = &f.cpu->shortcuts[block_shortcut_slot(FIXTURE_CODE)];
+
+        raw |= is_global ? BIT64(8) : 0;
+        fixture_put(&f, entry, &raw, 8);
+        tlb_flush_all(f.cpu);
+        PUT(FIXTURE_CODE, 0x90, 0xf4);
+        run_from(FIXTURE_CODE);
+        tag = f.cpu->code_tag;
+        global = f.cpu->global_tag;
+        assert_true(block_shortcut_leads(f.cpu, s, FIXTURE_CODE));
+        assert_true(s->tag == (is_global ? global : tag));
+        tlb_flush_nonglobal(f.cpu);
+        assert_true(f.cpu->code_tag != tag && f.cpu->global_tag == global);
+        assert_int_equal(block_shortcut_leads(f.cpu, s, FIXTURE_CODE), is_global);
+        tlb_flush_all(f.cpu);
+        assert_false(block_shortcut_leads(f.cpu, s, FIXTURE_CODE));
+    }
+}
+
 static void an_overlay_hides_code(void **state)
 {
     struct ram *over;
@@ -370,6 +402,7 @@ int main(void)
         TEST(remapping_the_second_page_changes_the_instruction),
         TEST(remapping_a_page_changes_the_code),
         TEST(flushing_a_page_without_code_keeps_shortcuts),
+        TEST(a_nonglobal_flush_keeps_shortcuts_to_global_code),
         TEST(an_overlay_hides_code),
         TEST(bad_bytes_fault_only_where_they_are),
         TEST(sixteen_bytes_are_too_many),

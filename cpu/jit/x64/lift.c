@@ -282,6 +282,19 @@ void lift_link(struct lift *l, uint8_t *site, uint64_t rip)
     l->link_sites[l->nlinks++] = site;
 }
 
+uint8_t *lift_tag_check(struct lift *l)
+{
+    struct asm_buf *a = &l->a;
+    uint8_t *good, *stale;
+
+    asm_alu(a, ALU_CMP, 8, HOST_CX, CPU_AT(code_tag));
+    good = asm_jcc(a, CC_E);
+    asm_alu(a, ALU_CMP, 8, HOST_CX, CPU_AT(global_tag));
+    stale = asm_jcc(a, CC_NE);
+    asm_aim(good, a->at);
+    return stale;
+}
+
 static void link_stub(struct lift *l, struct jit_link *link, uint8_t *site)
 {
     struct asm_buf *a = &l->a;
@@ -292,9 +305,8 @@ static void link_stub(struct lift *l, struct jit_link *link, uint8_t *site)
     link->stub = a->at;
     asm_mov_imm(a, HOST_AX, (uintptr_t)link);
     if (!link->near) {
-        asm_mov(a, 8, HOST_CX, CPU_AT(code_tag));
-        asm_alu(a, ALU_CMP, 8, HOST_CX, rm_at(HOST_AX, (int32_t)offsetof(struct jit_link, tag)));
-        stale = asm_jcc(a, CC_NE);
+        asm_mov(a, 8, HOST_CX, rm_at(HOST_AX, (int32_t)offsetof(struct jit_link, tag)));
+        stale = lift_tag_check(l);
         asm_jmp_rm(a, rm_at(HOST_AX, (int32_t)offsetof(struct jit_link, target)));
         asm_aim(stale, a->at);
     }

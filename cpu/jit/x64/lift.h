@@ -73,6 +73,8 @@ void lift_probe_or_tail(struct lift *l, bool write, unsigned bytes);
 /* A jump from the plain path to the handler, which does this instruction, or ends the block with it. */
 void lift_cold(struct lift *l, uint8_t *site);
 void lift_tail(struct lift *l, uint8_t *site);
+/* CX holds a tag of a shortcut or link: falls through when it is good; where to jump else. */
+uint8_t *lift_tag_check(struct lift *l);
 
 /* ---- flags ---- */
 

@@ -78,8 +78,7 @@ static void find_target(struct lift *l)
     asm_alu(a, ALU_CMP, 8, HOST_AX, rm_at(HOST_DX, (int32_t)offsetof(struct block_shortcut, rip)));
     lift_tail(l, asm_jcc(a, CC_NE));
     asm_mov(a, 8, HOST_CX, rm_at(HOST_DX, (int32_t)offsetof(struct block_shortcut, tag)));
-    asm_alu(a, ALU_CMP, 8, HOST_CX, CPU_AT(code_tag));
-    lift_tail(l, asm_jcc(a, CC_NE));
+    lift_tail(l, lift_tag_check(l));
     asm_mov(a, 8, HOST_DX, rm_at(HOST_DX, (int32_t)offsetof(struct block_shortcut, block)));
     asm_mov(a, 8, HOST_DX, rm_at(HOST_DX, (int32_t)offsetof(struct block, jit)));
     asm_test(a, 8, rm_reg(HOST_DX), HOST_DX);
