@@ -102,6 +102,12 @@ static bool bus_lock(const struct host_case *c)
     return (at & 63) + i->mem_bytes > 64;
 }
 
+/* Areas of several hundred bytes; which parts XSAVE finds in use is what the processor tracks (SDM 1 "XINUSE"). */
+static bool state_area(unsigned op)
+{
+    return op == OP_XSAVE || op == OP_XSAVEC || op == OP_FXSAVE || op == OP_FXRSTOR || op == OP_XRSTOR;
+}
+
 /* Which of several faults XRSTOR raises, and how much of its area it reads, is the microcode's. */
 static bool cut_restore(const struct host_case *c)
 {
@@ -123,6 +129,14 @@ static bool reads_behind(const struct host_case *c)
     return c->op != OP_COUNT && c->insn.mem_bytes != 0 && !case_vsib(c) && behind(c, case_effective(c), c->insn.mem_bytes);
 }
 
+/* With 32-bit addresses in 64-bit mode each part of an area wraps by itself, and which parts there are is the microcode's. */
+static bool wrapped_area(const struct host_case *c)
+{
+    uint64_t offset = case_effective(c) - case_segment_base(c, c->insn.seg);
+
+    return state_area(c->op) && c->mode == CASE_64 && c->insn.asize == 4 && offset + 2752 > 0xffffffff;
+}
+
 const char *rules_excluded(const struct host_case *c)
 {
     for (unsigned n = 0; n < COUNT_OF(excluded_ops); n++)
@@ -132,6 +146,8 @@ const char *rules_excluded(const struct host_case *c)
         return "a bus lock";
     if (cut_restore(c))
         return "XRSTOR from bad pages";
+    if (wrapped_area(c))
+        return "a state area around the end of 32-bit addresses";
     if (reads_behind(c))
         return "reads the jump behind the code";
     if (c->op != OP_COUNT && c->insn.needs != F_BASE && rules_lacking != NULL && rules_lacking(c->insn.needs))
@@ -231,12 +247,6 @@ static bool transcendental(unsigned op)
     default:
         return false;
     }
-}
-
-/* Areas of several hundred bytes; which parts XSAVE finds in use is what the processor tracks (SDM 1 "XINUSE"). */
-static bool state_area(unsigned op)
-{
-    return op == OP_XSAVE || op == OP_XSAVEC || op == OP_FXSAVE || op == OP_FXRSTOR || op == OP_XRSTOR;
 }
 
 bool rules_unsteady(unsigned op)
