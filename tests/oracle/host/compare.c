@@ -63,6 +63,8 @@ static void restore(void)
 
 void compare_start(void)
 {
+    if (oracle)
+        native_clear_code();
     for (unsigned n = 0; n < ARENA_PAGES; n++)
         put_everywhere(n, 0, background[n], ARENA_PAGE);
 }

@@ -20,7 +20,7 @@ struct build {
     int rip_at;                 /* where a RIP-relative displacement stands, or -1 */
     uint64_t rip_target;
     bool fixed_address;         /* memory operands may use no register: later instructions of a sequence */
-    bool opsize, asize, rexw, vex;
+    bool opsize, asize, rexw, vex, locks;
     unsigned evex_vl;
 };
 
@@ -67,8 +67,10 @@ static void put_prefixes(struct build *b)
         put(b, 0x66, 1);
         b->opsize = true;
     }
-    if ((row->attrs & LOCK) ? one_in(b, 4) : one_in(b, 100))
+    if ((row->attrs & LOCK) ? one_in(b, 4) : one_in(b, 100)) {
         put(b, 0xf0, 1);
+        b->locks = true;
+    }
     if (row->prefix == ANY && one_in(b, string ? 2 : 24))
         put(b, one_in(b, 2) ? 0xf2 : 0xf3, 1);
     if (row->prefix != ANY && mandatory[row->prefix])
@@ -328,6 +330,7 @@ static void build_insn(struct build *b)
     b->len = 0;
     b->rip_at = -1;
     b->opsize = b->asize = b->rexw = b->vex = false;
+    b->locks = b->row->op == OP_XCHG;
     if (b->row->map >= V0F) {
         put_segment(b);
         if (one_in(b, 16)) {
@@ -404,7 +407,8 @@ static void from_row(struct gen *g, struct host_case *c)
     } while (!row_in_mode(b.row, c->mode) || !finish(&b));
 }
 
-/* Short and straight: nothing that jumps, and memory only at fixed addresses after the first. */
+/* Short and straight: nothing that jumps, and memory only at fixed addresses after the first, without locks there: whether those
+ * were over two lines is asked only of the first (rules.c). */
 static void sequence(struct gen *g, struct host_case *c)
 {
     unsigned wanted = 2 + host_below(&g->r, 7);
@@ -417,7 +421,7 @@ static void sequence(struct gen *g, struct host_case *c)
         if (!row_in_mode(b.row, c->mode) || op_then[b.row->op] != FALLS || rules_unsteady(b.row->op))
             continue;
         build_insn(&b);
-        if (!finish(&b))
+        if ((c->insns > 0 && b.locks) || !finish(&b))
             continue;
         if (c->insns == 0)
             c->row = index;

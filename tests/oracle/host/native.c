@@ -125,6 +125,11 @@ __asm__(
 
 static uint8_t *alias;              /* code, then the data pages, to write */
 
+void native_clear_code(void)
+{
+    memset(alias, 0xcc, ARENA_CODE_LEN);
+}
+
 uint8_t *native_page(unsigned n)
 {
     return alias + ARENA_CODE_LEN + n * ARENA_PAGE;
@@ -156,7 +161,7 @@ static bool map_arena(void)
     for (unsigned n = 0; n < ARENA_PAGES; n++)
         if (!map_at(arena_page(n), ARENA_PAGE, prot[n], fd, ARENA_CODE_LEN + n * ARENA_PAGE))
             return false;
-    memset(alias, 0xcc, ARENA_CODE_LEN);
+    native_clear_code();
     close(fd);
     return true;
 }
@@ -525,6 +530,7 @@ bool native_open(void) { return false; }
 bool native_avx512(void) { return false; }
 bool native_is_intel(void) { return false; }
 bool native_taken(uint64_t at) { (void)at; return false; }
+void native_clear_code(void) { }
 uint8_t *native_page(unsigned n) { (void)n; return NULL; }
 void native_run(const struct host_case *c, struct host_out *out) { (void)c; (void)out; }
 bool native_confine(void) { return false; }

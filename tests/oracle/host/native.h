@@ -11,6 +11,7 @@
 bool native_open(void);
 bool native_avx512(void);
 bool native_is_intel(void);
+void native_clear_code(void);                       /* of what a worker that was killed has left */
 uint8_t *native_page(unsigned n);                   /* data page n, writable whatever the case may do */
 bool native_taken(uint64_t at);                     /* there is memory at that address */
 void native_run(const struct host_case *c, struct host_out *out);
