@@ -21,6 +21,7 @@
 #include "cpu/seg.h"
 #include "cpu/smm.h"
 #include "cpu/tlb.h"
+#include "cpu/vec_fast.h"
 
 STATE_SCHEMA(cpu_private, CPU_PRIVATE_STATE);
 STATE_SCHEMA(cpu_shared, CPU_SHARED_STATE);
@@ -110,10 +111,13 @@ void cpu_mode_changed(struct cpu *cpu)
         mode |= MODE_LONG;
     cpu->mode = mode;
     cpu->tlb = cpu->banks[data_bank(cpu)];
+    cpu->vec_ready = (uint8_t)((fast_sse(cpu) ? VEC_READY_SSE : 0) | (fast_avx(cpu) ? VEC_READY_AVX : 0));
 }
 
 uint32_t cpu_rflags(const struct cpu *cpu)
 {
+    if (cpu->jit_has_flags)
+        return ((uint32_t)cpu->p.rflags & ~FLAGS_ARITH) | jit_flags_get(cpu);
     return ((uint32_t)cpu->p.rflags & ~FLAGS_ARITH) | flags_get(&cpu->flags);
 }
 

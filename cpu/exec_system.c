@@ -132,6 +132,7 @@ EXEC(CLTS)
 {
     PRIVILEGED();
     cpu->p.cr0 &= ~(uint64_t)CR0_TS;
+    cpu_mode_changed(cpu);
     STOP();
 }
 

@@ -56,6 +56,9 @@ enum {
 };
 #define MODE_BITS 12u
 
+/* cpu->vec_ready: fast_sse() and fast_avx() of cpu/vec_fast.h. */
+enum { VEC_READY_SSE = 1, VEC_READY_AVX = 2 };
+
 struct block;
 
 /* Not exceptions, but ways the host can answer a page it denied; in fault.vector with EXEC_FAULT, for the run loop only. */
@@ -105,6 +108,10 @@ struct cpu {
     /* derived from p and s; recomputed by cpu_mode_changed() */
     struct flags flags;             /* lazy arithmetic flags: the truth while running, but within translated code */
     uint32_t jit_flags;             /* the same there, as cpu/jit/jit.c has them */
+    uint32_t jit_mxcsr_c;           /* the host's MXCSR while C code runs */
+    uint8_t jit_mxcsr;              /* the host's MXCSR is the guest's, and newer than s.mxcsr */
+    uint8_t jit_has_flags;          /* jit_flags are the truth although a handler runs */
+    uint8_t vec_ready;              /* VEC_READY_*: the registers that instructions may use at all */
     struct tlb_entry *tlb;          /* the bank that ordinary data accesses of the running code use */
     uint32_t mode;                  /* MODE_* */
     uint32_t attention;             /* ATTEND_* */

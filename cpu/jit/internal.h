@@ -31,6 +31,8 @@ struct jit_block {
 struct jit_glue {
     const uint8_t *enter;       /* insn_fn */
     const uint8_t *call, *call_flags;   /* one handler; afterwards its flags are also jit_flags */
+    const uint8_t *call_plain;  /* one that has nothing to do with flags */
+    const uint8_t *fp_on;       /* puts the guest's MXCSR in force; CF: the interpreter must do */
     const uint8_t *tail;        /* a handler that ends the block */
     const uint8_t *follow;      /* the end of a link */
     const uint8_t *dry;         /* the budget does not suffice for the block */

@@ -19,9 +19,14 @@ void jit_flags_to_raw(struct cpu *cpu)
     cpu->jit_flags = (f & 0xff) << 8 | (f >> 11 & 1);
 }
 
+uint32_t jit_flags_get(const struct cpu *cpu)
+{
+    return ((cpu->jit_flags >> 8 & 0xff) | (cpu->jit_flags & 1) << 11) & FLAGS_ARITH;
+}
+
 void jit_flags_from_raw(struct cpu *cpu)
 {
-    flags_put(&cpu->flags, (cpu->jit_flags >> 8 & 0xff) | (cpu->jit_flags & 1) << 11);
+    flags_put(&cpu->flags, jit_flags_get(cpu));
 }
 
 /* ---- leaving ---- */
@@ -177,6 +182,7 @@ struct jit *jit_create(struct cpu *cpu, unsigned threshold)
     invariant(j != NULL, "out of memory for the translator");
     j->cpu = cpu;
     j->threshold = threshold;
+    cpu->jit_mxcsr_c = 0x1f80;
     if (!codebuf_open(&j->code, CODE_BYTES) || !backend_glue(j)) {
         jit_free(j);
         return NULL;

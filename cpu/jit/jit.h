@@ -25,6 +25,9 @@ void jit_forget(struct jit *j, struct block *b);
 /* All blocks are gone, and none is running. */
 void jit_reset(struct jit *j);
 
+/* The arithmetic flags while cpu->jit_has_flags. */
+uint32_t jit_flags_get(const struct cpu *cpu);
+
 /* No room is left: reset when nothing runs. */
 bool jit_full(const struct jit *j);
 

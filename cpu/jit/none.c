@@ -36,6 +36,12 @@ void jit_reset(struct jit *j)
     (void)j;
 }
 
+uint32_t jit_flags_get(const struct cpu *cpu)
+{
+    (void)cpu;
+    return 0;
+}
+
 bool jit_full(const struct jit *j)
 {
     (void)j;

@@ -242,6 +242,26 @@ void asm_bt_imm(struct asm_buf *a, unsigned bytes, struct rm rm, unsigned bit)
     asm_byte(a, bit);
 }
 
+/* ---- vectors ---- */
+
+/* SDM 2A "The VEX Prefix": R X B and vvvv are inverted; the two-byte form has neither X, B, W nor a map but 1. */
+void asm_vex(struct asm_buf *a, struct vex v, unsigned reg, unsigned first, struct rm rm)
+{
+    const unsigned r = ~reg >> 3 & 1, x = rm.memory && rm.index != HOST_NONE ? ~rm.index >> 3 & 1u : 1;
+    const unsigned b = rm.reg != HOST_NONE ? ~rm.reg >> 3 & 1u : 1, last = (~first & 15) << 3 | v.l << 2 | v.prefix;
+
+    if (x && b && !v.w && v.map == 1) {
+        asm_byte(a, 0xc5);
+        asm_byte(a, r << 7 | last);
+    } else {
+        asm_byte(a, 0xc4);
+        asm_byte(a, r << 7 | x << 6 | b << 5 | v.map);
+        asm_byte(a, (unsigned)v.w << 7 | last);
+    }
+    asm_byte(a, v.opcode);
+    modrm(a, reg, rm);
+}
+
 /* ---- stack, flags, transfers ---- */
 
 void asm_push(struct asm_buf *a, unsigned reg)

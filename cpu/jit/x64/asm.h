@@ -74,6 +74,11 @@ void asm_imul_imm(struct asm_buf *a, unsigned bytes, unsigned reg, struct rm rm,
 void asm_setcc(struct asm_buf *a, enum condition cc, struct rm rm);
 void asm_cmov(struct asm_buf *a, enum condition cc, unsigned bytes, unsigned reg, struct rm rm);
 void asm_bt_imm(struct asm_buf *a, unsigned bytes, struct rm rm, unsigned bit);
+/* VEX prefix: opcode map 1 to 3, prefix none 66 F3 F2 as 0 to 3; `l`: 256 bits. */
+struct vex {
+    uint8_t map, prefix, w, l, opcode;
+};
+void asm_vex(struct asm_buf *a, struct vex v, unsigned reg, unsigned first, struct rm rm);     /* without a first source: 0 */
 void asm_push(struct asm_buf *a, unsigned reg);
 void asm_pop(struct asm_buf *a, unsigned reg);
 void asm_ret(struct asm_buf *a);

@@ -13,6 +13,24 @@ static void registers(struct asm_buf *a, bool load)
             asm_store(a, 8, rm_at(HOST_CPU, (int32_t)(8 * n)), pinned[n]);
 }
 
+/* C code has its own MXCSR, and SSE code that would wait for the upper halves of the host's registers. */
+static void vectors_off(struct asm_buf *a)
+{
+    uint8_t *off;
+
+    asm_alu_imm(a, ALU_CMP, 1, CPU_AT(jit_mxcsr), 0);
+    off = asm_jcc(a, CC_E);
+    asm_op(a, 0x0fae, 4, 3, CPU_AT(s.mxcsr));
+    asm_op(a, 0x0fae, 4, 2, CPU_AT(jit_mxcsr_c));
+    asm_store_imm(a, 1, CPU_AT(jit_mxcsr), 0);
+    asm_aim(off, a->at);
+    if (lift_vec_possible()) {
+        asm_byte(a, 0xc5);
+        asm_byte(a, 0xf8);
+        asm_byte(a, 0x77);      /* VZEROUPPER */
+    }
+}
+
 static void load_state(struct asm_buf *a)
 {
     registers(a, true);
@@ -22,6 +40,7 @@ static void load_state(struct asm_buf *a)
 
 static void store_state(struct asm_buf *a)
 {
+    vectors_off(a);
     registers(a, false);
     asm_store(a, 8, CPU_AT(budget), HOST_BUDGET);
 }
@@ -65,13 +84,60 @@ static void to_interpreter(struct asm_buf *a)
     asm_store(a, 8, CPU_AT(block), HOST_DX);
     asm_mov(a, 8, HOST_CX, rm_at(HOST_DX, (int32_t)offsetof(struct block, rip)));
     asm_store(a, 8, CPU_AT(block_rip), HOST_CX);
+    vectors_off(a);
+}
+
+static void to_interpreter_later(struct asm_buf *a)
+{
+    to_interpreter(a);
     asm_mov(a, 8, HOST_BX, rm_reg(HOST_SI));
     asm_mov(a, 8, HOST_12, rm_reg(HOST_AX));
 }
 
+/* cpu->flags are made of jit_flags only when somebody asks. */
+static void make_call_plain(struct asm_buf *a, const uint8_t *leave)
+{
+    uint8_t *left;
+
+    to_interpreter(a);
+    asm_store_imm(a, 1, CPU_AT(jit_has_flags), 1);
+    asm_alu_imm(a, ALU_SUB, 8, rm_reg(HOST_SP), 8);
+    asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
+    asm_call_rm(a, rm_reg(HOST_AX));
+    asm_store_imm(a, 1, CPU_AT(jit_has_flags), 0);
+    asm_test(a, 4, rm_reg(HOST_AX), HOST_AX);
+    left = asm_jcc(a, CC_NE);
+    asm_alu_imm(a, ALU_ADD, 8, rm_reg(HOST_SP), 8);
+    load_state(a);
+    asm_ret(a);
+    asm_aim(left, a->at);
+    asm_mov(a, 4, HOST_BX, rm_reg(HOST_AX));
+    c_call(a, (uintptr_t)jit_flags_from_raw);
+    asm_mov(a, 4, HOST_AX, rm_reg(HOST_BX));
+    asm_alu_imm(a, ALU_ADD, 8, rm_reg(HOST_SP), 8);
+    asm_aim(asm_jmp(a), leave);
+}
+
+/* Only with all exceptions masked, and no bit this host may not have. */
+static void make_fp_on(struct asm_buf *a)
+{
+    uint8_t *no;
+
+    asm_mov(a, 4, HOST_AX, CPU_AT(s.mxcsr));
+    asm_alu_imm(a, ALU_AND, 4, rm_reg(HOST_AX), (int32_t)0xffff1f80);
+    asm_alu_imm(a, ALU_CMP, 4, rm_reg(HOST_AX), 0x1f80);
+    no = asm_jcc(a, CC_NE);
+    lift_vec_fp_on(a);
+    asm_test(a, 4, rm_reg(HOST_AX), HOST_AX);       /* CF = 0 */
+    asm_ret(a);
+    asm_aim(no, a->at);
+    asm_byte(a, 0xf9);      /* STC */
+    asm_ret(a);
+}
+
 static void make_call(struct asm_buf *a, bool flags, const uint8_t *leave)
 {
-    to_interpreter(a);
+    to_interpreter_later(a);
     asm_alu_imm(a, ALU_SUB, 8, rm_reg(HOST_SP), 8);
     c_call(a, (uintptr_t)jit_flags_from_raw);
     asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
@@ -91,7 +157,7 @@ static void make_call(struct asm_buf *a, bool flags, const uint8_t *leave)
 
 static void make_tail(struct asm_buf *a)
 {
-    to_interpreter(a);
+    to_interpreter_later(a);
     c_call(a, (uintptr_t)jit_flags_from_raw);
     asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
     asm_mov(a, 8, HOST_SI, rm_reg(HOST_BX));
@@ -136,6 +202,8 @@ bool backend_glue(struct jit *j)
     asm_aim(asm_jmp(&a), leave);
     GLUE(call, make_call(&a, false, leave_call));
     GLUE(call_flags, make_call(&a, true, leave_call));
+    GLUE(call_plain, make_call_plain(&a, leave_call));
+    GLUE(fp_on, make_fp_on(&a));
     GLUE(tail, make_tail(&a));
     GLUE(follow, make_follow(&a, stop));
     GLUE(dry, make_dry(&a, stop));

@@ -78,14 +78,27 @@ bool lift_address(struct lift *l)
     return true;
 }
 
-void lift_cold(struct lift *l, uint8_t *site)      /* lift_resume() will know where the plain path goes on */
+static struct cold *cold(struct lift *l, uint8_t *site)
 {
-    l->cold[l->ncold++] = (struct cold){ .site = site, .resume = site, .k = (uint8_t)l->k };
+    struct cold *c = &l->cold[l->ncold++];
+
+    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .before = l->vec };
+    return c;
+}
+
+void lift_cold(struct lift *l, uint8_t *site)
+{
+    cold(l, site)->resume = site;       /* lift_resume() will know where the plain path goes on */
 }
 
 void lift_tail(struct lift *l, uint8_t *site)
 {
-    l->cold[l->ncold++] = (struct cold){ .site = site, .k = (uint8_t)l->k };
+    cold(l, site);
+}
+
+void lift_bail(struct lift *l, uint8_t *site)
+{
+    cold(l, site)->whole = true;
 }
 
 /* As mem_hit_read() and mem_hit_write(): the slot is that of the first byte's page, the tag must be the last byte's page. */
@@ -122,6 +135,7 @@ void lift_resume(struct lift *l)
     for (unsigned n = l->ncold; n > 0 && l->cold[n - 1].k == l->k; n--)
         if (l->cold[n - 1].resume != NULL) {
             l->cold[n - 1].resume = l->a.at;
+            l->cold[n - 1].after = l->vec;
             if (!(op_flags_written[l->i->op] & FLAGS_ARITH))
                 l->host_flags = 0;
         }
@@ -253,14 +267,34 @@ static void handler_args(struct lift *l, unsigned k)
     asm_mov_imm(&l->a, HOST_AX, (uintptr_t)(k == 0 ? l->t->from->first : i->fn));
 }
 
+/* Handlers of the vector and x87 units that do not know there are flags. */
+static bool keeps_flags(unsigned op)
+{
+    return op_flags_read[op] == 0 && op_flags_written[op] == 0 &&
+           ((op >= OP_FADD && op <= OP_FNSAVE) || (op >= OP_EMMS && op < OP_COUNT));
+}
+
 static void call_handler(struct lift *l)
 {
     const struct jit_glue *g = &l->jit->glue;
     const unsigned op = l->i->op, written = op_flags_written[op] & FLAGS_ARITH;
 
+    lift_vec_flush(l);
     handler_args(l, l->k);
-    call_glue(l, written ? g->call_flags : g->call, false);
+    call_glue(l, written ? g->call_flags : keeps_flags(op) ? g->call_plain : g->call, false);
     l->host_flags = 0;
+}
+
+/* The rest of the block as it was before it was translated: its instructions hand on to one another. */
+static void bail(struct lift *l, unsigned k)
+{
+    struct block *b = l->t->from;
+
+    asm_mov(&l->a, 8, HOST_CX, rm_reg(HOST_SI));
+    asm_mov_imm(&l->a, HOST_SI, (uintptr_t)&b->insns[k]);
+    asm_mov_imm(&l->a, HOST_AX, (uintptr_t)(k == 0 ? b->first : b->insns[k].fn));
+    asm_mov_imm(&l->a, HOST_DX, (uintptr_t)b);
+    asm_aim(asm_jmp(&l->a), codebuf_writable(&l->jit->code, l->jit->glue.tail));
 }
 
 static void tail_to_handler(struct lift *l, unsigned k)
@@ -313,30 +347,50 @@ static void link_stub(struct lift *l, struct jit_link *link, uint8_t *site)
     asm_aim(asm_jmp(a), codebuf_writable(&l->jit->code, l->jit->glue.follow));
 }
 
-static void cold_path(struct lift *l, const struct cold *c)
+static void cold_path(struct lift *l, struct cold *c)
 {
     const struct insn *i = original(l, c->k);
     const bool flags = op_flags_written[i->op] & FLAGS_ARITH;
 
-    asm_aim(c->site, l->a.at);
-    if (c->resume == NULL) {
-        tail_to_handler(l, c->k);
+    c->at = l->a.at;
+    asm_aim(c->site, c->at);
+    lift_vec_store(l, &c->before);
+    if (c->whole || c->resume == NULL) {
+        (c->whole ? bail : tail_to_handler)(l, c->k);
         return;
     }
     handler_args(l, c->k);
-    call_glue(l, flags ? l->jit->glue.call_flags : l->jit->glue.call, false);
+    call_glue(l, flags ? l->jit->glue.call_flags : keeps_flags(i->op) ? l->jit->glue.call_plain : l->jit->glue.call, false);
     if (flags)
         host_flags_from_raw(l);         /* as after the plain path */
+    lift_vec_load(l, &c->after);
     asm_aim(asm_jmp(&l->a), c->resume);
+}
+
+/* Two ways out of one instruction with nothing between them that matters to the handler are one. */
+static void cold_paths(struct lift *l)
+{
+    for (unsigned n = 0; n < l->ncold; n++) {
+        struct cold *c = &l->cold[n], *last = n > 0 ? c - 1 : NULL;
+
+        if (last != NULL && last->k == c->k && last->whole == c->whole && (last->resume == NULL) == (c->resume == NULL) &&
+            memcmp(&last->before, &c->before, sizeof c->before) == 0) {
+            c->at = last->at;
+            asm_aim(c->site, c->at);
+        } else {
+            cold_path(l, c);
+        }
+    }
 }
 
 static bool lift_any(struct lift *l)
 {
-    return lift_move(l) || lift_int(l) || lift_muldiv(l);
+    return lift_move(l) || lift_int(l) || lift_muldiv(l) || lift_vec(l);
 }
 
 static void lift_insn(struct lift *l)
 {
+    l->vec_busy = 0;
     if (lift_any(l))
         lift_resume(l);
     else
@@ -352,10 +406,13 @@ static void lift_end(struct lift *l)
     l->i = &b->insns[l->k];
     if (original(l, l->k)->fn != exec_undefined && original(l, l->k)->fn != exec_too_long && op_then[l->i->op] == FALLS) {
         lift_insn(l);
+        lift_vec_flush(l);
         lift_link(l, asm_jmp(&l->a), b->rip + b->bytes);
-    } else if (!lift_branch(l)) {
-        tail_to_handler(l, l->k);
+        return;
     }
+    lift_vec_flush(l);
+    if (!lift_branch(l))
+        tail_to_handler(l, l->k);
 }
 
 static void lift_block(struct lift *l)
@@ -372,8 +429,7 @@ static void lift_block(struct lift *l)
         lift_insn(l);
     }
     lift_end(l);
-    for (unsigned n = 0; n < l->ncold; n++)
-        cold_path(l, &l->cold[n]);
+    cold_paths(l);
     for (unsigned n = 0; n < l->nlinks; n++)
         link_stub(l, l->links[n], l->link_sites[n]);
     asm_aim(dry, l->a.at);
@@ -389,6 +445,7 @@ bool backend_translate(struct jit *j, struct jit_block *t)
     struct lift l = { .jit = j, .t = t };
 
     l.a = (struct asm_buf){ j->code.write + j->code.used, j->code.write + j->code.bytes - SLACK, false };
+    lift_vec_begin(&l);
     find_wanted(&l);
     lift_block(&l);
     if (l.a.full)

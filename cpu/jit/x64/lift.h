@@ -20,11 +20,23 @@
 #define CPU_BASE    ((int32_t)offsetof(struct cpu, s.gpr))
 #define CPU_AT(field)   rm_at(HOST_CPU, (int32_t)offsetof(struct cpu, field) - CPU_BASE)
 
+/* Guest vector registers that are in the host's, within a block. */
+struct vec_state {
+    uint8_t host[16];           /* HOST_NONE: in struct cpu only */
+    uint8_t have[16];           /* bytes of it that are right there: 16 or 32 */
+    uint8_t dirty[16];          /* bytes of it that struct cpu does not have: 0, 16, or 64 of which the upper half is zero */
+    uint16_t clear;             /* by register: bytes 32 to 63 are zero in struct cpu */
+    uint8_t fp;                 /* the guest's MXCSR is in force */
+};
+
 /* A place out of line, made after the block's plain path: the handler of instruction `k` does it. */
 struct cold {
     uint8_t *site;              /* the jump that leads here */
     const uint8_t *resume;      /* NULL: the handler ends the block */
     uint8_t k;
+    bool whole;                 /* the interpreter does the rest of the block */
+    uint8_t *at;                /* where it was made */
+    struct vec_state before, after;
 };
 
 struct lift {
@@ -37,6 +49,10 @@ struct lift {
     uint16_t host_flags;                /* guest flags that are right in the host's now */
     struct cold cold[BLOCK_INSNS * 4 + 8];
     unsigned ncold;
+    struct vec_state vec;
+    uint16_t vec_busy;                  /* host registers that this instruction needs */
+    uint8_t vec_next;                   /* the next to be taken */
+    uint8_t vec_ready;                  /* units known to be on: VEC_READY_* */
     struct jit_link *links[2];
     uint8_t *link_sites[2];
     unsigned nlinks;
@@ -75,6 +91,7 @@ void lift_cold(struct lift *l, uint8_t *site);
 void lift_tail(struct lift *l, uint8_t *site);
 /* CX holds a tag of a shortcut or link: falls through when it is good; where to jump else. */
 uint8_t *lift_tag_check(struct lift *l);
+void lift_bail(struct lift *l, uint8_t *site);      /* the interpreter does this instruction and the rest of the block */
 
 /* ---- flags ---- */
 
@@ -85,11 +102,29 @@ void lift_flags_store(struct lift *l);                          /* AX as jit_fla
 unsigned condition_flags(unsigned cc);
 void lift_resume(struct lift *l);       /* the plain path of this instruction is complete */
 
+/* ---- vector registers ---- */
+
+bool lift_vec_possible(void);           /* the host has what all of this is made of: AVX2 */
+void lift_vec_fp_on(struct asm_buf *a);
+void lift_vec_begin(struct lift *l);
+void lift_vec_flush(struct lift *l);                                /* all in struct cpu, none in the host's; no flags change */
+void lift_vec_store(struct lift *l, const struct vec_state *v);     /* what `v` has dirty */
+void lift_vec_load(struct lift *l, const struct vec_state *v);      /* what `v` has in the host's */
+
+/* For one instruction: where `bytes` (16 or 32) of guest register n are; where its result may go; what the result is. */
+unsigned vec_use(struct lift *l, unsigned n, unsigned bytes);
+unsigned vec_make(struct lift *l, unsigned n, bool legacy);
+void vec_made(struct lift *l, unsigned n, bool legacy);
+void vec_ready(struct lift *l, bool fp);        /* the unit is on, else the interpreter goes on; before the operands */
+bool vec_memory(struct lift *l, bool write, unsigned bytes, unsigned align);   /* the operand's host address into AX */
+
 /* ---- the families; false: nothing was made, its handler must do ---- */
 
 bool lift_int(struct lift *l);
 bool lift_move(struct lift *l);
 bool lift_muldiv(struct lift *l);
+bool lift_vec(struct lift *l);
+bool lift_vec_move(struct lift *l);
 bool lift_branch(struct lift *l);               /* the last of a block */
 void lift_link(struct lift *l, uint8_t *site, uint64_t rip);
 
