@@ -370,6 +370,14 @@ static bool fused(unsigned op)
     return op >= OP_FMADDPS && op <= OP_FMSUBADDPD;
 }
 
+/* VEX gave compares more predicates: SDM 2A "CMPPS". */
+static unsigned immediate(const struct insn *i)
+{
+    bool compares = i->op >= OP_CMPPS && i->op <= OP_CMPSD;
+
+    return (unsigned)i->imm & (compares && !i->vl ? 7 : 0xff);
+}
+
 static bool operation(struct lift *l, const struct form *f)
 {
     const struct insn *i = l->i;
@@ -402,7 +410,7 @@ static bool operation(struct lift *l, const struct form *f)
     if (f->fourth)
         asm_byte(&l->a, fourth << 4);
     else if (f->imm || f->group)
-        asm_byte(&l->a, (unsigned)i->imm & 0xff);
+        asm_byte(&l->a, immediate(i));
     vec_made(l, i->o[0], legacy);
     return true;
 }

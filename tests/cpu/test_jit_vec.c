@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT
+ * Lockstep for the vector units: random programs of every legacy and VEX row of the decoder's vector tables in two machines,
+ * one interpreted, one translated from the first run on. Turns of random length cut them, units are switched off, exceptions
+ * unmasked; after each turn all of the processor's state must be equal, at the end the memory too. What the interpreter does
+ * is compared with a processor elsewhere (test_vec, test_exec_fp). */
+#include "tests/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/decoder/index.h"
+#include "cpu/decoder/operands.h"
+#include "tests/cpu/fixture.h"
+
+#define PROGRAMS    3000u
+#define LINES       20u             /* instructions in a program's loop */
+
+static struct fixture plain, fast;
+static uint64_t seed = 1;
+static const struct insn_row *vector_rows[4096];
+static unsigned nrows;
+
+static uint64_t any64(void)
+{
+    uint64_t v = 0;
+
+    for (unsigned n = 0; n < 3; n++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        v = v << 24 ^ seed >> 33;
+    }
+    return v;
+}
+
+static unsigned any(unsigned below)
+{
+    return (unsigned)(any64() % below);
+}
+
+/* ---- rows ---- */
+
+static bool vector_op(unsigned op)
+{
+    return (op >= OP_EMMS && op <= OP_FMSUBADDPD) || op == OP_LDMXCSR || op == OP_STMXCSR || (op >= OP_FADD && op <= OP_FSQRT);
+}
+
+static bool has(const struct insn_row *row, unsigned place)
+{
+    for (unsigned n = 0; n < 4; n++)
+        if (PLACE(operands[row->o[n]].place) == place)
+            return true;
+    return false;
+}
+
+static void find_rows(void)
+{
+    size_t count;
+    const struct insn_row *rows = index_rows(&count);
+
+    for (size_t n = 0; n < count; n++)
+        if (rows[n].map < E0F && vector_op(rows[n].op) && !has(&rows[n], IN_VSIB) && rows[n].op != OP_MASKMOVDQU &&
+            rows[n].op != OP_MASKMOVQ && rows[n].needs != F_SSE4A && nrows < COUNT_OF(vector_rows))
+            vector_rows[nrows++] = &rows[n];
+}
+
+/* ---- programs ---- */
+
+struct program {
+    uint8_t bytes[LINES * 16 + 64];
+    unsigned len;
+};
+
+static void put(struct program *p, unsigned byte)
+{
+    p->bytes[p->len++] = (uint8_t)byte;
+}
+
+/* Few registers, so that results meet; RSP, RSI, RDI, R14, R15 are no destination. */
+static unsigned number(const struct insn_row *row, unsigned place)
+{
+    static const uint8_t general[] = { 0, 1, 2, 3, 5, 8, 9, 11, 13 };
+
+    for (unsigned n = 0; n < 4; n++)
+        if (PLACE(operands[row->o[n]].place) == place && operands[row->o[n]].file == GPR)
+            return general[any(sizeof general)];
+    return any(3) ? any(4) * 3 : any(16);
+}
+
+static void prefixes(struct program *p, const struct insn_row *row, unsigned reg, unsigned rm)
+{
+    static const uint8_t mandatory[] = { [P66] = 0x66, [PF3] = 0xf3, [PF2] = 0xf2 };
+    const unsigned w = row->attrs & W0 ? 0 : row->attrs & W1 ? 1 : any(2), l = row->attrs & (L0 | LIG) ? 0 : row->attrs & L1 ? 1 : any(2);
+    unsigned rex = w << 3 | (reg >> 3) << 2 | rm >> 3;
+
+    if (row->map >= V0F) {
+        put(p, 0xc4);
+        put(p, (~rex & 5) << 5 | 0x40 | (unsigned)(row->map - V0F + 1));
+        put(p, w << 7 | (has(row, IN_VVVV) ? number(row, IN_VVVV) : 15) << 3 | l << 2 | (unsigned)(row->prefix - NP));
+        return;
+    }
+    if (row->prefix > NP)
+        put(p, mandatory[row->prefix]);
+    if (rex || any(4) == 0)
+        put(p, 0x40 | rex);
+    if (row->map != M1)
+        put(p, 0x0f);
+    if (row->map == M0F38 || row->map == M0F3A)
+        put(p, row->map == M0F38 ? 0x38 : 0x3a);
+}
+
+static void vector(struct program *p)
+{
+    const struct insn_row *row = vector_rows[any(nrows)];
+    const unsigned kind = row->modrm & 0x700;
+    const bool group = kind == N(0) || kind == NM(0) || kind == NR(0);
+    bool memory = any(2);
+    unsigned reg = group ? row->modrm & 7 : number(row, IN_REG), rm = number(row, IN_RM);
+
+    if (kind == MEM || kind == NM(0) || has(row, IN_MEM))
+        memory = true;
+    if (kind == REG || kind == NR(0) || kind == X(0, 0) || has(row, IN_RMREG) || row->modrm == NONE)
+        memory = false;
+    if (memory)
+        rm = any(8) ? 14 : 6 + any(2);
+    if (kind == X(0, 0))
+        reg = row->modrm >> 3 & 7, rm = row->modrm & 7;
+    if (row->map == M1)
+        rm &= 15, reg &= 7;
+    prefixes(p, row, reg, rm);
+    put(p, row->opcode);
+    if (row->modrm != NONE)
+        put(p, (memory ? 0x40 : 0xc0) | (reg & 7) << 3 | (rm & 7));
+    if (memory)
+        put(p, any(16) ? any(8) * 16 : any(256));
+    if (has(row, IMM_U8) || has(row, IN_IS4))
+        put(p, any(4) ? any(256) : any(32));
+    if (has(row, IMM_2ND8))
+        put(p, any(256));
+}
+
+/* Between them: flags that must live, general registers that must not be lost. */
+static void general(struct program *p)
+{
+    static const uint8_t some[][4] = {
+        { 0x48, 0x01, 0xc8 }, { 0x48, 0x29, 0xd3 }, { 0x49, 0xff, 0xc0 }, { 0x48, 0x11, 0xd1 }, { 0x0f, 0x92, 0xc0 }, { 0x0f, 0x4c, 0xcb },
+        { 0x4c, 0x8b, 0x0e }, { 0x48, 0x89, 0x07 }, { 0x48, 0x39, 0xc1 }, { 0x0f, 0xa2 /* cpuid ends a block */ },
+    };
+    unsigned n = any(64) ? any(9) : 9;
+
+    for (unsigned k = 0; k < (n == 9 ? 2 : 3); k++)
+        put(p, some[n][k]);
+}
+
+static void make(struct program *p)
+{
+    p->len = 0;
+    for (unsigned n = 0; n < LINES; n++)
+        (any(5) ? vector : general)(p);
+    put(p, 0x49), put(p, 0xff), put(p, 0xcf);               /* dec r15 */
+    put(p, 0x0f), put(p, 0x85);                             /* jnz to the start */
+    for (unsigned n = 0, back = 0u - (p->len + 4); n < 32; n += 8)
+        put(p, back >> n & 0xff);
+    put(p, 0xf4);
+}
+
+/* ---- data ---- */
+
+static uint64_t element(void)
+{
+    static const uint64_t specials[] = {
+        0, 1, 0x3f800000, 0x3f8000003f800000, 0x7f800000, 0x7f8000017fc00000, 0x00800000007fffff, 0x4f0000005f000000,
+        0x3ff0000000000000, 0x000fffffffffffff, 0x7ff0000000000000, 0x7ff0000000000001, 0xfff8000000000000, 0x43e0000000000000,
+        0x0010000000000000, 0xbff0000000000001, 0x8000000000000000, 0x7fefffffffffffff, 0x4008000000000000, 0x4040000041200000,
+    };
+
+    switch (any(5)) {
+    case 0:  return any64();
+    case 1:  return 0x3fe0000000000000 + (any64() >> 11);
+    case 2:  return (0x3f000000 + (any64() & 0x1ffffff)) << 32 | (0x3f000000 + (any64() & 0x1ffffff));
+    case 3:  return specials[any(COUNT_OF(specials))] + any(3) - 1;
+    default: return specials[any(COUNT_OF(specials))];
+    }
+}
+
+static void prepare(struct fixture *f, const struct program *p, uint64_t start)
+{
+    struct cpu *cpu = f->cpu;
+    uint64_t kept = seed, data[128];
+
+    cpu->p.activity = CPU_RUNNING;
+    fixture_mode(f, FIXTURE_LONG);
+    fixture_tables(f);
+    fixture_code(f, p->bytes, p->len);
+    seed = start;
+    for (unsigned n = 0; n < 16; n++)
+        cpu->s.gpr[n] = any(2) ? any64() : any(64);
+    for (unsigned n = 0; n < 16 * 8; n++)
+        cpu->s.zmm[n] = any(8) ? element() : 0;
+    for (unsigned n = 0; n < COUNT_OF(data); n++)
+        data[n] = element();
+    fixture_put(f, FIXTURE_DATA, data, sizeof data);
+    cpu->s.gpr[RSI] = FIXTURE_DATA + 128 + any(64);
+    cpu->s.gpr[RDI] = FIXTURE_DATA + 0x1000 - any(160);
+    cpu->s.gpr[R14] = any(16) ? FIXTURE_DATA + 0x100 : FIXTURE_CODE + 192;
+    cpu->s.gpr[R15] = 1 + any(6);
+    cpu->s.gpr[RSP] = FIXTURE_STACK;
+    cpu->s.mxcsr = 0x1f80 | (any(2) ? any(0x10000) & 0xe07f : 0);
+    if (any(16) == 0)
+        cpu->s.mxcsr &= ~(0x80u << any(6));
+    cpu->s.fcw = 0x37f;
+    cpu->s.fsw = 0;
+    cpu->s.ftag = 0;
+    cpu->p.cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+    cpu->s.xcr0 = any(32) ? 0xe7 : 3;
+    cpu->p.cr0 = any(32) ? cpu->p.cr0 & ~(uint64_t)(CR0_TS | CR0_EM) : cpu->p.cr0 | CR0_TS;
+    cpu_mode_changed(cpu);
+    cpu_set_rflags(cpu, any(4096) & FLAGS_ARITH);
+    seed = kept;
+}
+
+/* ---- running both ---- */
+
+static void same(const struct program *p, unsigned program)
+{
+    struct cpu_private a = plain.cpu->p, b = fast.cpu->p;
+
+    a.rflags = cpu_rflags(plain.cpu);
+    b.rflags = cpu_rflags(fast.cpu);
+    if (memcmp(&a, &b, sizeof a) == 0 && memcmp(&plain.cpu->s, &fast.cpu->s, sizeof plain.cpu->s) == 0)
+        return;
+    print_message("program %u, rip %llx and %llx, rflags %llx and %llx, mxcsr %x and %x:", program, (unsigned long long)a.rip,
+                  (unsigned long long)b.rip, (unsigned long long)a.rflags, (unsigned long long)b.rflags, plain.cpu->s.mxcsr,
+                  fast.cpu->s.mxcsr);
+    for (unsigned n = 0; n < 16; n++)
+        if (plain.cpu->s.gpr[n] != fast.cpu->s.gpr[n])
+            print_message(" gpr%u %llx and %llx", n, (unsigned long long)plain.cpu->s.gpr[n],
+                          (unsigned long long)fast.cpu->s.gpr[n]);
+    for (unsigned n = 0; n < 256; n++)
+        if (plain.cpu->s.zmm[n] != fast.cpu->s.zmm[n])
+            print_message(" zmm%u[%u] %llx and %llx", n / 8, n % 8, (unsigned long long)plain.cpu->s.zmm[n],
+                          (unsigned long long)fast.cpu->s.zmm[n]);
+    print_message("\n");
+    for (unsigned n = 0; n < p->len; n++)
+        print_message("%02x", p->bytes[n]);
+    print_message("\n");
+    fail();
+}
+
+static void same_memory(uint64_t at, size_t bytes)
+{
+    assert_memory_equal(plain.ram->bytes + at, fast.ram->bytes + at, bytes);
+}
+
+static void in_lockstep(void **state)
+{
+    struct program p;
+    unsigned programs = getenv("PARTITA_JIT_PROGRAMS") != NULL ? (unsigned)atoi(getenv("PARTITA_JIT_PROGRAMS")) : PROGRAMS;
+
+    (void)state;
+    for (unsigned n = 0; n < programs; n++) {
+        enum cpu_stop stop = CPU_STOP_BUDGET;
+
+        make(&p);
+        prepare(&plain, &p, seed);
+        prepare(&fast, &p, seed);
+        for (unsigned turns = 0; stop == CPU_STOP_BUDGET && turns < 100; turns++) {
+            uint64_t budget = any(8) ? 1 + any(150) : 1 + any(5);
+
+            if (any(40) == 0)
+                cpu_drop_caches(fast.cpu);
+            stop = cpu_run(plain.cpu, budget);
+            assert_int_equal(cpu_run(fast.cpu, budget), stop);
+            same(&p, n);
+        }
+        same_memory(FIXTURE_DATA, 0x2000);
+        same_memory(FIXTURE_STACK - 0x1000, 0x2000);
+        same_memory(FIXTURE_CODE, 0x1000);
+    }
+}
+
+static int open_both(void **state)
+{
+    (void)state;
+    find_rows();
+    fixture_translate(0);
+    fixture_open(&plain);
+    fixture_translate(1);
+    fixture_open(&fast);
+    return 0;
+}
+
+static int close_both(void **state)
+{
+    (void)state;
+    fixture_close(&plain);
+    fixture_close(&fast);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(in_lockstep, open_both, close_both),
+    };
+
+    if (!cpu_jit_available()) {
+        print_message("this host has no translator\n");
+        return 77;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
