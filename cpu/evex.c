@@ -73,7 +73,7 @@ static bool parts_segment(struct cpu *cpu, const struct insn *i, unsigned part, 
 {
     const unsigned first = bits_lowest(mask) * part, end = bits_highest(mask) * part + part;
 
-    if (!ea_segment(cpu, i, ea_offset(cpu, i) + first, end - first, access, lin))
+    if (!ea_piece(cpu, i, first, end - first, access, lin))
         return false;
     *lin -= first;
     if ((cpu->mode & MODE_DECODE) != DECODE_64)

@@ -14,8 +14,8 @@ static bool load_far_pointer(struct cpu *cpu, const struct insn *i, struct far_p
     uint64_t selector;
     gva_t lin;
 
-    if (!ea_linear(cpu, i, i->width + 2u, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, i->width, &to->offset) ||
-        !mem_load(cpu, i, lin + i->width, 2, &selector))
+    if (!ea_piece(cpu, i, 0, i->width, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, i->width, &to->offset) ||
+        !ea_piece(cpu, i, i->width, 2, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, 2, &selector))
         return false;
     to->selector = (uint16_t)selector;
     return true;

@@ -126,11 +126,11 @@ static bool area(struct cpu *cpu, const struct insn *i, unsigned access, gva_t *
 {
     if (cpu->p.cr0 & (CR0_EM | CR0_TS))
         return fault_raise(cpu, VEC_NM);
-    if (!ea_linear(cpu, i, XSAVE_LEGACY, access, lin) || !mem_canonical(cpu, i, *lin, 1) || !mem_aligned(cpu, i, *lin, 4))
+    if (!ea_linear(cpu, i, 4, ACCESS_READ, lin) || !mem_canonical(cpu, i, *lin, 1) || !mem_aligned(cpu, i, *lin, 4))
         return false;
     if (*lin & 15)
         return fault_gp(cpu, 0);
-    return mem_canonical(cpu, i, *lin, XSAVE_LEGACY) && mem_probe_ends(cpu, i, *lin, 0, XSAVE_LEGACY, access);
+    return mem_canonical(cpu, i, *lin, XSAVE_LEGACY) && mem_probe_last(cpu, i, XSAVE_LEGACY, access);
 }
 
 static bool skips_xmm(const struct cpu *cpu)

@@ -118,7 +118,7 @@ EXEC(RET_FAR)
 {
     unsigned bytes = i->width;
     struct frame f = { 0 };
-    bool outer;
+    bool outer, late;
 
     cpu->insn = i;
     stack_current(cpu, &f.st);
@@ -130,12 +130,16 @@ EXEC(RET_FAR)
     if (!read_code(cpu, &f))
         FAULT();
     outer = f.rpl > cpu->p.cpl;
-    f.st.sp = (f.st.sp + i->imm) & f.st.mask;
+    late = !outer && cpu_in_long_mode(cpu) && (f.cs_desc.attr & SEG_L);
+    if (!late)
+        f.st.sp = (f.st.sp + i->imm) & f.st.mask;
     if (outer && (!pop_stack(cpu, &f, bytes) || !read_stack(cpu, &f)))
         FAULT();
     if (!far_target_ok(cpu, &f.cs_desc, &f.ip) || !desc_set_accessed(cpu, &f.cs_desc) || !check_shadow(cpu, &f, false))
         FAULT();
     take_frame(cpu, &f, outer, (unsigned)i->imm);
+    if (late)                   /* the pointer is that of 64-bit mode by now (seen on Emerald Rapids) */
+        cpu->s.gpr[RSP] += i->imm;
     cpu_mode_changed(cpu);
     STOP_AT(f.ip);
 }

@@ -75,14 +75,15 @@ EXEC(POP_SEG)
     STOP();
 }
 
+/* Two accesses (seen on Emerald Rapids): the offset may fault before the selector is found to lie beyond the limit. */
 static unsigned load_pointer(struct cpu *cpu, const struct insn *i, enum seg seg)
 {
     uint64_t offset, selector;
     gva_t lin;
 
     cpu->insn = i;
-    if (!ea_linear(cpu, i, i->width + 2u, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, i->width, &offset) ||
-        !mem_load(cpu, i, lin + i->width, 2, &selector) || !seg_load(cpu, seg, (uint16_t)selector))
+    if (!ea_piece(cpu, i, 0, i->width, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, i->width, &offset) ||
+        !ea_piece(cpu, i, i->width, 2, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, 2, &selector) || !seg_load(cpu, seg, (uint16_t)selector))
         FAULT();
     reg_set(cpu, i->o[0], i->width, offset);
     STOP();

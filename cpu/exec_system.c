@@ -442,7 +442,7 @@ static bool bound_load(struct cpu *cpu, const struct insn *i, unsigned at, int64
     uint64_t v;
     gva_t lin;
 
-    if (!ea_segment(cpu, i, ea_offset(cpu, i) + at, i->width, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, i->width, &v))
+    if (!ea_piece(cpu, i, at, i->width, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, i->width, &v))
         return false;
     *bound = flags_extend(v, i->width);
     return true;

@@ -65,16 +65,15 @@ bool x87_load(struct cpu *cpu, const struct insn *i, unsigned bytes, uint64_t *o
 /* The significand is read before the rest is looked at (seen on Emerald Rapids). */
 bool x87_load80(struct cpu *cpu, const struct insn *i, struct fp80 *out)
 {
-    uint8_t image[10];
+    uint64_t mant, se;
     gva_t lin;
 
-    if (!x87_check(cpu, i) || !ea_linear(cpu, i, 10, ACCESS_READ, &lin) ||
-        !mem_aligned(cpu, i, lin, 8) || !mem_load_block(cpu, i, lin, image, 8) ||
-        !mem_load_block(cpu, i, lin + 8, image + 8, 2))
+    if (!x87_check(cpu, i) || !ea_piece(cpu, i, 0, 8, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, 8, &mant) ||
+        !ea_piece(cpu, i, 8, 2, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, 2, &se))
         return false;
     x87_note_memory(cpu, i);
     x87_cc(cpu, FSW_C1, 0);
-    *out = (struct fp80){ load64(image), load16(image + 8) };
+    *out = (struct fp80){ mant, (uint16_t)se };
     return true;
 }
 

@@ -166,8 +166,8 @@ static bool store_block80(struct cpu *cpu, const struct insn *i, struct fp80 v)
 {
     gva_t lin;
 
-    return ea_linear(cpu, i, 10, ACCESS_WRITE, &lin) && mem_store(cpu, i, lin, 8, v.mant) &&
-           mem_store(cpu, i, lin + 8, 2, v.se);
+    return ea_piece(cpu, i, 0, 8, ACCESS_WRITE, &lin) && mem_store(cpu, i, lin, 8, v.mant) &&
+           ea_piece(cpu, i, 8, 2, ACCESS_WRITE, &lin) && mem_store(cpu, i, lin, 2, v.se);
 }
 
 /* FSTP m80 converts nothing and can only meet an empty register. */

@@ -25,9 +25,9 @@ static unsigned area_bytes(uint64_t rfbm, uint64_t map) { return xsave_size(map 
 
 static bool component_wanted(uint64_t mask, unsigned n) { return (mask & BIT64(n)) && xsave_components[n].size; }
 
-/* Checks common to all, then the linear address of a 64-byte aligned area. Its start comes before #AC, that before #GP for
+/* Checks common to all, then the linear address of a 64-byte aligned area. Its first word comes before #AC, that before #GP for
  * alignment, and the rest last (seen on Emerald Rapids). */
-static bool begin(struct cpu *cpu, const struct insn *i, bool supervisor, unsigned access, gva_t *lin)
+static bool begin(struct cpu *cpu, const struct insn *i, bool supervisor, gva_t *lin)
 {
     if (!(cpu->p.cr4 & CR4_OSXSAVE))
         return fault_ud(cpu);
@@ -35,8 +35,7 @@ static bool begin(struct cpu *cpu, const struct insn *i, bool supervisor, unsign
         return fault_raise(cpu, VEC_NM);
     if (supervisor && cpu->p.cpl != 0)
         return fault_gp(cpu, 0);
-    if (!ea_linear(cpu, i, XSAVE_LEGACY + XSAVE_HEADER, access, lin) || !mem_canonical(cpu, i, *lin, 1) ||
-        !mem_aligned(cpu, i, *lin, 4))
+    if (!ea_linear(cpu, i, 4, ACCESS_READ, lin) || !mem_canonical(cpu, i, *lin, 1) || !mem_aligned(cpu, i, *lin, 4))
         return false;
     return *lin & 63 ? fault_gp(cpu, 0) : mem_canonical(cpu, i, *lin, XSAVE_LEGACY + XSAVE_HEADER);
 }
@@ -102,7 +101,7 @@ static bool save_extended(struct cpu *cpu, const struct insn *i, gva_t lin, uint
  * it takes part, then the rest. */
 static bool probe_area(struct cpu *cpu, const struct insn *i, gva_t lin, uint64_t which, bool mxcsr, unsigned bytes)
 {
-    if (!ea_linear(cpu, i, bytes, ACCESS_WRITE, &lin) || !mem_probe_ends(cpu, i, lin, 0, bytes, ACCESS_WRITE) ||
+    if (!mem_canonical(cpu, i, lin, bytes) || !mem_probe_last(cpu, i, bytes, ACCESS_WRITE) ||
         ((which & XSAVE_X87) && !mem_probe_write(cpu, i, lin, LEGACY_XMM)) ||
         (mxcsr && !mem_probe_write(cpu, i, lin + LEGACY_MXCSR, 8)) ||
         ((which & XSAVE_SSE) && !mem_probe_write(cpu, i, lin + LEGACY_XMM, legacy_xmm_bytes(cpu))))
@@ -116,7 +115,7 @@ static bool save_standard(struct cpu *cpu, const struct insn *i, bool optimise)
     uint64_t rfbm = requested(cpu, false), used = state_in_use(cpu), bv;
     gva_t lin;
 
-    if (!begin(cpu, i, false, ACCESS_WRITE, &lin) ||
+    if (!begin(cpu, i, false, &lin) ||
         !probe_area(cpu, i, lin, optimise ? rfbm & used : rfbm, rfbm & (XSAVE_SSE | XSAVE_AVX), area_bytes(rfbm, 0)) ||
         !mem_load(cpu, i, lin + HEADER, 8, &bv))
         return false;
@@ -131,7 +130,7 @@ static bool save_compacted(struct cpu *cpu, const struct insn *i, bool superviso
     uint64_t rfbm = requested(cpu, supervisor), which = rfbm & state_in_use(cpu), map = rfbm | COMPACTED;
     gva_t lin;
 
-    return begin(cpu, i, supervisor, ACCESS_WRITE, &lin) &&
+    return begin(cpu, i, supervisor, &lin) &&
            probe_area(cpu, i, lin, which, which & XSAVE_SSE, area_bytes(rfbm, map)) &&
            save_legacy(cpu, i, lin, which, which & XSAVE_SSE) && save_extended(cpu, i, lin, which, map) &&
            mem_store(cpu, i, lin + HEADER, 8, which) && mem_store(cpu, i, lin + HEADER + 8, 8, map);
@@ -242,7 +241,8 @@ static bool restore(struct cpu *cpu, const struct insn *i, bool supervisor)
     struct restore r;
     gva_t lin;
 
-    if (!begin(cpu, i, supervisor, ACCESS_READ, &lin) || !mem_load(cpu, i, lin + HEADER + 8, 8, &bv) ||
+    if (!begin(cpu, i, supervisor, &lin) || !ea_linear(cpu, i, XSAVE_LEGACY + XSAVE_HEADER, ACCESS_READ, &lin) ||
+        !mem_load(cpu, i, lin + HEADER + 8, 8, &bv) ||
         !mem_load_area(cpu, i, lin + HEADER, header, XSAVE_HEADER))
         return false;
     if (!header_valid(cpu, header, cpu->s.xcr0 | (supervisor ? cpu->p.xss : 0), supervisor))

@@ -395,3 +395,13 @@ bool ea_segment(struct cpu *cpu, const struct insn *i, uint64_t offset, unsigned
     }
     return seg_check(cpu, (enum seg)i->seg, offset, bytes, access, lin);
 }
+
+bool ea_piece(struct cpu *cpu, const struct insn *i, unsigned at, unsigned bytes, unsigned access, gva_t *lin)
+{
+    uint64_t offset = (ea_offset(cpu, i) + at) & data_wrap(cpu);
+
+    if (i->flags & INSN_SEGMENT)
+        return ea_segment(cpu, i, offset, bytes, access, lin);
+    *lin = offset;
+    return true;
+}

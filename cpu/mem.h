@@ -213,6 +213,9 @@ static ALWAYS_INLINE uint64_t ea_offset(const struct cpu *cpu, const struct insn
 
 bool ea_segment(struct cpu *cpu, const struct insn *i, uint64_t offset, unsigned bytes, unsigned access, gva_t *lin);
 
+/* The linear address `at` bytes into i's memory operand, where that is not one access but several, each checked on its own. */
+bool ea_piece(struct cpu *cpu, const struct insn *i, unsigned at, unsigned bytes, unsigned access, gva_t *lin);
+
 /* Linear address of i's memory operand for an access of `bytes`; false: #GP or #SS recorded. */
 static ALWAYS_INLINE bool ea_linear(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigned access, gva_t *lin)
 {

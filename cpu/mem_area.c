@@ -16,6 +16,14 @@ bool mem_probe_ends(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned f
     return (first == 0 ? mem_canonical(cpu, i, lin, bytes) : probe(cpu, i, lin, first, access)) && probe(cpu, i, lin + bytes - 1, 1, access);
 }
 
+/* Its offset wraps at the address size (seen on Emerald Rapids). */
+bool mem_probe_last(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigned access)
+{
+    gva_t lin = mask_size(ea_offset(cpu, i) + bytes - 1, i->asize);
+
+    return (!(i->flags & INSN_SEGMENT) || ea_segment(cpu, i, lin, 1, access, &lin)) && probe(cpu, i, lin, 1, access);
+}
+
 bool mem_load_area(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, unsigned bytes)
 {
     for (unsigned at = 0; at < bytes; at += PIECE) {

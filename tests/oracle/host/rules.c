@@ -124,9 +124,37 @@ static bool behind(const struct host_case *c, uint64_t at, uint64_t len)
     return at < first + NATIVE_TAIL && at + len > first;
 }
 
+/* The source of a string instruction, all of it; outside 64-bit mode CS may name the segment. */
+static bool string_behind(const struct host_case *c)
+{
+    const struct insn *i = &c->insn;
+    uint64_t mask = case_address_mask(i), at = (c->in.gpr[RSI] & mask) + case_segment_base(c, i->seg);
+    uint64_t len = (i->flags & (INSN_REP | INSN_REPNE) ? c->in.gpr[RCX] & mask : 1) * i->width;
+
+    return behind(c, c->in.rflags & FLAG_DF ? at - len : at, len + i->width);
+}
+
 static bool reads_behind(const struct host_case *c)
 {
-    return c->op != OP_COUNT && c->insn.mem_bytes != 0 && !case_vsib(c) && behind(c, case_effective(c), c->insn.mem_bytes);
+    uint64_t mask = case_address_mask(&c->insn), base;
+
+    switch (c->op) {
+    case OP_COUNT:
+        return false;
+    case OP_MOVS: case OP_CMPS: case OP_LODS: case OP_OUTS:
+        return string_behind(c);
+    case OP_XLAT:
+        base = case_segment_base(c, c->insn.seg);
+        return behind(c, base + ((c->in.gpr[RBX] + (uint8_t)c->in.gpr[RAX]) & mask), 1);
+    case OP_FRSTOR: case OP_FLDENV: case OP_FXRSTOR: case OP_XRSTOR: case OP_MOVDIR64B:
+        return behind(c, case_effective(c), 512);
+    case OP_BT:
+        return c->insn.modrm < 0xc0 && c->mode == CASE_16 && c->insn.seg == SEG_CS;
+    default:
+        if (case_vsib(c))               /* wherever its indices may lead */
+            return c->mode == CASE_16 && c->insn.seg == SEG_CS;
+        return c->insn.mem_bytes != 0 && behind(c, case_effective(c), c->insn.mem_bytes);
+    }
 }
 
 /* With 32-bit addresses in 64-bit mode each part of an area wraps by itself, and which parts there are is the microcode's. */
@@ -169,6 +197,8 @@ const char *rules_beyond(const struct host_case *c, const struct host_out *model
 {
     uint64_t rip = model->regs.rip + case_cs_base(c);
 
+    if (c->mode != CASE_64 && model->vector == 14 && model->cr2 >> 32)
+        return "Linux takes a 32-bit program's page fault above 4 GiB for an erratum and tries again for ever";
     if (model->vector == 14 && !in_arena(model->cr2) && taken(model->cr2))
         return "a hole that the tool itself has filled";
     if (model->vector == CASE_COMPLETED && rip != (uint64_t)c->at + c->code_len && behind(c, rip, 1))
