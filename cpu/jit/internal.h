@@ -15,6 +15,7 @@ struct jit_link {
     const uint8_t *target;      /* far links: where the code goes */
     uint8_t *site, *stub;       /* near links: the jump's distance and where it leads while unlinked; written view */
     bool near;
+    const uint8_t *loop;        /* only to `from` itself: where it begins again with what it has in registers */
     struct jit_block *from;
     struct jit_link *next, **before;    /* others with this target; before NULL: not linked */
 };

@@ -132,10 +132,10 @@ void lift_probe_or_tail(struct lift *l, bool write, unsigned bytes)
 /* From out of line the host's flags come right only where the instruction makes flags: see cold_path(). */
 void lift_resume(struct lift *l)
 {
-    for (unsigned n = l->ncold; n > 0 && l->cold[n - 1].k == l->k; n--)
-        if (l->cold[n - 1].resume != NULL) {
-            l->cold[n - 1].resume = l->a.at;
-            l->cold[n - 1].after = l->vec;
+    for (unsigned n = l->insn_cold; n < l->ncold; n++)
+        if (l->cold[n].resume != NULL) {
+            l->cold[n].resume = l->a.at;
+            l->cold[n].after = l->vec;
             if (!(op_flags_written[l->i->op] & FLAGS_ARITH))
                 l->host_flags = 0;
         }
@@ -305,7 +305,7 @@ static void tail_to_handler(struct lift *l, unsigned k)
 
 /* ---- the block ---- */
 
-void lift_link(struct lift *l, uint8_t *site, uint64_t rip)
+struct jit_link *lift_link(struct lift *l, uint8_t *site, uint64_t rip)
 {
     struct jit_link *link = arena_alloc(&l->jit->arena, sizeof *link);
 
@@ -314,6 +314,7 @@ void lift_link(struct lift *l, uint8_t *site, uint64_t rip)
     link->near = ((rip ^ l->t->run->rip) & PAGE_MASK) == 0 && l->t->run->tail == NULL;
     l->links[l->nlinks] = link;
     l->link_sites[l->nlinks++] = site;
+    return link;
 }
 
 uint8_t *lift_tag_check(struct lift *l)
@@ -337,6 +338,8 @@ static void link_stub(struct lift *l, struct jit_link *link, uint8_t *site)
     asm_aim(site, a->at);
     link->site = site;
     link->stub = a->at;
+    if (link->loop != NULL)
+        lift_vec_store(l, &l->around);
     asm_mov_imm(a, HOST_AX, (uintptr_t)link);
     if (!link->near) {
         asm_mov(a, 8, HOST_CX, rm_at(HOST_AX, (int32_t)offsetof(struct jit_link, tag)));
@@ -388,8 +391,9 @@ static bool lift_any(struct lift *l)
     return lift_move(l) || lift_int(l) || lift_muldiv(l) || lift_vec(l);
 }
 
-static void lift_insn(struct lift *l)
+void lift_insn(struct lift *l)
 {
+    l->insn_cold = l->ncold;
     l->vec_busy = 0;
     if (lift_any(l))
         lift_resume(l);
@@ -410,6 +414,9 @@ static void lift_end(struct lift *l)
         lift_link(l, asm_jmp(&l->a), b->rip + b->bytes);
         return;
     }
+    l->insn_cold = l->ncold;
+    if (lift_loop(l))
+        return;
     lift_vec_flush(l);
     if (!lift_branch(l))
         tail_to_handler(l, l->k);
@@ -432,6 +439,10 @@ static void lift_block(struct lift *l)
     cold_paths(l);
     for (unsigned n = 0; n < l->nlinks; n++)
         link_stub(l, l->links[n], l->link_sites[n]);
+    if (l->loop_dry != NULL) {
+        asm_aim(l->loop_dry, l->a.at);
+        lift_vec_store(l, &l->around);
+    }
     asm_aim(dry, l->a.at);
     asm_alu_imm(&l->a, ALU_ADD, 8, rm_reg(HOST_BUDGET), b->count);
     asm_mov_imm(&l->a, HOST_AX, (uintptr_t)l->t);
@@ -442,8 +453,11 @@ static void lift_block(struct lift *l)
 
 bool backend_translate(struct jit *j, struct jit_block *t)
 {
-    struct lift l = { .jit = j, .t = t };
+    struct lift l;
 
+    memset(&l, 0, offsetof(struct lift, cold));
+    l.jit = j;
+    l.t = t;
     l.a = (struct asm_buf){ j->code.write + j->code.used, j->code.write + j->code.bytes - SLACK, false };
     lift_vec_begin(&l);
     find_wanted(&l);
@@ -457,6 +471,8 @@ bool backend_translate(struct jit *j, struct jit_block *t)
 void backend_link(struct jit *j, struct jit_link *link, const uint8_t *target)
 {
     link->target = target;
+    if (link->loop != NULL)
+        target = target == link->from->check ? link->loop : codebuf_runs_at(&j->code, link->stub);
     if (link->near)
         asm_aim(link->site, codebuf_writable(&j->code, target));
 }

@@ -47,15 +47,17 @@ struct lift {
     unsigned k;
     uint16_t wanted[BLOCK_INSNS];       /* flags somebody may look at after each instruction */
     uint16_t host_flags;                /* guest flags that are right in the host's now */
-    struct cold cold[BLOCK_INSNS * 4 + 8];
-    unsigned ncold;
+    unsigned ncold, insn_cold;          /* and how many there were before this instruction */
     struct vec_state vec;
     uint16_t vec_busy;                  /* host registers that this instruction needs */
     uint8_t vec_next;                   /* the next to be taken */
     uint8_t vec_ready;                  /* units known to be on: VEC_READY_* */
-    struct jit_link *links[2];
-    uint8_t *link_sites[2];
+    struct jit_link *links[4];
+    uint8_t *link_sites[4];
     unsigned nlinks;
+    struct vec_state around;            /* lift_loop.c: what is in registers from one round to the next */
+    uint8_t *loop_dry;
+    struct cold cold[BLOCK_INSNS * 8 + 8];
 };
 
 extern const uint8_t pinned[16];        /* the host register of each guest register, HOST_NONE: none */
@@ -111,6 +113,9 @@ void lift_vec_flush(struct lift *l);                                /* all in st
 void lift_vec_store(struct lift *l, const struct vec_state *v);     /* what `v` has dirty */
 void lift_vec_load(struct lift *l, const struct vec_state *v);      /* what `v` has in the host's */
 
+void lift_vec_settle(struct lift *l);                               /* zeros above 32 bytes are in struct cpu */
+bool lift_vec_become(struct lift *l, const struct vec_state *v);    /* false: that cannot be */
+
 /* For one instruction: where `bytes` (16 or 32) of guest register n are; where its result may go; what the result is. */
 unsigned vec_use(struct lift *l, unsigned n, unsigned bytes);
 unsigned vec_make(struct lift *l, unsigned n, bool legacy);
@@ -126,6 +131,8 @@ bool lift_muldiv(struct lift *l);
 bool lift_vec(struct lift *l);
 bool lift_vec_move(struct lift *l);
 bool lift_branch(struct lift *l);               /* the last of a block */
-void lift_link(struct lift *l, uint8_t *site, uint64_t rip);
+bool lift_loop(struct lift *l);                 /* instead of that, when it goes back to the block's beginning */
+void lift_insn(struct lift *l);
+struct jit_link *lift_link(struct lift *l, uint8_t *site, uint64_t rip);
 
 #endif

@@ -295,6 +295,40 @@ void vec_made(struct lift *l, unsigned n, bool legacy)
     l->vec.dirty[n] = legacy ? 16 : 64;
 }
 
+/* ---- from one round of a loop to the next ---- */
+
+void lift_vec_settle(struct lift *l)
+{
+    bool zero = false;
+
+    for (unsigned n = 0; n < 16; n++)
+        zero |= wants_zero(&l->vec, n);
+    if (zero)
+        zero_scratch(l);
+    for (unsigned n = 0; n < 16; n++)
+        if (wants_zero(&l->vec, n)) {
+            store(l, SCRATCH, n, 32, 32);
+            l->vec.clear |= (uint16_t)(1u << n);
+        }
+}
+
+/* First all is stored that has another place in v, so that all that v wants can be loaded. */
+bool lift_vec_become(struct lift *l, const struct vec_state *v)
+{
+    struct vec_state *now = &l->vec;
+
+    if ((v->clear & ~now->clear) || v->fp > now->fp)
+        return false;
+    for (unsigned n = 0; n < 16; n++)
+        if (v->host[n] != now->host[n] || v->have[n] > now->have[n] || v->dirty[n] < now->dirty[n])
+            clean(l, n);
+    for (unsigned n = 0; n < 16; n++)
+        if (v->host[n] != HOST_NONE && (v->host[n] != now->host[n] || v->have[n] > now->have[n]))
+            load(l, v->host[n], n, v->have[n]);
+    *now = *v;
+    return true;
+}
+
 /* ---- guards ---- */
 
 void lift_vec_fp_on(struct asm_buf *a)

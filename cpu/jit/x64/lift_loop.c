@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ * A block that ends by jumping back to its beginning is made twice: the second copy begins with the guest vector registers that
+ * the first, and then it itself, left in the host's. The jumps back are links like others, so that they go as soon as the
+ * block is forgotten. */
+#include "cpu/jit/x64/lift.h"
+
+static bool goes_back(const struct lift *l)
+{
+    const struct block *b = l->t->run;
+
+    return l->i->op == OP_JCC && l->i->width == 8 && (uint64_t)l->i->disp == b->rip && b->tail == NULL;
+}
+
+static bool anything(const struct vec_state *v)
+{
+    for (unsigned n = 0; n < 16; n++)
+        if (v->host[n] != HOST_NONE)
+            return true;
+    return false;
+}
+
+/* What is not known to be zero again after the next round is not known. */
+static struct vec_state to_keep(const struct vec_state *v)
+{
+    struct vec_state kept = *v;
+
+    kept.clear = 0;
+    for (unsigned n = 0; n < 16; n++)
+        if (v->host[n] != HOST_NONE && v->dirty[n] == 64)
+            kept.clear |= (uint16_t)(v->clear & 1u << n);
+    return kept;
+}
+
+static void leave(struct lift *l)
+{
+    lift_vec_flush(l);
+    lift_link(l, asm_jmp(&l->a), l->t->run->rip + l->i->end);
+}
+
+/* The block's end within a round: falls through when it goes on; the state after leaving is as before. */
+static void test(struct lift *l, enum condition cc)
+{
+    struct vec_state v;
+    uint8_t *again;
+
+    lift_vec_settle(l);
+    v = l->vec;
+    lift_flags_need(l, condition_flags(cc));
+    again = asm_jcc(&l->a, cc);
+    leave(l);
+    asm_aim(again, l->a.at);
+    l->vec = v;
+}
+
+static void back(struct lift *l, const uint8_t *loop)
+{
+    lift_link(l, asm_jmp(&l->a), l->t->run->rip)->loop = loop;
+}
+
+bool lift_loop(struct lift *l)
+{
+    const struct block *b = l->t->run;
+    const struct insn *last = l->i;
+    enum condition cc = (enum condition)(last->opcode & 15);
+    const uint8_t *loop;
+
+    if (!goes_back(l) || !anything(&l->vec))
+        return false;
+    test(l, cc);
+    l->around = l->vec = to_keep(&l->vec);
+    loop = codebuf_runs_at(&l->jit->code, l->a.at + 5);        /* behind the jump, which at first leads elsewhere */
+    back(l, loop);
+    asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), b->count);
+    l->loop_dry = asm_jcc(&l->a, CC_B);
+    l->host_flags = 0;
+    for (l->k = 0; l->k + 1u < b->count; l->k++) {
+        l->i = &b->insns[l->k];
+        lift_insn(l);
+    }
+    l->i = last;
+    l->insn_cold = l->ncold;
+    test(l, cc);
+    if (lift_vec_become(l, &l->around)) {
+        back(l, loop);
+    } else {
+        lift_vec_flush(l);
+        lift_link(l, asm_jmp(&l->a), b->rip);
+    }
+    return true;
+}
