@@ -250,10 +250,13 @@ void compare_case(struct host_case *c, struct verdict *v)
 {
     case_settle(c);
     v->result = EXCLUDED;
-    if (rules_excluded(c) != NULL)
+    v->why = rules_excluded(c);
+    if (v->why != NULL)
         return;
     run_model(c, v);
-    if (v->result != LOOPED && rules_beyond(c, &v->model, native_taken) != NULL) {
+    if (v->result != LOOPED)
+        v->why = rules_beyond(c, &v->model, native_taken);
+    if (v->why != NULL) {
         v->result = EXCLUDED;
     } else if (v->result != LOOPED) {
         native_run(c, &v->host.out);

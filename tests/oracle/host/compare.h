@@ -9,6 +9,7 @@ enum compared { SAME, DIFFERENT, EXCLUDED, LOOPED };
 
 struct verdict {
     enum compared result;
+    const char *why;            /* EXCLUDED */
     struct host_out model;
     struct host_record host;    /* memory only when the result is DIFFERENT */
     char what[160];             /* instruction and the names of what differs: alike for alike differences */

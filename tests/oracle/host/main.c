@@ -23,6 +23,7 @@
 
 #define ROWS_MAX    8192u
 #define KINDS_MAX   4096u
+#define REASONS_MAX 64u
 #define KEEP        2u              /* files of differences that look alike */
 
 /* What worker and watcher share. */
@@ -32,6 +33,7 @@ static struct shared {
     uint64_t mode[3];
     uint64_t row[ROWS_MAX], row_different[ROWS_MAX];
     uint8_t  forms[ROWS_MAX];       /* bit 0 memory, 1 register, 2 faulted, 3 completed */
+    struct { const char *why; uint64_t count; } left_out[REASONS_MAX];
     uint8_t  busy;
 } *shared;
 
@@ -138,13 +140,29 @@ static void report(int to)
     free(text);
 }
 
+/* Reasons are texts of the program itself, at the same address in all workers. */
+static void account_left_out(const char *why)
+{
+    unsigned n = 0;
+
+    while (n < REASONS_MAX - 1 && shared->left_out[n].why != NULL && shared->left_out[n].why != why)
+        n++;
+    shared->left_out[n].why = why;
+    shared->left_out[n].count++;
+    shared->excluded++;
+}
+
 static void account(int to)
 {
     const struct host_case *c = &the_case;
     const struct verdict *v = &the_verdict;
 
-    if (v->result == EXCLUDED || v->result == LOOPED) {
-        *(v->result == EXCLUDED ? &shared->excluded : &shared->looped) += 1;
+    if (v->result == EXCLUDED) {
+        account_left_out(v->why);
+        return;
+    }
+    if (v->result == LOOPED) {
+        shared->looped++;
         return;
     }
     shared->cases++;
@@ -355,6 +373,8 @@ static void summary(void)
     }
     printf("%-20s %12llu\n%-20s %12llu\n", "bytes at random", (unsigned long long)shared->bytes, "sequences",
            (unsigned long long)shared->sequences);
+    for (unsigned n = 0; n < REASONS_MAX && shared->left_out[n].why != NULL; n++)
+        printf("left out: %-50s %12llu\n", shared->left_out[n].why, (unsigned long long)shared->left_out[n].count);
     printf("modes 64/32/16: %llu %llu %llu; faults %llu; left out %llu, without an end %llu; different %llu\n",
            (unsigned long long)shared->mode[0], (unsigned long long)shared->mode[1], (unsigned long long)shared->mode[2],
            (unsigned long long)shared->faults, (unsigned long long)shared->excluded, (unsigned long long)shared->looped,

@@ -39,13 +39,14 @@ static const struct { uint8_t len, bytes[3], mask2, prefix; const char *why; } e
 static bool half_precision(const uint8_t *b, unsigned left)
 {
     static const uint8_t opcodes[] = { 0x08, 0x0a, 0x26, 0x27, 0x56, 0x57, 0x66, 0x67, 0xc2 };
-    unsigned pp;
+    unsigned map, pp;
 
     if (left < 5 || b[0] != 0x62)
         return false;
+    map = b[1] & 15;
     pp = b[2] & 3;
-    return (b[1] & 7) > 3 || ((b[1] & 7) == 3 && (pp == 0 || (pp == 2 && b[4] == 0xc2)) &&
-                              memchr(opcodes, b[4], sizeof opcodes) != NULL);
+    return map == 5 || map == 6 || (map == 3 && (pp == 0 || (pp == 2 && b[4] == 0xc2)) &&
+                                    memchr(opcodes, b[4], sizeof opcodes) != NULL);
 }
 
 static bool legacy_prefix(const struct host_case *c, uint8_t byte)
@@ -82,7 +83,7 @@ static const char *excluded_encoding(const struct host_case *c)
         if (len < 3 || (b[2] & excluded_bytes[n].mask2) == excluded_bytes[n].bytes[2])
             return excluded_bytes[n].why;
     }
-    return half_precision(b, left) ? "AVX512-FP16 and later" : tiles(b, left) ? "AMX" : NULL;
+    return half_precision(b, left) ? "AVX512-FP16" : tiles(b, left) ? "AMX" : NULL;
 }
 
 /* A lock over two cache lines stops the whole host, and hypervisors slow down who does it. */
