@@ -162,8 +162,9 @@ static bool reads_behind(const struct host_case *c)
 static bool wrapped_area(const struct host_case *c)
 {
     uint64_t offset = case_effective(c) - case_segment_base(c, c->insn.seg);
+    bool x87 = c->op == OP_FNSTENV || c->op == OP_FLDENV || c->op == OP_FNSAVE || c->op == OP_FRSTOR;
 
-    return state_area(c->op) && c->mode == CASE_64 && c->insn.asize == 4 && offset + 2752 > 0xffffffff;
+    return c->mode == CASE_64 && c->insn.asize == 4 && offset + (x87 ? 108 : 2752) > 0xffffffff && (x87 || state_area(c->op));
 }
 
 const char *rules_excluded(const struct host_case *c)
