@@ -95,6 +95,23 @@ static void sysret_leaves_the_stack_segments_attributes_on_amd(void **state)
 }
 
 /* APM 3 "Near Branches in 64-Bit Mode": 66 makes the operand, and RIP, 16 bits on AMD; Intel ignores it. */
+/* SDM 2B "PUSH", APM 3 "PUSH": what becomes of the upper half of a slot of four bytes. */
+static void push_of_a_selector_in_four_bytes(void **state)
+{
+    static const uint8_t old[4] = { 0x11, 0x22, 0x33, 0x44 };
+
+    (void)state;
+    for (enum vendor v = VENDOR_INTEL; v <= VENDOR_AMD; v++) {
+        open_as(v, FIXTURE_FLAT32);
+        fixture_put(f, FIXTURE_STACK - 4, old, sizeof old);
+        assert_int_equal(FRESH("\x06"), -1);
+        assert_int_equal(f->cpu->s.gpr[RSP], FIXTURE_STACK - 4);
+        assert_int_equal(fixture_read(f, FIXTURE_STACK - 4, 4),
+                         f->cpu->p.seg_sel[SEG_ES] | (v == VENDOR_INTEL ? 0x44330000u : 0));
+        fixture_close(f);
+    }
+}
+
 static void operand_size_prefix_of_near_branches(void **state)
 {
     static const uint8_t far_call[] = { 0x66, 0xe8, 0x10, 0x00, 0x34, 0x12 };
@@ -250,6 +267,7 @@ int main(void)
         cmocka_unit_test(sysenter_is_of_legacy_mode_on_amd),
         cmocka_unit_test(sysret_to_no_canonical_address),
         cmocka_unit_test(sysret_leaves_the_stack_segments_attributes_on_amd),
+        cmocka_unit_test(push_of_a_selector_in_four_bytes),
         cmocka_unit_test(operand_size_prefix_of_near_branches),
         cmocka_unit_test(far_pointers_have_32_bit_offsets_on_amd),
         cmocka_unit_test(prefetch_of_a_register),
