@@ -107,6 +107,14 @@ static struct fp_num log2_coarse(struct fp_num x)
     return x.exp < 0 ? wide_negate(wide_one()) : wide_one();
 }
 
+/* An exact product counts as inexact, and as underflow where it is denormal (seen on Emerald Rapids). */
+static struct fp_num never_exact(struct fp_env *e, struct fp_num n)
+{
+    if (n.kind == FP_KIND_FINITE)
+        e->flags |= n.exp < LEAST_NORMAL && (uint64_t)n.sig == 0 ? FP_UE | FP_PE : FP_PE;
+    return n;
+}
+
 /* SDM 2A "FYL2X", table of results. */
 struct fp_num fp_yl2x(struct fp_env *e, struct fp_num y, struct fp_num x)
 {
@@ -128,7 +136,7 @@ struct fp_num fp_yl2x(struct fp_env *e, struct fp_num y, struct fp_num x)
         return fp_infinity(y.sign);
     if (y.kind != FP_KIND_FINITE)
         return times_log(y, log2_coarse(x));
-    return times_log(y, log2_finite(x));
+    return never_exact(e, times_log(y, log2_finite(x)));
 }
 
 /* log2(1 + x), |x| < 1 - sqrt(1/2) by s = x / (2 + x); beyond that range the SDM leaves the result open, here 1 + x is

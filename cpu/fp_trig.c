@@ -6,8 +6,6 @@
 
 #include "cpu/fp_wide.h"
 
-#define LEAST_NORMAL    (-16382)        /* exponent */
-
 /* ---- argument reduction ---- */
 
 #define PI_66 U128(0x3, 0x243f6a8885a308d3ull)      /* pi * 2^64; pi / 2 in units of 2^-65, pi / 4 in units of 2^-66 */

@@ -7,6 +7,7 @@
 #include "cpu/fp_num.h"
 
 #define U128(high, low) ((u128)(high) << 64 | (low))
+#define LEAST_NORMAL    (-16382)        /* exponent of the extended format */
 #define WIDE(high, low, exponent) { U128(high, low), exponent, FP_KIND_FINITE, 0, 0, 0 }
 
 /* The upper half of a 256-bit product; *low says whether the lower half is zero. */

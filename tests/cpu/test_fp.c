@@ -122,6 +122,27 @@ static void sine_and_tangent_of_the_smallest_arguments_are_those(void **state)
             }
 }
 
+/* log2 of a power of two is exact, and FYL2X raises #P all the same, and #U for a denormal (Emerald Rapids). */
+static void a_logarithm_is_never_exact(void **state)
+{
+    static const struct { struct fp80 x, y, expect; uint8_t flags; } rows[] = {
+        { { 1ull << 63, 0x4001 }, { 3ull << 62, 0x3fff }, { 3ull << 62, 0x4000 }, FP_PE },
+        { { 1ull << 63, 0x4000 }, { 0x666a1bcc00000000, 0 }, { 0x666a1bcc00000000, 0 }, FP_DE | FP_UE | FP_PE },
+        { { 1ull << 63, 0x4001 }, { 0x666a1bcc00000000, 0 }, { 0xccd4379800000000, 1 }, FP_DE | FP_PE },
+        { { 1ull << 63, 0x3fff }, { 3ull << 62, 0x3fff }, { 0, 0 }, 0 },
+    };
+
+    (void)state;
+    for (unsigned n = 0; n < sizeof rows / sizeof rows[0]; n++) {
+        struct fp_env e = x87(FP_NEAREST, 64);
+        struct fp80 r = fp_to80(&e, evaluate(&e, LOG, fp_from80(rows[n].x), fp_from80(rows[n].y)));
+
+        assert_int_equal(r.mant, rows[n].expect.mant);
+        assert_int_equal(r.se, rows[n].expect.se);
+        assert_int_equal(e.flags, rows[n].flags);
+    }
+}
+
 /* x, y and the function's value, sines and tangents modulo the 66-bit pi, rounded to nearest. */
 static void functions_are_rounded_correctly_at_known_points(void **state)
 {
@@ -229,6 +250,7 @@ int main(void)
         cmocka_unit_test(x87_precision_control_rounds_the_significand),
         cmocka_unit_test(x87_unmasked_overflow_wraps_the_exponent),
         cmocka_unit_test(sine_and_tangent_of_the_smallest_arguments_are_those),
+        cmocka_unit_test(a_logarithm_is_never_exact),
         cmocka_unit_test(functions_are_rounded_correctly_at_known_points),
     };
 

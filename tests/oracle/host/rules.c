@@ -351,8 +351,6 @@ static void last_place(const struct host_case *c, struct host_out *host, const s
             h->mant[n] = m->mant[n];
             h->se[n] = m->se[n];
         }
-    if ((h->fsw ^ m->fsw) & 0x20)       /* PE of results that are exact */
-        free = true;
     h->fsw = (uint16_t)((h->fsw & ~0x200u) | (m->fsw & 0x200u));        /* C1 */
     if (!free)
         return;
