@@ -134,6 +134,7 @@ static ALWAYS_INLINE bool broadcast_part(struct cpu *cpu, const struct insn *i, 
         return false;
     for (uint64_t mask = evex_mask(cpu, i); mask; mask >>= bytes / i->esize)
         wanted |= mask;
+    wanted &= BIT64(bytes / i->esize) - 1;
     if (FORM_KIND(i->form, 1) == KIND_REG)
         vec_get(cpu, i->o[1], d.lane, bytes);
     else if (wanted && (!evex_aligned(cpu, i, bytes, i->esize, wanted, ACCESS_READ) ||

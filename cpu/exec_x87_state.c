@@ -198,12 +198,13 @@ static void env_unpack(struct cpu *cpu, const struct insn *i, const uint8_t *fro
     set_fsw(cpu, load16(from + step));
 }
 
-/* Alignment is that of the words that make up the environment. */
-static bool area_open(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, unsigned access)
+/* The area's linear address, when its ends are there. Alignment is that of the words that make up the environment. */
+static bool area_open(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigned access, gva_t *lin)
 {
     unsigned word = i->width == 2 ? 2 : 4;
 
-    return mem_aligned(cpu, i, lin, word) && mem_probe_ends(cpu, i, lin, word, bytes, access);
+    return ea_linear(cpu, i, word, access, lin) && mem_aligned(cpu, i, *lin, word) &&
+           mem_probe_ends(cpu, i, *lin, word, bytes, access);
 }
 
 EXEC(FNSTENV)
@@ -211,10 +212,10 @@ EXEC(FNSTENV)
     uint8_t env[28];
     gva_t lin;
 
-    if (!available(cpu) || !ea_linear(cpu, i, env_bytes(i), ACCESS_WRITE, &lin))
+    if (!available(cpu))
         FAULT();
     env_pack(cpu, i, env);
-    if (!area_open(cpu, i, lin, env_bytes(i), ACCESS_WRITE) || !mem_store_area(cpu, i, lin, env, env_bytes(i)))
+    if (!area_open(cpu, i, env_bytes(i), ACCESS_WRITE, &lin) || !mem_store_area(cpu, i, lin, env, env_bytes(i)))
         FAULT();
     cpu->s.fcw |= FSW_EXCEPTIONS;
     x87_update_es(cpu);
@@ -226,8 +227,7 @@ EXEC(FLDENV)
     uint8_t env[28];
     gva_t lin;
 
-    if (!x87_check(cpu, i) || !ea_linear(cpu, i, env_bytes(i), ACCESS_READ, &lin) ||
-        !area_open(cpu, i, lin, env_bytes(i), ACCESS_READ) || !mem_load_area(cpu, i, lin, env, env_bytes(i)))
+    if (!x87_check(cpu, i) || !area_open(cpu, i, env_bytes(i), ACCESS_READ, &lin) || !mem_load_area(cpu, i, lin, env, env_bytes(i)))
         FAULT();
     env_unpack(cpu, i, env);
     NEXT();
@@ -239,7 +239,7 @@ EXEC(FNSAVE)
     unsigned env = env_bytes(i);
     gva_t lin;
 
-    if (!available(cpu) || !ea_linear(cpu, i, env + 80, ACCESS_WRITE, &lin))
+    if (!available(cpu))
         FAULT();
     env_pack(cpu, i, image);
     for (unsigned st = 0; st < 8; st++) {
@@ -248,7 +248,7 @@ EXEC(FNSAVE)
         store64(image + env + 10 * st, v.mant);
         store16(image + env + 10 * st + 8, v.se);
     }
-    if (!area_open(cpu, i, lin, env + 80, ACCESS_WRITE) || !mem_store_area(cpu, i, lin, image, env + 80))
+    if (!area_open(cpu, i, env + 80, ACCESS_WRITE, &lin) || !mem_store_area(cpu, i, lin, image, env + 80))
         FAULT();
     x87_init(cpu);
     NEXT();
@@ -260,8 +260,7 @@ EXEC(FRSTOR)
     unsigned env = env_bytes(i);
     gva_t lin;
 
-    if (!x87_check(cpu, i) || !ea_linear(cpu, i, env + 80, ACCESS_READ, &lin) ||
-        !area_open(cpu, i, lin, env + 80, ACCESS_READ) || !mem_load_area(cpu, i, lin, image, env + 80))
+    if (!x87_check(cpu, i) || !area_open(cpu, i, env + 80, ACCESS_READ, &lin) || !mem_load_area(cpu, i, lin, image, env + 80))
         FAULT();
     env_unpack(cpu, i, image);
     for (unsigned st = 0; st < 8; st++) {

@@ -205,7 +205,8 @@ static bool restore_read(struct cpu *cpu, const struct insn *i, gva_t lin, struc
 
         if (!component_wanted(r->load, n))
             continue;
-        if (!mem_load_area(cpu, i, lin + at, r->image + at, xsave_components[n].size))
+        if (!ea_piece(cpu, i, at, xsave_components[n].size, ACCESS_READ, &lin) ||
+            !mem_load_area(cpu, i, lin, r->image + at, xsave_components[n].size))
             return false;
         if (xsave_components[n].valid != NULL && !xsave_components[n].valid(cpu, r->image + at))
             return fault_gp(cpu, 0);

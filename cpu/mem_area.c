@@ -11,17 +11,17 @@ static bool probe(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned byt
     return access == ACCESS_WRITE ? mem_probe_write(cpu, i, lin, bytes) : mem_load_block(cpu, i, lin, seen, bytes);
 }
 
-bool mem_probe_ends(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned first, unsigned bytes, unsigned access)
-{
-    return (first == 0 ? mem_canonical(cpu, i, lin, bytes) : probe(cpu, i, lin, first, access)) && probe(cpu, i, lin + bytes - 1, 1, access);
-}
-
 /* Its offset wraps at the address size (seen on Emerald Rapids). */
 bool mem_probe_last(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigned access)
 {
     gva_t lin = mask_size(ea_offset(cpu, i) + bytes - 1, i->asize);
 
     return (!(i->flags & INSN_SEGMENT) || ea_segment(cpu, i, lin, 1, access, &lin)) && probe(cpu, i, lin, 1, access);
+}
+
+bool mem_probe_ends(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned first, unsigned bytes, unsigned access)
+{
+    return probe(cpu, i, lin, first, access) && mem_probe_last(cpu, i, bytes, access);
 }
 
 bool mem_load_area(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, unsigned bytes)

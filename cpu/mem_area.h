@@ -5,9 +5,9 @@
 
 #include "cpu/mem.h"
 
-/* Microcode looks at an area's first element, of `first` bytes (0: not), and at its last byte before anything between them:
- * that is where a fault's address comes from (seen on Emerald Rapids). */
-bool mem_probe_last(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigned access);     /* of i's own operand */
+/* Microcode looks at an area's first element, of `first` bytes at lin, and at its last byte before anything between them: that
+ * is where a fault's address comes from (seen on Emerald Rapids). `bytes` is the size of i's operand. */
+bool mem_probe_last(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigned access);
 bool mem_probe_ends(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned first, unsigned bytes, unsigned access);
 
 bool mem_load_area(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, unsigned bytes);

@@ -86,7 +86,9 @@ static void choose_rows(void)
 {
     size_t count;
     const struct insn_row *all = index_rows(&count);
-    struct host_case probe = { .mode = CASE_64 };
+    struct host_case probe = {              /* left out by its operation only, not for where its memory lies */
+        .mode = CASE_64, .insn = { .base = REG_ZERO, .index = REG_ZERO, .asize = 8, .disp = ARENA_DATA },
+    };
 
     for (unsigned n = 0; n < count && n < ROWS_MAX; n++) {
         probe.op = all[n].op;

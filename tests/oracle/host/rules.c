@@ -112,9 +112,10 @@ static bool state_area(unsigned op)
 /* Which of several faults XRSTOR raises, and how much of its area it reads, is the microcode's. */
 static bool cut_restore(const struct host_case *c)
 {
-    uint64_t at = case_effective(c) - ARENA_DATA;
+    uint64_t lin = case_effective(c), at = lin - ARENA_DATA, offset = lin - case_segment_base(c, c->insn.seg);
+    bool narrow = c->mode != CASE_64 && (c->in.seg[c->insn.seg] == 0x17 || c->in.seg[c->insn.seg] == 0x1f);
 
-    return c->op == OP_XRSTOR && at + 2752 > 0x3000;
+    return c->op == OP_XRSTOR && (at + 2752 > 0x3000 || at > 0x3000 || (narrow && offset + 2752 > 0x2000));
 }
 
 /* The host has a jump behind the tested bytes, Partita CC as everywhere: neither data nor a place to jump to. */

@@ -440,6 +440,8 @@ static void need_image(struct gen *g, struct host_case *c)
     }
     if (one_in(g, 10))
         image[514 + below(g, 40)] = (uint8_t)host_random(&g->r);
+    image[514] &= 0xf9;                 /* of AMX, which the host's XCR0 may have and Partita's does not */
+    image[522] &= 0xf9;
     store64(image + 8, (uint64_t)((int64_t)host_random(&g->r) >> 17));
     c->in.gpr[RAX] = host_random(&g->r) & components;    /* PKRU stays, tiles are not there */
     if (c->mode != CASE_64)
