@@ -110,6 +110,8 @@ struct cpu {
     uint32_t jit_flags;             /* the same there, as cpu/jit/jit.c has them */
     uint32_t jit_mxcsr_c;           /* the host's MXCSR while C code runs */
     uint8_t jit_mxcsr;              /* the host's MXCSR is the guest's, and newer than s.mxcsr */
+    uint8_t jit_x87;                /* the host's x87 unit has the guest's registers, FCW and FSW */
+    uint8_t jit_x87_image[108];     /* on their way, as FNSAVE has them */
     uint8_t jit_has_flags;          /* jit_flags are the truth although a handler runs */
     uint8_t vec_ready;              /* VEC_READY_*: the registers that instructions may use at all */
     struct tlb_entry *tlb;          /* the bank that ordinary data accesses of the running code use */

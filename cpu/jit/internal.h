@@ -33,6 +33,7 @@ struct jit_glue {
     const uint8_t *enter;       /* insn_fn */
     const uint8_t *call, *call_flags;   /* one handler; afterwards its flags are also jit_flags */
     const uint8_t *call_plain;  /* one that has nothing to do with flags */
+    const uint8_t *x87_on;      /* puts the guest's x87 state into the host's unit; CF: the interpreter must do */
     const uint8_t *fp_on;       /* puts the guest's MXCSR in force; CF: the interpreter must do */
     const uint8_t *tail;        /* a handler that ends the block */
     const uint8_t *follow;      /* the end of a link */

@@ -17,8 +17,9 @@
 
 static struct fixture plain, fast;
 static uint64_t seed = 1;
-static const struct insn_row *vector_rows[4096];
-static unsigned nrows;
+static const struct insn_row *vector_rows[4096], *x87_rows[512];
+static unsigned nrows, nx87;
+static bool mostly_x87;
 
 static uint64_t any64(void)
 {
@@ -40,7 +41,12 @@ static unsigned any(unsigned below)
 
 static bool vector_op(unsigned op)
 {
-    return (op >= OP_EMMS && op <= OP_FMSUBADDPD) || op == OP_LDMXCSR || op == OP_STMXCSR || (op >= OP_FADD && op <= OP_FSQRT);
+    return (op >= OP_EMMS && op <= OP_FMSUBADDPD) || op == OP_LDMXCSR || op == OP_STMXCSR;
+}
+
+static bool x87_op(unsigned op)
+{
+    return (op >= OP_FADD && op <= OP_FPREM1) || (op >= OP_FWAIT && op <= OP_FNSTSW);
 }
 
 static bool has(const struct insn_row *row, unsigned place)
@@ -60,6 +66,10 @@ static void find_rows(void)
         if (rows[n].map < E0F && vector_op(rows[n].op) && !has(&rows[n], IN_VSIB) && rows[n].op != OP_MASKMOVDQU &&
             rows[n].op != OP_MASKMOVQ && rows[n].needs != F_SSE4A && nrows < COUNT_OF(vector_rows))
             vector_rows[nrows++] = &rows[n];
+    for (size_t n = 0; n < count; n++)
+        if (rows[n].map == M1 && x87_op(rows[n].op) && nx87 < COUNT_OF(x87_rows))
+            x87_rows[nx87++] = &rows[n];
+    assert_true(nrows > 500 && nx87 > 50);
 }
 
 /* ---- programs ---- */
@@ -109,7 +119,8 @@ static void prefixes(struct program *p, const struct insn_row *row, unsigned reg
 
 static void vector(struct program *p)
 {
-    const struct insn_row *row = vector_rows[any(nrows)];
+    const bool x87 = any(16) < (mostly_x87 ? 15 : 1);
+    const struct insn_row *row = x87 ? x87_rows[any(nx87)] : vector_rows[any(nrows)];
     const unsigned kind = row->modrm & 0x700;
     const bool group = kind == N(0) || kind == NM(0) || kind == NR(0);
     bool memory = any(2);
@@ -153,6 +164,7 @@ static void general(struct program *p)
 static void make(struct program *p)
 {
     p->len = 0;
+    mostly_x87 = any(4) == 0;
     for (unsigned n = 0; n < LINES; n++)
         (any(5) ? vector : general)(p);
     put(p, 0x49), put(p, 0xff), put(p, 0xcf);               /* dec r15 */
@@ -206,9 +218,16 @@ static void prepare(struct fixture *f, const struct program *p, uint64_t start)
     cpu->s.mxcsr = 0x1f80 | (any(2) ? any(0x10000) & 0xe07f : 0);
     if (any(16) == 0)
         cpu->s.mxcsr &= ~(0x80u << any(6));
-    cpu->s.fcw = 0x37f;
-    cpu->s.fsw = 0;
-    cpu->s.ftag = 0;
+    cpu->s.fcw = (uint16_t)(any(8) ? 0x37f : 0x7f | any(16) << 8);
+    if (any(16) == 0)
+        cpu->s.fcw &= (uint16_t)~(1u << any(6));
+    cpu->s.fsw = (uint16_t)(any(0x80) << 8);
+    cpu->s.ftag = (uint8_t)any64();
+    cpu->s.fpu_cs = (uint16_t)any(2);
+    for (unsigned n = 0; n < 8; n++) {
+        cpu->s.fpr_mant[n] = any(8) ? element() | BIT64(63) : element();
+        cpu->s.fpr_se[n] = (uint16_t)(any(8) ? 0x3fff + any(80) - 40 + (any(2) << 15) : any64());
+    }
     cpu->p.cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
     cpu->s.xcr0 = any(32) ? 0xe7 : 3;
     cpu->p.cr0 = any(32) ? cpu->p.cr0 & ~(uint64_t)(CR0_TS | CR0_EM) : cpu->p.cr0 | CR0_TS;

@@ -13,8 +13,37 @@ static void registers(struct asm_buf *a, bool load)
             asm_store(a, 8, rm_at(HOST_CPU, (int32_t)(8 * n)), pinned[n]);
 }
 
-/* C code has its own MXCSR, and SSE code that would wait for the upper halves of the host's registers. */
-static void vectors_off(struct asm_buf *a)
+static void c_call(struct asm_buf *a, uintptr_t function)
+{
+    asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
+    asm_mov_imm(a, HOST_AX, function);
+    asm_call_rm(a, rm_reg(HOST_AX));
+}
+
+/* From within a call the stack is 8 bytes off. */
+static void x87_off(struct asm_buf *a, bool called)
+{
+    static const uint8_t args[][2] = { { HOST_BX, HOST_AX }, { HOST_12, HOST_DX }, { HOST_13, HOST_SI } };
+    uint8_t *off;
+
+    asm_alu_imm(a, ALU_CMP, 1, CPU_AT(jit_x87), 0);
+    off = asm_jcc(a, CC_E);
+    asm_op(a, 0xdd, 4, 6, CPU_AT(jit_x87_image));       /* FNSAVE */
+    asm_store_imm(a, 1, CPU_AT(jit_x87), 0);
+    for (unsigned n = 0; n < COUNT_OF(args); n++)
+        asm_mov(a, 8, args[n][0], rm_reg(args[n][1]));
+    if (called)
+        asm_alu_imm(a, ALU_SUB, 8, rm_reg(HOST_SP), 8);
+    c_call(a, (uintptr_t)jit_x87_take);
+    if (called)
+        asm_alu_imm(a, ALU_ADD, 8, rm_reg(HOST_SP), 8);
+    for (unsigned n = 0; n < COUNT_OF(args); n++)
+        asm_mov(a, 8, args[n][1], rm_reg(args[n][0]));
+    asm_aim(off, a->at);
+}
+
+/* After the guest's registers were stored. C code has its own MXCSR, its own x87 unit, and SSE code that would wait for the upper halves of the host's registers. */
+static void vectors_off(struct asm_buf *a, bool called)
 {
     uint8_t *off;
 
@@ -29,6 +58,7 @@ static void vectors_off(struct asm_buf *a)
         asm_byte(a, 0xf8);
         asm_byte(a, 0x77);      /* VZEROUPPER */
     }
+    x87_off(a, called);
 }
 
 static void load_state(struct asm_buf *a)
@@ -40,16 +70,9 @@ static void load_state(struct asm_buf *a)
 
 static void store_state(struct asm_buf *a)
 {
-    vectors_off(a);
     registers(a, false);
     asm_store(a, 8, CPU_AT(budget), HOST_BUDGET);
-}
-
-static void c_call(struct asm_buf *a, uintptr_t function)
-{
-    asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
-    asm_mov_imm(a, HOST_AX, function);
-    asm_call_rm(a, rm_reg(HOST_AX));
+    vectors_off(a, false);
 }
 
 static void frame_off(struct asm_buf *a)
@@ -74,7 +97,7 @@ static void make_enter(struct asm_buf *a)
 }
 
 /* SI instruction, CX the guest register that lives in SI, AX handler, DX block: the handler may look at everything. */
-static void to_interpreter(struct asm_buf *a)
+static void to_interpreter(struct asm_buf *a, bool called)
 {
     asm_store(a, 8, rm_at(HOST_CPU, 8 * RSI), HOST_CX);
     for (unsigned n = 0; n < 16; n++)
@@ -84,12 +107,12 @@ static void to_interpreter(struct asm_buf *a)
     asm_store(a, 8, CPU_AT(block), HOST_DX);
     asm_mov(a, 8, HOST_CX, rm_at(HOST_DX, (int32_t)offsetof(struct block, rip)));
     asm_store(a, 8, CPU_AT(block_rip), HOST_CX);
-    vectors_off(a);
+    vectors_off(a, called);
 }
 
-static void to_interpreter_later(struct asm_buf *a)
+static void to_interpreter_later(struct asm_buf *a, bool called)
 {
-    to_interpreter(a);
+    to_interpreter(a, called);
     asm_mov(a, 8, HOST_BX, rm_reg(HOST_SI));
     asm_mov(a, 8, HOST_12, rm_reg(HOST_AX));
 }
@@ -99,7 +122,7 @@ static void make_call_plain(struct asm_buf *a, const uint8_t *leave)
 {
     uint8_t *left;
 
-    to_interpreter(a);
+    to_interpreter(a, true);
     asm_store_imm(a, 1, CPU_AT(jit_has_flags), 1);
     asm_alu_imm(a, ALU_SUB, 8, rm_reg(HOST_SP), 8);
     asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
@@ -116,6 +139,22 @@ static void make_call_plain(struct asm_buf *a, const uint8_t *leave)
     asm_mov(a, 4, HOST_AX, rm_reg(HOST_BX));
     asm_alu_imm(a, ALU_ADD, 8, rm_reg(HOST_SP), 8);
     asm_aim(asm_jmp(a), leave);
+}
+
+static void make_x87_on(struct asm_buf *a)
+{
+    uint8_t *no;
+
+    registers(a, false);
+    asm_alu_imm(a, ALU_SUB, 8, rm_reg(HOST_SP), 8);
+    c_call(a, (uintptr_t)jit_x87_give);
+    asm_alu_imm(a, ALU_ADD, 8, rm_reg(HOST_SP), 8);
+    registers(a, true);
+    asm_alu_imm(a, ALU_CMP, 1, rm_reg(HOST_AX), 1);     /* CF: 0 */
+    no = asm_jcc(a, CC_B);
+    asm_op(a, 0xdd, 4, 4, CPU_AT(jit_x87_image));       /* FRSTOR */
+    asm_aim(no, a->at);
+    asm_ret(a);
 }
 
 /* Only with all exceptions masked, and no bit this host may not have. */
@@ -137,7 +176,7 @@ static void make_fp_on(struct asm_buf *a)
 
 static void make_call(struct asm_buf *a, bool flags, const uint8_t *leave)
 {
-    to_interpreter_later(a);
+    to_interpreter_later(a, true);
     asm_alu_imm(a, ALU_SUB, 8, rm_reg(HOST_SP), 8);
     c_call(a, (uintptr_t)jit_flags_from_raw);
     asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
@@ -157,7 +196,7 @@ static void make_call(struct asm_buf *a, bool flags, const uint8_t *leave)
 
 static void make_tail(struct asm_buf *a)
 {
-    to_interpreter_later(a);
+    to_interpreter_later(a, false);
     c_call(a, (uintptr_t)jit_flags_from_raw);
     asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
     asm_mov(a, 8, HOST_SI, rm_reg(HOST_BX));
@@ -204,6 +243,7 @@ bool backend_glue(struct jit *j)
     GLUE(call_flags, make_call(&a, true, leave_call));
     GLUE(call_plain, make_call_plain(&a, leave_call));
     GLUE(fp_on, make_fp_on(&a));
+    GLUE(x87_on, make_x87_on(&a));
     GLUE(tail, make_tail(&a));
     GLUE(follow, make_follow(&a, stop));
     GLUE(dry, make_dry(&a, stop));

@@ -364,9 +364,9 @@ static void cold_path(struct lift *l, struct cold *c)
     }
     handler_args(l, c->k);
     call_glue(l, flags ? l->jit->glue.call_flags : keeps_flags(i->op) ? l->jit->glue.call_plain : l->jit->glue.call, false);
+    lift_vec_load(l, &c->after);
     if (flags)
         host_flags_from_raw(l);         /* as after the plain path */
-    lift_vec_load(l, &c->after);
     asm_aim(asm_jmp(&l->a), c->resume);
 }
 
@@ -388,7 +388,7 @@ static void cold_paths(struct lift *l)
 
 static bool lift_any(struct lift *l)
 {
-    return lift_move(l) || lift_int(l) || lift_muldiv(l) || lift_vec(l);
+    return lift_move(l) || lift_int(l) || lift_muldiv(l) || lift_vec(l) || lift_x87(l);
 }
 
 void lift_insn(struct lift *l)

@@ -27,6 +27,8 @@ struct vec_state {
     uint8_t dirty[16];          /* bytes of it that struct cpu does not have: 0, 16, or 64 of which the upper half is zero */
     uint16_t clear;             /* by register: bytes 32 to 63 are zero in struct cpu */
     uint8_t fp;                 /* the guest's MXCSR is in force */
+    uint8_t x87;                /* the guest's x87 state is in the host's unit; 0: it may be */
+    uint8_t x87_last;           /* the last x87 instruction that fpu_ip does not tell of: its number and 1 */
 };
 
 /* A place out of line, made after the block's plain path: the handler of instruction `k` does it. */
@@ -109,6 +111,10 @@ void lift_resume(struct lift *l);       /* the plain path of this instruction is
 bool lift_vec_possible(void);           /* the host has what all of this is made of: AVX2 */
 void lift_vec_fp_on(struct asm_buf *a);
 void lift_vec_begin(struct lift *l);
+void lift_x87_note(struct lift *l, const struct vec_state *v);      /* fpu_ip; AX is lost */
+void lift_x87_on(struct lift *l);       /* all but the nine guest registers is lost */
+bool jit_x87_give(struct cpu *cpu);     /* to the image; false: it may not leave the interpreter */
+void jit_x87_take(struct cpu *cpu);
 void lift_vec_flush(struct lift *l);                                /* all in struct cpu, none in the host's; no flags change */
 void lift_vec_store(struct lift *l, const struct vec_state *v);     /* what `v` has dirty */
 void lift_vec_load(struct lift *l, const struct vec_state *v);      /* what `v` has in the host's */
@@ -130,6 +136,7 @@ bool lift_move(struct lift *l);
 bool lift_muldiv(struct lift *l);
 bool lift_vec(struct lift *l);
 bool lift_vec_move(struct lift *l);
+bool lift_x87(struct lift *l);
 bool lift_branch(struct lift *l);               /* the last of a block */
 bool lift_loop(struct lift *l);                 /* instead of that, when it goes back to the block's beginning */
 void lift_insn(struct lift *l);

@@ -16,7 +16,7 @@ static bool anything(const struct vec_state *v)
     for (unsigned n = 0; n < 16; n++)
         if (v->host[n] != HOST_NONE)
             return true;
-    return false;
+    return v->x87;
 }
 
 /* What is not known to be zero again after the next round is not known. */

@@ -191,6 +191,7 @@ void lift_vec_store(struct lift *l, const struct vec_state *v)
 {
     bool zero = false;
 
+    lift_x87_note(l, v);
     for (unsigned n = 0; n < 16; n++)
         zero |= wants_zero(v, n);
     if (zero)
@@ -201,6 +202,8 @@ void lift_vec_store(struct lift *l, const struct vec_state *v)
 
 void lift_vec_load(struct lift *l, const struct vec_state *v)
 {
+    if (v->x87)
+        lift_x87_on(l);
     for (unsigned n = 0; n < 16; n++)
         if (v->host[n] != HOST_NONE)
             load(l, v->host[n], n, v->have[n]);
@@ -215,7 +218,7 @@ void lift_vec_flush(struct lift *l)
     memset(l->vec.host, HOST_NONE, sizeof l->vec.host);
     memset(l->vec.dirty, 0, sizeof l->vec.dirty);
     l->vec.clear = 0;
-    l->vec.fp = 0;
+    l->vec.fp = l->vec.x87 = l->vec.x87_last = 0;
 }
 
 static void clean(struct lift *l, unsigned n)
@@ -301,6 +304,8 @@ void lift_vec_settle(struct lift *l)
 {
     bool zero = false;
 
+    lift_x87_note(l, &l->vec);
+    l->vec.x87_last = 0;
     for (unsigned n = 0; n < 16; n++)
         zero |= wants_zero(&l->vec, n);
     if (zero)
@@ -317,7 +322,7 @@ bool lift_vec_become(struct lift *l, const struct vec_state *v)
 {
     struct vec_state *now = &l->vec;
 
-    if ((v->clear & ~now->clear) || v->fp > now->fp)
+    if ((v->clear & ~now->clear) || v->fp > now->fp || v->x87 > now->x87)
         return false;
     for (unsigned n = 0; n < 16; n++)
         if (v->host[n] != now->host[n] || v->have[n] > now->have[n] || v->dirty[n] < now->dirty[n])
