@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Lockstep for the vector units: random programs of every legacy and VEX row of the decoder's vector tables in two machines,
+ * Lockstep for the vector and x87 units: random programs of every legacy and VEX row of the decoder's vector tables in two machines,
  * one interpreted, one translated from the first run on. Turns of random length cut them, units are switched off, exceptions
  * unmasked; after each turn all of the processor's state must be equal, at the end the memory too. What the interpreter does
  * is compared with a processor elsewhere (test_vec, test_exec_fp). */
@@ -98,7 +98,8 @@ static unsigned number(const struct insn_row *row, unsigned place)
 static void prefixes(struct program *p, const struct insn_row *row, unsigned reg, unsigned rm)
 {
     static const uint8_t mandatory[] = { [P66] = 0x66, [PF3] = 0xf3, [PF2] = 0xf2 };
-    const unsigned w = row->attrs & W0 ? 0 : row->attrs & W1 ? 1 : any(2), l = row->attrs & (L0 | LIG) ? 0 : row->attrs & L1 ? 1 : any(2);
+    const unsigned w = row->attrs & W0 ? 0 : row->attrs & W1 ? 1 : any(2);
+    const unsigned l = row->attrs & (L0 | LIG) ? 0 : row->attrs & L1 ? 1 : any(2);
     unsigned rex = w << 3 | (reg >> 3) << 2 | rm >> 3;
 
     if (row->map >= V0F) {
@@ -152,8 +153,8 @@ static void vector(struct program *p)
 static void general(struct program *p)
 {
     static const uint8_t some[][4] = {
-        { 0x48, 0x01, 0xc8 }, { 0x48, 0x29, 0xd3 }, { 0x49, 0xff, 0xc0 }, { 0x48, 0x11, 0xd1 }, { 0x0f, 0x92, 0xc0 }, { 0x0f, 0x4c, 0xcb },
-        { 0x4c, 0x8b, 0x0e }, { 0x48, 0x89, 0x07 }, { 0x48, 0x39, 0xc1 }, { 0x0f, 0xa2 /* cpuid ends a block */ },
+        { 0x48, 0x01, 0xc8 }, { 0x48, 0x29, 0xd3 }, { 0x49, 0xff, 0xc0 }, { 0x48, 0x11, 0xd1 }, { 0x0f, 0x92, 0xc0 },
+        { 0x0f, 0x4c, 0xcb }, { 0x4c, 0x8b, 0x0e }, { 0x48, 0x89, 0x07 }, { 0x48, 0x39, 0xc1 }, { 0x0f, 0xa2 /* cpuid ends a block */ },
     };
     unsigned n = any(64) ? any(9) : 9;
 

@@ -42,7 +42,8 @@ static void x87_off(struct asm_buf *a, bool called)
     asm_aim(off, a->at);
 }
 
-/* After the guest's registers were stored. C code has its own MXCSR, its own x87 unit, and SSE code that would wait for the upper halves of the host's registers. */
+/* After the guest's registers were stored. C code has its own MXCSR, its own x87 unit, and SSE code that would wait for the
+ * upper halves of the host's registers. */
 static void vectors_off(struct asm_buf *a, bool called)
 {
     uint8_t *off;

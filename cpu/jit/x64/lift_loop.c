@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * A block that ends by jumping back to its beginning is made twice: the second copy begins with the guest vector registers that
- * the first, and then it itself, left in the host's. The jumps back are links like others, so that they go as soon as the
- * block is forgotten. */
+ * A block that ends by jumping back to its beginning is made twice: the second copy begins with the guest vector registers
+ * that the first, and then it itself, left in the host's. The jumps back are links like others, so that they go as soon as
+ * the block is forgotten. */
 #include "cpu/jit/x64/lift.h"
 
 static bool goes_back(const struct lift *l)

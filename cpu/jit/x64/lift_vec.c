@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Vector operations as the host's own. The host's instruction is the VEX encoding of the decoder's tables with other registers,
- * whatever encoding the guest uses: so a first source may be apart from the destination. What is not in the tables, or not on
- * this host, is left to its handler. */
+ * Vector operations as the host's own. The host's instruction is the VEX encoding of the decoder's tables with other
+ * registers, whatever encoding the guest uses: so a first source may be apart from the destination. What is not in the
+ * tables, or not on this host, is left to its handler. */
 #include "cpu/jit/x64/lift.h"
 
 #include <cpuid.h>
@@ -91,7 +91,9 @@ static bool form_of(const struct insn_row *r, struct form *f)
     const struct operand *to = &operands[r->o[0]];
     bool group = PLACE(to->place) == IN_VVVV;
 
-    *f = (struct form){ .vex = { (uint8_t)(r->map - V0F + 1), (uint8_t)(r->prefix - NP), (r->attrs & W1) != 0, 0, r->opcode } };
+    *f = (struct form){
+        .vex = { (uint8_t)(r->map - V0F + 1), (uint8_t)(r->prefix - NP), (r->attrs & W1) != 0, 0, r->opcode }
+    };
     if (to->file != VEC || (PLACE(to->place) != IN_REG && !group))
         return false;
     if (group)

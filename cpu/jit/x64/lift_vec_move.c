@@ -83,12 +83,15 @@ static bool extract_half(struct lift *l)
 {
     const struct insn *i = l->i;
     unsigned from;
+    struct rm to = at_ax();
 
     vec_ready(l, false);
     if (in_memory(i, 0) && !vec_memory(l, true, 16, 1))
         return false;
     from = vec_use(l, i->o[1], 32);
-    asm_vex(&l->a, (struct vex){ 3, 1, 0, 1, 0x19 }, from, 0, in_memory(i, 0) ? at_ax() : rm_reg(vec_make(l, i->o[0], false)));
+    if (!in_memory(i, 0))
+        to = rm_reg(vec_make(l, i->o[0], false));
+    asm_vex(&l->a, (struct vex){ 3, 1, 0, 1, 0x19 }, from, 0, to);
     asm_byte(&l->a, (unsigned)i->imm & 0xff);
     if (!in_memory(i, 0))
         vec_made(l, i->o[0], false);

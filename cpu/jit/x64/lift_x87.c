@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * x87 instructions as the host's own, with the guest's whole state in the host's unit: registers, tags, FCW and FSW are there
- * from the first such instruction until C code runs, across blocks. All exceptions are masked meanwhile, so only the
+ * x87 instructions as the host's own, with the guest's whole state in the host's unit: registers, tags, FCW and FSW are
+ * there from the first such instruction until C code runs, across blocks. All exceptions are masked meanwhile, so only the
  * instruction pointer must be told apart. Functions that approximate are left to their handlers. */
 #include "cpu/jit/x64/lift.h"
 
