@@ -167,11 +167,16 @@ static void odd(struct program *p)
 {
     static const uint8_t flags[] = { 0xf5, 0xf8, 0xf9, 0x9e, 0x9f, 0x9c, 0xfc };
 
-    switch (any(8)) {
+    switch (any(9)) {
+    case 8: put(p, 0xf3), emit(p, 1, 0xb8, NO_GROUP, 0, false); break;
     case 0: put(p, flags[any(sizeof flags)]); break;
     case 1: emit(p, 1, 0xb0 + any(2), NO_GROUP, 0, false); break;
     case 2: emit(p, 1, 0xc0 + any(2), NO_GROUP, 0, false); break;
-    case 3: emit(p, 1, 0xbc + any(2), NO_GROUP, 0, false); break;
+    case 3:
+        if (any(2))
+            put(p, 0xf3);           /* tzcnt, lzcnt */
+        emit(p, 1, 0xbc + any(2), NO_GROUP, 0, false);
+        break;
     case 4: emit(p, 1, 0xba, 4 + (int)any(4), 1, false); break;
     case 5: emit(p, 1, 0xa4 + 8 * any(2), NO_GROUP, 1, false); break;
     case 6: put(p, 0x50 + any(4)); break;

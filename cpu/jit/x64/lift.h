@@ -108,6 +108,7 @@ void lift_resume(struct lift *l);       /* the plain path of this instruction is
 
 /* ---- vector registers ---- */
 
+bool lift_host_has(unsigned feature);   /* of enum feature, those that matter here */
 bool lift_vec_possible(void);           /* the host has what all of this is made of: AVX2 */
 void lift_vec_fp_on(struct asm_buf *a);
 void lift_vec_begin(struct lift *l);
@@ -137,6 +138,7 @@ bool lift_muldiv(struct lift *l);
 bool lift_vec(struct lift *l);
 bool lift_vec_move(struct lift *l);
 bool lift_x87(struct lift *l);
+bool lift_count(struct lift *l);
 bool lift_branch(struct lift *l);               /* the last of a block */
 bool lift_loop(struct lift *l);                 /* instead of that, when it goes back to the block's beginning */
 void lift_insn(struct lift *l);

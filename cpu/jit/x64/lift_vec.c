@@ -27,13 +27,17 @@ static bool cpuid_bit(unsigned leaf, unsigned reg, unsigned bit)
     return __get_cpuid_count(leaf, 0, &r[0], &r[1], &r[2], &r[3]) && (r[reg] >> bit & 1);
 }
 
-/* Of the features an instruction here may need beside AVX2: SDM 2A "CPUID". */
-static bool host_needs(unsigned feature)
+/* Of the features that instructions may need: SDM 2A "CPUID". */
+bool lift_host_has(unsigned feature)
 {
     enum { EBX = 1, ECX = 2 };
 
     switch (feature) {
     case F_AVX: case F_AVX2: case F_FMA: return lift_vec_possible();
+    case F_SSE42:       return cpuid_bit(1, ECX, 20);
+    case F_POPCNT:      return cpuid_bit(1, ECX, 23);
+    case F_BMI1:        return cpuid_bit(7, EBX, 3);
+    case F_LZCNT:       return cpuid_bit(0x80000001, ECX, 5);
     case F_F16C:        return cpuid_bit(1, ECX, 29);
     case F_AES:         return cpuid_bit(1, ECX, 25);
     case F_PCLMULQDQ:   return cpuid_bit(1, ECX, 1);
@@ -131,7 +135,7 @@ static void forms_make(void)
     for (unsigned n = 0; n < COUNT_OF(rows); n++) {
         const struct insn_row *r = &rows[n];
 
-        if (!handled(r->op) || !host_needs(r->needs))
+        if (!handled(r->op) || !lift_host_has(r->needs))
             continue;
         if (!(r->attrs & L1))
             form_add(r, FORM_128);
