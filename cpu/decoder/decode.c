@@ -481,6 +481,10 @@ enum decoded decode(struct insn *out, const uint8_t *bytes, size_t len, enum dec
     memset(out, 0, sizeof *out);
     memcpy(padded, bytes, have);
     result = take_insn(&d, out) ? DECODED : INVALID;
+    if (d.at > have && out->needs == F_SSE4A && !d.amd) {      /* Intel knows nothing of the immediates of EXTRQ and INSERTQ */
+        result = INVALID;
+        d.at = 0;
+    }
     if (result == INVALID)
         d.at = invalid_end(&d);
     if (d.at > have)

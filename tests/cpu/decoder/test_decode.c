@@ -271,6 +271,7 @@ static void undefined_opcodes_have_lengths(void **state)
         { "c4 e1 78 3a", "#UD 4" },     { "c4 ea 78 ff 40 01", "#UD 6" }, { "c4 ff 78 00 c0 01", "#UD 6" },
         { "c4 e0", "#UD 2" },           { "c4 a4 01 02 03 04", "more" }, { "c4 a4 01 02 03 04 05", "#UD 7" },
         { "62 f8", "#UD 2" },           { "62 34 25 01 02 03 04", "#UD 7" }, { "62 f7 7c 08 ff c0", "more" },
+        { "f2 0f 78 c9", "#UD 4" },     { "66 0f 78 c1 05", "#UD 4" },
         { "62 f1 7c 08 77", "#UD 5" },  { "c5 f8 22 05", "#UD 4" },
         { "64 67 64 f0 64 66 c4 45 1a 1d 8c aa 3a 46 a2", "#GP" },
     };
