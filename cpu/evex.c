@@ -67,17 +67,17 @@ static void repeat(uint8_t *to, unsigned bytes, unsigned part)
         memcpy(to + at, to, part);
 }
 
-/* The operand's linear address, where its selected elements (not none) fit into the segment; those around them need not (seen on
- * Emerald Rapids). */
+/* The operand's linear address, where its selected elements (not none) fit into the segment; those around them need not, and
+ * their offsets wrap only where addresses do, not with 32-bit ones in 64-bit mode (seen on Emerald Rapids). */
 static bool parts_segment(struct cpu *cpu, const struct insn *i, unsigned part, uint64_t mask, unsigned access, gva_t *lin)
 {
     const unsigned first = bits_lowest(mask) * part, end = bits_highest(mask) * part + part;
 
+    if ((cpu->mode & MODE_DECODE) == DECODE_64)
+        return ea_linear(cpu, i, end, access, lin);
     if (!ea_piece(cpu, i, first, end - first, access, lin))
         return false;
-    *lin -= first;
-    if ((cpu->mode & MODE_DECODE) != DECODE_64)
-        *lin = (uint32_t)*lin;
+    *lin = (uint32_t)(*lin - first);
     return true;
 }
 
