@@ -396,12 +396,7 @@ bool ea_segment(struct cpu *cpu, const struct insn *i, uint64_t offset, unsigned
     return seg_check(cpu, (enum seg)i->seg, offset, bytes, access, lin);
 }
 
-bool ea_piece(struct cpu *cpu, const struct insn *i, unsigned at, unsigned bytes, unsigned access, gva_t *lin)
+bool ea_piece_segment(struct cpu *cpu, const struct insn *i, unsigned at, unsigned bytes, unsigned access, gva_t *lin)
 {
-    uint64_t offset = (ea_offset(cpu, i) + at) & (i->asize == 8 ? ~(uint64_t)0 : 0xffffffffu);
-
-    if (i->flags & INSN_SEGMENT)
-        return ea_segment(cpu, i, offset, bytes, access, lin);
-    *lin = offset;
-    return true;
+    return ea_segment(cpu, i, ea_piece_offset(cpu, i, at), bytes, access, lin);
 }

@@ -213,9 +213,6 @@ static ALWAYS_INLINE uint64_t ea_offset(const struct cpu *cpu, const struct insn
 
 bool ea_segment(struct cpu *cpu, const struct insn *i, uint64_t offset, unsigned bytes, unsigned access, gva_t *lin);
 
-/* The linear address `at` bytes into i's memory operand, where that is not one access but several, each checked on its own. */
-bool ea_piece(struct cpu *cpu, const struct insn *i, unsigned at, unsigned bytes, unsigned access, gva_t *lin);
-
 /* Linear address of i's memory operand for an access of `bytes`; false: #GP or #SS recorded. */
 static ALWAYS_INLINE bool ea_linear(struct cpu *cpu, const struct insn *i, unsigned bytes, unsigned access, gva_t *lin)
 {
@@ -228,6 +225,24 @@ static ALWAYS_INLINE bool ea_linear(struct cpu *cpu, const struct insn *i, unsig
         return true;
     }
     *lin = offset;      /* flat, or 64-bit with ES CS SS DS; canonical check is the TLB miss's */
+    return true;
+}
+
+/* The linear address `at` bytes into i's memory operand, where that is not one access but several, each checked on its own; the
+ * offset wraps at 32 bits. */
+static ALWAYS_INLINE uint64_t ea_piece_offset(const struct cpu *cpu, const struct insn *i, unsigned at)
+{
+    return (ea_offset(cpu, i) + at) & (i->asize == 8 ? ~(uint64_t)0 : 0xffffffffu);
+}
+
+bool ea_piece_segment(struct cpu *cpu, const struct insn *i, unsigned at, unsigned bytes, unsigned access, gva_t *lin);
+
+static ALWAYS_INLINE bool ea_piece(struct cpu *cpu, const struct insn *i, unsigned at, unsigned bytes, unsigned access,
+                                   gva_t *lin)
+{
+    if (UNLIKELY(i->flags & INSN_SEGMENT))
+        return ea_piece_segment(cpu, i, at, bytes, access, lin);
+    *lin = ea_piece_offset(cpu, i, at);
     return true;
 }
 
