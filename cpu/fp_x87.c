@@ -132,6 +132,8 @@ bool fp_rem(struct fp_env *e, struct fp_num a, struct fp_num b, bool nearest, st
         fp_note_denormals(e, a, b);
         if (a.kind == FP_KIND_FINITE && b.kind == FP_KIND_FINITE)
             done = rem_finite(a, b, nearest, out, &q);
+        else if (b.kind == FP_KIND_INF)
+            e->masked |= FP_UE;         /* the dividend itself does not underflow, but denormal (seen on Emerald Rapids) */
     }
     *quotient = q & 7;
     return done;
