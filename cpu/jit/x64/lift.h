@@ -120,6 +120,7 @@ void lift_vec_flush(struct lift *l);                                /* all in st
 void lift_vec_store(struct lift *l, const struct vec_state *v);     /* what `v` has dirty */
 void lift_vec_load(struct lift *l, const struct vec_state *v);      /* what `v` has in the host's */
 
+void lift_vec_zero_upper(struct lift *l);
 void lift_vec_settle(struct lift *l);                               /* zeros above 32 bytes are in struct cpu */
 bool lift_vec_become(struct lift *l, const struct vec_state *v);    /* false: that cannot be */
 

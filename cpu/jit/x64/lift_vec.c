@@ -10,7 +10,7 @@
 #include "cpu/decoder/operands.h"
 #include "cpu/decoder/row.h"
 
-#define SCRATCH 1u          /* XMM1; XMM0 too, which some instructions imply */
+#define SCRATCH 1u          /* XMM1; XMM0 is for instructions that imply it */
 #define FIRST_FREE 2u
 
 /* ---- what the host has ---- */
@@ -302,6 +302,22 @@ void vec_made(struct lift *l, unsigned n, bool legacy)
 {
     l->vec.have[n] = legacy ? 16 : 32;
     l->vec.dirty[n] = legacy ? 16 : 64;
+}
+
+/* VZEROUPPER. Two stores that overlap make 48 bytes. */
+void lift_vec_zero_upper(struct lift *l)
+{
+    struct vec_state *v = &l->vec;
+
+    zero_scratch(l);
+    for (unsigned n = 0; n < 16; n++) {
+        if (v->host[n] != HOST_NONE && v->have[n] == 32)
+            asm_vex(&l->a, (struct vex){ 1, 1, 0, 0, 0x6f }, v->host[n], 0, rm_reg(v->host[n]));
+        store(l, SCRATCH, n, 16, 32);
+        if (!(v->clear >> n & 1))
+            store(l, SCRATCH, n, 32, 32);
+    }
+    v->clear = 0xffff;
 }
 
 /* ---- from one round of a loop to the next ---- */

@@ -220,6 +220,39 @@ static bool extract_element(struct lift *l)     /* EXTRACTPS too, whose W is ign
     return to_general(l, bytes, (struct vex){ 3, 1, bytes == 8, 0, 0x16 }, true);
 }
 
+/* Without VEX encodings, so the destination is a source, too; SHA256RNDS2 has another in XMM0. */
+static bool sha(struct lift *l, uint32_t opcode)
+{
+    const struct insn *i = l->i;
+    unsigned from = 1, to;
+
+    if (!lift_host_has(F_SHA))
+        return false;
+    vec_ready(l, false);
+    if (in_memory(i, 1) && !vec_memory(l, false, 16, 16))
+        return false;
+    if (!in_memory(i, 1))
+        from = vec_use(l, i->o[1], 16);
+    if (i->op == OP_SHA256RNDS2)
+        move(l, false, 0, rm_reg(vec_use(l, 0, 16)));
+    vec_use(l, i->o[0], 16);
+    to = vec_make(l, i->o[0], true);
+    if (in_memory(i, 1))
+        move(l, false, from, at_ax());      /* last, as to find registers may take XMM1 */
+    asm_op(&l->a, opcode, 4, to, rm_reg(from));
+    if (i->op == OP_SHA1RNDS4)
+        asm_byte(&l->a, (unsigned)i->imm & 0xff);
+    vec_made(l, i->o[0], true);
+    return true;
+}
+
+static bool zero_upper(struct lift *l)
+{
+    vec_ready(l, false);
+    lift_vec_zero_upper(l);
+    return true;
+}
+
 bool lift_vec_move(struct lift *l)
 {
     const unsigned bytes = general_bytes(l->i), w = bytes == 8;
@@ -257,6 +290,14 @@ bool lift_vec_move(struct lift *l)
     case OP_PTEST:          return flags_made_of(l, VEX(2, 1, 0, 0x17), false);
     case OP_VTESTPS:        return flags_made_of(l, VEX(2, 1, 0, 0x0e), false);
     case OP_VTESTPD:        return flags_made_of(l, VEX(2, 1, 0, 0x0f), false);
+    case OP_VZEROUPPER:     return zero_upper(l);
+    case OP_SHA1NEXTE:      return sha(l, 0x0f38c8);
+    case OP_SHA1MSG1:       return sha(l, 0x0f38c9);
+    case OP_SHA1MSG2:       return sha(l, 0x0f38ca);
+    case OP_SHA256RNDS2:    return sha(l, 0x0f38cb);
+    case OP_SHA256MSG1:     return sha(l, 0x0f38cc);
+    case OP_SHA256MSG2:     return sha(l, 0x0f38cd);
+    case OP_SHA1RNDS4:      return sha(l, 0x0f3acc);
     default:                return false;
     }
 #undef VEX
