@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Lockstep for the vector and x87 units: random programs of every legacy and VEX row of the decoder's vector tables in two machines,
- * one interpreted, one translated from the first run on. Turns of random length cut them, units are switched off, exceptions
- * unmasked; after each turn all of the processor's state must be equal, at the end the memory too. What the interpreter does
- * is compared with a processor elsewhere (test_vec, test_exec_fp). */
+ * Lockstep for the vector and x87 units: random programs of every legacy and VEX row of the decoder's vector tables in two
+ * machines, one interpreted, one translated from the first run on. Turns of random length cut them, units are switched off,
+ * exceptions unmasked; after each turn all of the processor's state must be equal, at the end the memory too. What the
+ * interpreter does is compared with a processor elsewhere (test_vec, test_exec_fp). */
 #include "tests/check.h"
 
 #include <stdlib.h>

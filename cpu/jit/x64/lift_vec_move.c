@@ -246,6 +246,39 @@ static bool sha(struct lift *l, uint32_t opcode)
     return true;
 }
 
+/* PCMPESTRI and its like: lengths in RAX and RDX, the result in RCX or XMM0. */
+static bool strings(struct lift *l, unsigned opcode, bool lengths, bool mask)
+{
+    const struct insn *i = l->i;
+    const bool legacy = !i->vl;
+    unsigned first, second = 1, to = 0;
+
+    vec_ready(l, false);
+    if (in_memory(i, 1) && !vec_memory(l, false, 16, 1))
+        return false;
+    first = vec_use(l, i->o[0], 16);
+    if (!in_memory(i, 1))
+        second = vec_use(l, i->o[1], 16);
+    if (mask)
+        to = vec_make(l, 0, legacy);
+    if (in_memory(i, 1))
+        move(l, false, second, at_ax());
+    if (lengths) {
+        asm_mov(&l->a, 8, HOST_AX, guest(REG_AT(RAX)));
+        asm_mov(&l->a, 8, HOST_DX, guest(REG_AT(RDX)));
+    }
+    asm_vex(&l->a, (struct vex){ 3, 1, lengths && general_bytes(i) == 8, 0, (uint8_t)opcode }, first, 0, rm_reg(second));
+    asm_byte(&l->a, (unsigned)i->imm & 0xff);
+    if (mask) {
+        move(l, false, to, rm_reg(0));
+        vec_made(l, 0, legacy);
+    } else {
+        lift_write(l, REG_AT(RCX), 4, HOST_CX);
+    }
+    lift_flags_made(l, FLAGS_ARITH);
+    return true;
+}
+
 static bool zero_upper(struct lift *l)
 {
     vec_ready(l, false);
@@ -291,6 +324,10 @@ bool lift_vec_move(struct lift *l)
     case OP_VTESTPS:        return flags_made_of(l, VEX(2, 1, 0, 0x0e), false);
     case OP_VTESTPD:        return flags_made_of(l, VEX(2, 1, 0, 0x0f), false);
     case OP_VZEROUPPER:     return zero_upper(l);
+    case OP_PCMPESTRM:      return strings(l, 0x60, true, true);
+    case OP_PCMPESTRI:      return strings(l, 0x61, true, false);
+    case OP_PCMPISTRM:      return strings(l, 0x62, false, true);
+    case OP_PCMPISTRI:      return strings(l, 0x63, false, false);
     case OP_SHA1NEXTE:      return sha(l, 0x0f38c8);
     case OP_SHA1MSG1:       return sha(l, 0x0f38c9);
     case OP_SHA1MSG2:       return sha(l, 0x0f38ca);
