@@ -12,7 +12,7 @@
 #include "cpu/decoder/operands.h"
 #include "tests/cpu/fixture.h"
 
-#define PROGRAMS    3000u
+#define PROGRAMS    1500u
 #define LINES       20u             /* instructions in a program's loop */
 
 static struct fixture plain, fast;
@@ -297,16 +297,20 @@ static void in_lockstep(void **state)
     }
 }
 
-static int open_both(void **state)
+static int open_both(const char *model)
 {
-    (void)state;
+    nrows = nx87 = 0;
     find_rows();
     fixture_translate(0);
-    fixture_open(&plain);
+    fixture_open_model(&plain, model);
     fixture_translate(1);
-    fixture_open(&fast);
+    fixture_open_model(&fast, model);
     return 0;
 }
+
+static int open_max(void **state UNUSED) { return open_both("max"); }
+static int open_amd(void **state UNUSED) { return open_both("EPYC-Milan"); }
+static int open_old(void **state UNUSED) { return open_both("core2duo"); }
 
 static int close_both(void **state)
 {
@@ -319,7 +323,9 @@ static int close_both(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(in_lockstep, open_both, close_both),
+        cmocka_unit_test_setup_teardown(in_lockstep, open_max, close_both),
+        cmocka_unit_test_setup_teardown(in_lockstep, open_amd, close_both),
+        cmocka_unit_test_setup_teardown(in_lockstep, open_old, close_both),
     };
 
     if (!cpu_jit_available()) {
