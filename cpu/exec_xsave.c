@@ -183,7 +183,7 @@ static bool header_valid(const struct cpu *cpu, const uint8_t *header, uint64_t 
         return !supervisor && !(bv & ~enabled) && all_zero(header + 8, 16);
     if (!supervisor && !cpu_has(cpu, F_XSAVEC))
         return false;
-    return !(map & ~(enabled | COMPACTED)) && !(bv & ~map) && all_zero(header + 16, 48);
+    return !(map & ~(enabled | COMPACTED)) && !(bv & ~(map ^ COMPACTED)) && all_zero(header + 16, 48);
 }
 
 struct restore {

@@ -310,6 +310,7 @@ static void bad_headers_are_refused(void **state)
         { 0, 0, 16 },                            /* reserved bytes 16-23 */
         { 0, COMPACT | 1ull << 40, 0 },          /* XCOMP_BV beyond XCR0 */
         { XSAVE_SSE, COMPACT | XSAVE_X87, 0 },   /* XSTATE_BV beyond XCOMP_BV */
+        { COMPACT | XSAVE_X87, COMPACT | XSAVE_X87, 0 },    /* bit 63 is no component (seen on Emerald Rapids) */
         { 0, COMPACT, 24 },                      /* compacted: reserved bytes up to 63 */
         { 0, COMPACT, 63 },
     };
