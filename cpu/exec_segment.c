@@ -83,7 +83,8 @@ static unsigned load_pointer(struct cpu *cpu, const struct insn *i, enum seg seg
 
     cpu->insn = i;
     if (!ea_piece(cpu, i, 0, i->width, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, i->width, &offset) ||
-        !ea_piece(cpu, i, i->width, 2, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, 2, &selector) || !seg_load(cpu, seg, (uint16_t)selector))
+        !ea_piece(cpu, i, i->width, 2, ACCESS_READ, &lin) || !mem_load(cpu, i, lin, 2, &selector) ||
+        !seg_load(cpu, seg, (uint16_t)selector))
         FAULT();
     reg_set(cpu, i->o[0], i->width, offset);
     STOP();

@@ -227,7 +227,8 @@ EXEC(FLDENV)
     uint8_t env[28];
     gva_t lin;
 
-    if (!x87_check(cpu, i) || !area_open(cpu, i, env_bytes(i), ACCESS_READ, &lin) || !mem_load_area(cpu, i, lin, env, env_bytes(i)))
+    if (!x87_check(cpu, i) || !area_open(cpu, i, env_bytes(i), ACCESS_READ, &lin) ||
+        !mem_load_area(cpu, i, lin, env, env_bytes(i)))
         FAULT();
     env_unpack(cpu, i, env);
     NEXT();
@@ -260,7 +261,8 @@ EXEC(FRSTOR)
     unsigned env = env_bytes(i);
     gva_t lin;
 
-    if (!x87_check(cpu, i) || !area_open(cpu, i, env + 80, ACCESS_READ, &lin) || !mem_load_area(cpu, i, lin, image, env + 80))
+    if (!x87_check(cpu, i) || !area_open(cpu, i, env + 80, ACCESS_READ, &lin) ||
+        !mem_load_area(cpu, i, lin, image, env + 80))
         FAULT();
     env_unpack(cpu, i, image);
     for (unsigned st = 0; st < 8; st++) {

@@ -228,8 +228,8 @@ static ALWAYS_INLINE bool ea_linear(struct cpu *cpu, const struct insn *i, unsig
     return true;
 }
 
-/* The linear address `at` bytes into i's memory operand, where that is not one access but several, each checked on its own; the
- * offset wraps at 32 bits. */
+/* The linear address `at` bytes into i's memory operand, where that is not one access but several, each checked on its own;
+ * the offset wraps at 32 bits. */
 static ALWAYS_INLINE uint64_t ea_piece_offset(const struct cpu *cpu, const struct insn *i, unsigned at)
 {
     return (ea_offset(cpu, i) + at) & (i->asize == 8 ? ~(uint64_t)0 : 0xffffffffu);

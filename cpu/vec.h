@@ -99,8 +99,8 @@ static ALWAYS_INLINE bool vec_check(struct cpu *cpu, const struct insn *i)
 
 /* ---- memory operands ---- */
 
-/* The fault of an operand that must be aligned and lies outside of its segment, #SS: #GP when it is not aligned either (seen on
- * Emerald Rapids). */
+/* The fault of an operand that must be aligned and lies outside of its segment, #SS: #GP when it is not aligned either (seen
+ * on Emerald Rapids). */
 void vec_misplaced(struct cpu *cpu, const struct insn *i, unsigned alignment);
 
 /* SDM 2A "Alignment": legacy SSE wants 16-byte operands aligned. */
