@@ -45,10 +45,11 @@ static bool row_has(const struct insn_row *row, unsigned place)
 
 static void put_segment(struct build *b)
 {
-    static const uint8_t all[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65 };
+    static const uint8_t all[] = { 0x2e, 0x26, 0x36, 0x3e, 0x64, 0x65 };
+    unsigned first = b->fixed_address && b->c->mode == CASE_16;     /* no CS: rules.c looks at the first instruction only */
 
     if (one_in(b, 12))
-        put(b, all[below(b, COUNT_OF(all))], 1);
+        put(b, all[first + below(b, COUNT_OF(all) - first)], 1);
 }
 
 /* Legacy prefixes for a row without VEX. */
