@@ -273,7 +273,7 @@ struct block_cache *block_cache_create(struct cpu *cpu)
     invariant(c->buckets != NULL && c->build != NULL && c->partial != NULL, "out of memory for decoded code");
     cpu->blocks = c;
     for (unsigned bank = 0; bank < BANK_COUNT; bank++)
-        for (unsigned n = 0; n < TLB_ENTRIES; n++)
+        for (unsigned n = 0; n < TLB_SLOTS; n++)
             cpu->banks[bank][n] = (struct tlb_entry){ TLB_INVALID, TLB_INVALID, TLB_INVALID, 0 };
     shadow_flush(cpu);
     if (cpu->tlb == NULL)

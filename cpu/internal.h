@@ -34,7 +34,9 @@ struct tlb_entry {
 };
 #define TLB_INVALID  1ull          /* no page-aligned address equals it */
 #define TLB_CODE     2ull          /* in a write tag: writable, but the page holds code, so each store is told to the RAM */
-#define TLB_ENTRIES  2048u
+#define TLB_ENTRIES  2048u         /* one place for each page, by its low address bits */
+#define TLB_VICTIMS  256u          /* behind them: what was pushed out, by a hash that parts pages of one place */
+#define TLB_SLOTS    (TLB_ENTRIES + TLB_VICTIMS)
 
 enum tlb_bank {
     BANK_SUPERVISOR,        /* CPL < 3 and implicit supervisor accesses; SMAP, when on, forbids user pages */
@@ -84,7 +86,7 @@ struct block_shortcut {
 
 /* Which entries of a bank are filled, and what flushes must know of them; one bit each. */
 struct tlb_marks {
-    uint64_t used[TLB_ENTRIES / 64], global[TLB_ENTRIES / 64], large[TLB_ENTRIES / 64];
+    uint64_t used[TLB_SLOTS / 64], global[TLB_SLOTS / 64], large[TLB_SLOTS / 64];
 };
 
 /* What lies at a guest-physical page, as the address space last said. */
@@ -107,13 +109,13 @@ struct cpu {
 
     /* derived from p and s; recomputed by cpu_mode_changed() */
     struct flags flags;             /* lazy arithmetic flags: the truth while running, but within translated code */
-    uint32_t jit_flags;             /* the same there, as cpu/jit/jit.c has them */
     uint32_t jit_mxcsr_c;           /* the host's MXCSR while C code runs */
     uint8_t jit_mxcsr;              /* the host's MXCSR is the guest's, and newer than s.mxcsr */
     uint8_t jit_x87;                /* the host's x87 unit has the guest's registers, FCW and FSW */
     uint8_t jit_x87_image[108];     /* on their way, as FNSAVE has them */
-    uint8_t jit_has_flags;          /* jit_flags are the truth although a handler runs */
+    uint8_t jit_has_flags;          /* jit_of and jit_szapc are the truth although a handler runs */
     uint8_t vec_ready;              /* VEC_READY_*: the registers that instructions may use at all */
+    uint8_t jit_of, jit_szapc;      /* the same there, as SETO and LAHF have them */
     struct tlb_entry *tlb;          /* the bank that ordinary data accesses of the running code use */
     uint32_t mode;                  /* MODE_* */
     uint32_t attention;             /* ATTEND_* */
@@ -142,7 +144,7 @@ struct cpu {
     struct cpu_stats stats;
 
     struct block_shortcut shortcuts[BLOCK_SHORTCUTS];
-    struct tlb_entry banks[BANK_COUNT][TLB_ENTRIES];
+    struct tlb_entry banks[BANK_COUNT][TLB_SLOTS];
     struct tlb_marks tlb_marks[BANK_COUNT];
     struct phys_page phys[PHYS_PAGES];
     struct shadow_page shadow[2];   /* of supervisor and user mode; dropped with any TLB entry */

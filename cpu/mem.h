@@ -21,7 +21,7 @@ bool mem_aligned_wherever(struct cpu *cpu, gva_t lin, unsigned natural);       /
 /* The bank that explicit accesses use now. */
 static inline enum tlb_bank mem_bank(const struct cpu *cpu)
 {
-    return (enum tlb_bank)((cpu->tlb - cpu->banks[0]) / TLB_ENTRIES);
+    return (enum tlb_bank)((cpu->tlb - cpu->banks[0]) / TLB_SLOTS);
 }
 
 static ALWAYS_INLINE struct tlb_entry *tlb_slot(struct tlb_entry *bank, gva_t lin)

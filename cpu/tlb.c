@@ -6,11 +6,18 @@
 #include "cpu/block.h"
 #include "cpu/monitor.h"
 
-#define WORDS (TLB_ENTRIES / 64)
+#define WORDS (TLB_SLOTS / 64)
 
 static unsigned slot_of(gva_t lin)
 {
     return (unsigned)(lin >> PAGE_SHIFT) & (TLB_ENTRIES - 1);
+}
+
+/* Where an entry goes when another page takes its slot. The bits are those that pages of one slot differ in (tags of
+ * linear-address masking lie above them), but for the lowest: neighbours never meet, see mem_hit_read(). */
+static unsigned victim_of(gva_t lin)
+{
+    return TLB_ENTRIES + ((unsigned)(lin >> PAGE_SHIFT ^ lin >> (PAGE_SHIFT + 11) << 1) & (TLB_VICTIMS - 1));
 }
 
 static void entry_clear(struct tlb_entry *e)
@@ -60,7 +67,7 @@ void tlb_flush_nonglobal(struct cpu *cpu)
  * not. Large pages live here in pieces, and all pieces in the same GiB go. */
 void tlb_flush_page(struct cpu *cpu, gva_t gva)
 {
-    unsigned slot = slot_of(gva);
+    unsigned slot = slot_of(gva), victim = victim_of(gva);
     bool large = false;
 
     shadow_flush(cpu);
@@ -68,6 +75,7 @@ void tlb_flush_page(struct cpu *cpu, gva_t gva)
         struct tlb_marks *m = &cpu->tlb_marks[bank];
 
         drop(cpu, bank, slot / 64, m->used[slot / 64] & BIT64(slot % 64));
+        drop(cpu, bank, victim / 64, m->used[victim / 64] & BIT64(victim % 64));
         for (unsigned word = 0; word < WORDS; word++)
             for (uint64_t left = m->used[word] & m->large[word]; left != 0; left &= left - 1) {
                 unsigned at = bits_lowest(left);
@@ -175,16 +183,86 @@ bool tlb_code_write(struct cpu *cpu, gva_t lin, enum tlb_bank bank, struct tlb_p
     return true;
 }
 
+static bool marked(const uint64_t *marks, unsigned slot)
+{
+    return marks[slot / 64] >> slot % 64 & 1;
+}
+
+static void mark(uint64_t *marks, unsigned slot, bool set)
+{
+    marks[slot / 64] = (marks[slot / 64] & ~BIT64(slot % 64)) | (uint64_t)set << slot % 64;
+}
+
+/* An entry with its marks. */
+struct marked_entry { struct tlb_entry e; bool global, large; };
+
+static struct marked_entry take(struct cpu *cpu, enum tlb_bank bank, unsigned slot)
+{
+    struct tlb_marks *m = &cpu->tlb_marks[bank];
+    struct marked_entry taken = { cpu->banks[bank][slot], marked(m->global, slot), marked(m->large, slot) };
+
+    mark(m->used, slot, false);
+    entry_clear(&cpu->banks[bank][slot]);
+    return taken;
+}
+
+static void put(struct cpu *cpu, enum tlb_bank bank, unsigned slot, const struct marked_entry *entry)
+{
+    struct tlb_marks *m = &cpu->tlb_marks[bank];
+
+    cpu->banks[bank][slot] = entry->e;
+    mark(m->used, slot, true);
+    mark(m->global, slot, entry->global);
+    mark(m->large, slot, entry->large);
+}
+
+/* Make room: who is there becomes a victim. */
+static void evict(struct cpu *cpu, enum tlb_bank bank, unsigned slot)
+{
+    struct marked_entry entry;
+
+    if (!marked(cpu->tlb_marks[bank].used, slot))
+        return;
+    entry = take(cpu, bank, slot);
+    put(cpu, bank, victim_of(entry_page(&entry.e)), &entry);
+}
+
+static uint64_t tag_for(const struct tlb_entry *e, unsigned access)
+{
+    return access & ACCESS_WRITE ? e->write : access & ACCESS_EXECUTE ? e->execute : e->read;
+}
+
+/* A page that was pushed out and may be used so comes back. */
+static bool recall(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out)
+{
+    const unsigned slot = slot_of(lin), victim = victim_of(lin);
+    const uint64_t page = lin & PAGE_MASK;
+    const struct tlb_entry *e = &cpu->banks[bank][victim];
+    struct marked_entry entry;
+
+    if ((access & ACCESS_SHADOW) || tag_for(e, access) != page || ((access & ACCESS_READ) && e->read != page))
+        return false;
+    entry = take(cpu, bank, victim);
+    evict(cpu, bank, slot);
+    put(cpu, bank, slot, &entry);
+    *out = (struct tlb_place){ .host = (uint8_t *)(uintptr_t)(lin + entry.e.addend) };
+    out->ram = block_ram_of(cpu, out->host);
+    out->ram_offset = (uint64_t)(out->host - out->ram->bytes);
+    return true;
+}
+
 static void enter(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, const struct translation *t,
                   const struct space_page *at)
 {
     unsigned slot = slot_of(lin);
-    uint64_t page = lin & PAGE_MASK, bit = BIT64(slot % 64), addend = (uintptr_t)at->host - page;
+    uint64_t page = lin & PAGE_MASK, addend = (uintptr_t)at->host - page;
     struct tlb_entry *e = &cpu->banks[bank][slot];
     struct tlb_marks *m = &cpu->tlb_marks[bank];
     unsigned rights = t->rights & at->rights;
 
-    if (!(m->used[slot / 64] & bit) || entry_page(e) != page || e->addend != addend)
+    if (entry_page(e) != page)
+        evict(cpu, bank, slot);
+    if (!marked(m->used, slot) || e->addend != addend)
         entry_clear(e);
     e->addend = addend;
     if (rights & ACCESS_READ)
@@ -193,9 +271,9 @@ static void enter(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank ban
         e->write = write_tag(page, at, access);
     if ((t->rights & ACCESS_EXECUTE) && (access & ACCESS_EXECUTE))
         e->execute = page;
-    m->used[slot / 64] |= bit;
-    m->global[slot / 64] = (m->global[slot / 64] & ~bit) | (t->global ? bit : 0);
-    m->large[slot / 64] = (m->large[slot / 64] & ~bit) | (t->page_shift > PAGE_SHIFT ? bit : 0);
+    mark(m->used, slot, true);
+    mark(m->global, slot, t->global);
+    mark(m->large, slot, t->page_shift > PAGE_SHIFT);
     cpu->stats.tlb_fills++;
 }
 
@@ -229,6 +307,8 @@ bool tlb_fill(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, s
     struct translation t;
     const struct space_page *at;
 
+    if (recall(cpu, lin, access, bank, out))
+        return true;
     if (!mmu_translate(cpu, lin, access, bank, &t))
         return false;
     at = tlb_phys_page(cpu, t.gpa & PAGE_MASK);

@@ -31,10 +31,11 @@ struct jit_block {
 /* Ways out of translated code and back, made once. */
 struct jit_glue {
     const uint8_t *enter;       /* insn_fn */
-    const uint8_t *call, *call_flags;   /* one handler; afterwards its flags are also jit_flags */
+    const uint8_t *call, *call_flags;   /* one handler; afterwards its flags are also jit_of and jit_szapc */
     const uint8_t *call_plain;  /* one that has nothing to do with flags */
     const uint8_t *x87_on;      /* puts the guest's x87 state into the host's unit; CF: the interpreter must do */
     const uint8_t *fp_on;       /* puts the guest's MXCSR in force; CF: the interpreter must do */
+    const uint8_t *reprobe[2];  /* the probe again among the victims: reading, writing */
     const uint8_t *tail;        /* a handler that ends the block */
     const uint8_t *follow;      /* the end of a link */
     const uint8_t *dry;         /* the budget does not suffice for the block */
@@ -58,7 +59,7 @@ void backend_unlink(struct jit *j, struct jit_link *l);
 
 /* ---- what translated code calls ---- */
 
-void jit_flags_to_raw(struct cpu *cpu);         /* cpu->flags to cpu->jit_flags */
+void jit_flags_to_raw(struct cpu *cpu);         /* cpu->flags to cpu->jit_of and jit_szapc */
 void jit_flags_from_raw(struct cpu *cpu);
 const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l);    /* where to go on; NULL: leave, all is prepared */
 void jit_dry(struct cpu *cpu, struct jit_block *t);             /* leave before this block */

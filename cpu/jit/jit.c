@@ -11,17 +11,17 @@
 
 /* ---- flags ---- */
 
-/* jit_flags is as LAHF and SETO leave AX: SF ZF AF PF CF in bits 15:8 as RFLAGS has them, OF in bit 0. */
 void jit_flags_to_raw(struct cpu *cpu)
 {
     uint32_t f = flags_get(&cpu->flags);
 
-    cpu->jit_flags = (f & 0xff) << 8 | (f >> 11 & 1);
+    cpu->jit_szapc = (uint8_t)f;
+    cpu->jit_of = f >> 11 & 1;
 }
 
 uint32_t jit_flags_get(const struct cpu *cpu)
 {
-    return ((cpu->jit_flags >> 8 & 0xff) | (cpu->jit_flags & 1) << 11) & FLAGS_ARITH;
+    return (cpu->jit_szapc | (uint32_t)cpu->jit_of << 11) & FLAGS_ARITH;
 }
 
 void jit_flags_from_raw(struct cpu *cpu)

@@ -69,7 +69,7 @@ static void cpu_prepare(uint64_t memory)
     cpu->config.vendor = vec_host_vendor();
     cpu->s.xcr0 = 7;
     cpu->tlb = cpu->banks[BANK_SUPERVISOR];
-    for (unsigned n = 0; n < TLB_ENTRIES; n++)
+    for (unsigned n = 0; n < TLB_SLOTS; n++)
         cpu->tlb[n].read = cpu->tlb[n].write = cpu->tlb[n].execute = TLB_INVALID;
     e = tlb_slot(cpu->tlb, memory);
     e->read = e->write = memory & PAGE_MASK;

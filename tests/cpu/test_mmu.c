@@ -424,6 +424,55 @@ static void alignment_is_checked_at_level_3(void **state)
     assert_int_equal(RUN("\x8b\x07\xf4"), -1);
 }
 
+#define PUT(at, ...) do { const uint8_t code_[] = { __VA_ARGS__ }; fixture_put(&f, (at), code_, sizeof code_); } while (0)
+
+/* Of a page that fixture_map() made. */
+static uint64_t mapped_entry(uint64_t lin)
+{
+    uint64_t table = FIXTURE_TABLES;
+
+    for (unsigned shift = 39; shift > 12; shift -= 9)
+        table = fixture_read(&f, table + 8 * ((lin >> shift) & 511), 8) & 0xffffff000;
+    return table + 8 * ((lin >> 12) & 511);
+}
+
+/* Pages that share a slot of the TLB push one another out; the ones behind are found again, and forgotten with the others. */
+static void victims_are_translations_as_any(void **state)
+{
+    const uint64_t step = (uint64_t)TLB_ENTRIES << PAGE_SHIFT, base = 0x7f0000000000;
+
+    (void)state;
+    fixture_tables(&f);
+    for (unsigned n = 0; n < 6; n++)
+        fixture_map(&f, base + n * step, FIXTURE_DATA + n * PAGE_SIZE);
+    for (unsigned round = 0; round < 3; round++)
+        for (unsigned n = 0; n < 6; n++) {
+            const uint64_t before = f.cpu->stats.tlb_fills;
+
+            /* mov [rdi], rax; mov rbx, [rdi]; hlt */
+            PUT(FIXTURE_CODE, 0x48, 0x89, 0x07, 0x48, 0x8b, 0x1f, 0xf4);
+            f.cpu->s.gpr[RDI] = base + n * step;
+            f.cpu->s.gpr[RAX] = 100 * round + n;
+            f.cpu->p.rip = FIXTURE_CODE;
+            f.cpu->p.activity = CPU_RUNNING;
+            assert_int_equal(fixture_run(&f, 10), -1);
+            assert_int_equal(f.cpu->s.gpr[RBX], 100 * round + n);
+            assert_int_equal(fixture_read(&f, FIXTURE_DATA + n * PAGE_SIZE, 8), 100 * round + n);
+            if (round > 0)
+                assert_int_equal(f.cpu->stats.tlb_fills, before);
+        }
+    for (unsigned n = 0; n < 6; n++) {
+        const uint64_t entry = mapped_entry(base + n * step), absent = 0;
+
+        fixture_put(&f, entry, &absent, 8);
+        PUT(FIXTURE_CODE, 0x0f, 0x01, 0x3f, 0x48, 0x8b, 0x1f, 0xf4);        /* invlpg [rdi]; mov rbx, [rdi]; hlt */
+        f.cpu->s.gpr[RDI] = base + n * step;
+        f.cpu->p.rip = FIXTURE_CODE;
+        f.cpu->p.activity = CPU_RUNNING;
+        assert_int_equal(fixture_run(&f, 10), VEC_PF);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_long, close_it)
@@ -440,6 +489,7 @@ int main(void)
         TEST(uncanonical_addresses_are_no_page_faults),
         TEST(rom_ignores_writes),
         TEST(flushes_take_what_they_should),
+        TEST(victims_are_translations_as_any),
         TEST(alignment_is_checked_at_level_3),
     };
 

@@ -82,7 +82,7 @@ static void cpu_prepare(uint64_t memory)
     cpu->memory = memory_of_nothing;
     cpu->tlb = cpu->banks[BANK_SUPERVISOR];
     for (unsigned b = 0; b < BANK_COUNT; b++) {
-        for (unsigned n = 0; n < TLB_ENTRIES; n++)
+        for (unsigned n = 0; n < TLB_SLOTS; n++)
             cpu->banks[b][n].read = cpu->banks[b][n].write = cpu->banks[b][n].execute = TLB_INVALID;
     }
     guest_page = (uint8_t *)(((uintptr_t)guest_memory + PAGE_SIZE - 1) & PAGE_MASK);

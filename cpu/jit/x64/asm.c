@@ -236,12 +236,6 @@ void asm_cmov(struct asm_buf *a, enum condition cc, unsigned bytes, unsigned reg
     asm_op(a, 0x0f40u | cc, bytes, reg, rm);
 }
 
-void asm_bt_imm(struct asm_buf *a, unsigned bytes, struct rm rm, unsigned bit)
-{
-    asm_op(a, 0x0fba, bytes, 4, rm);
-    asm_byte(a, bit);
-}
-
 /* ---- vectors ---- */
 
 /* SDM 2A "The VEX Prefix": R X B and vvvv are inverted; the two-byte form has neither X, B, W nor a map but 1. */
@@ -289,6 +283,11 @@ void asm_lahf(struct asm_buf *a)
 void asm_sahf(struct asm_buf *a)
 {
     asm_byte(a, 0x9e);
+}
+
+void asm_store_ah(struct asm_buf *a, struct rm rm)
+{
+    op_as(a, 0x88, 4, 4, rm, false);        /* without REX byte register 4 is AH */
 }
 
 void asm_jmp_rm(struct asm_buf *a, struct rm rm)

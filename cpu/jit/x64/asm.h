@@ -73,7 +73,6 @@ void asm_imul(struct asm_buf *a, unsigned bytes, unsigned reg, struct rm rm);
 void asm_imul_imm(struct asm_buf *a, unsigned bytes, unsigned reg, struct rm rm, int32_t v);
 void asm_setcc(struct asm_buf *a, enum condition cc, struct rm rm);
 void asm_cmov(struct asm_buf *a, enum condition cc, unsigned bytes, unsigned reg, struct rm rm);
-void asm_bt_imm(struct asm_buf *a, unsigned bytes, struct rm rm, unsigned bit);
 /* VEX prefix: opcode map 1 to 3, prefix none 66 F3 F2 as 0 to 3; `l`: 256 bits. */
 struct vex {
     uint8_t map, prefix, w, l, opcode;
@@ -84,6 +83,7 @@ void asm_pop(struct asm_buf *a, unsigned reg);
 void asm_ret(struct asm_buf *a);
 void asm_lahf(struct asm_buf *a);
 void asm_sahf(struct asm_buf *a);
+void asm_store_ah(struct asm_buf *a, struct rm rm);             /* rm without registers 8 to 15 */
 void asm_jmp_rm(struct asm_buf *a, struct rm rm);
 void asm_call_rm(struct asm_buf *a, struct rm rm);
 

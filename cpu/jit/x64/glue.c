@@ -118,7 +118,7 @@ static void to_interpreter_later(struct asm_buf *a, bool called)
     asm_mov(a, 8, HOST_12, rm_reg(HOST_AX));
 }
 
-/* cpu->flags are made of jit_flags only when somebody asks. */
+/* cpu->flags are made of jit_of and jit_szapc only when somebody asks. */
 static void make_call_plain(struct asm_buf *a, const uint8_t *leave)
 {
     uint8_t *left;
@@ -195,6 +195,27 @@ static void make_call(struct asm_buf *a, bool flags, const uint8_t *leave)
     asm_ret(a);
 }
 
+/* AX: a linear address, DX: the page of its last byte, as the probe has left them. Found: equal, and AX is the host's. The slot
+ * as in tlb.c, victim_of(). */
+static void make_reprobe(struct asm_buf *a, int32_t tag)
+{
+    const int32_t victims = (int32_t)(TLB_ENTRIES * sizeof(struct tlb_entry));
+    uint8_t *none;
+
+    asm_mov(a, 8, HOST_CX, rm_reg(HOST_AX));
+    asm_shift(a, SHIFT_SHR, 8, rm_reg(HOST_CX), PAGE_SHIFT + 11);
+    asm_shift(a, SHIFT_SHL, 8, rm_reg(HOST_CX), PAGE_SHIFT + 1);
+    asm_alu(a, ALU_XOR, 8, HOST_CX, rm_reg(HOST_AX));
+    asm_shift(a, SHIFT_SHR, 8, rm_reg(HOST_CX), PAGE_SHIFT - 5);
+    asm_alu_imm(a, ALU_AND, 4, rm_reg(HOST_CX), (TLB_VICTIMS - 1) << 5);
+    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_sum(HOST_TLB, HOST_CX, 0, victims + tag));
+    none = asm_jcc(a, CC_NE);
+    asm_mov(a, 8, HOST_CX, rm_sum(HOST_TLB, HOST_CX, 0, victims + (int32_t)offsetof(struct tlb_entry, addend)));
+    asm_lea(a, 8, HOST_AX, rm_sum(HOST_AX, HOST_CX, 0, 0));
+    asm_aim(none, a->at);
+    asm_ret(a);
+}
+
 static void make_tail(struct asm_buf *a)
 {
     to_interpreter_later(a, false);
@@ -245,6 +266,8 @@ bool backend_glue(struct jit *j)
     GLUE(call_plain, make_call_plain(&a, leave_call));
     GLUE(fp_on, make_fp_on(&a));
     GLUE(x87_on, make_x87_on(&a));
+    GLUE(reprobe[0], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, read)));
+    GLUE(reprobe[1], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, write)));
     GLUE(tail, make_tail(&a));
     GLUE(follow, make_follow(&a, stop));
     GLUE(dry, make_dry(&a, stop));

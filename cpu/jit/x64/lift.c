@@ -116,6 +116,8 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
     asm_alu(a, ALU_CMP, 8, HOST_DX, rm_sum(HOST_TLB, HOST_CX, 0, tag));
     (tail ? lift_tail : lift_cold)(l, asm_jcc(a, CC_NE));
     asm_alu(a, ALU_ADD, 8, HOST_AX, rm_sum(HOST_TLB, HOST_CX, 0, (int32_t)offsetof(struct tlb_entry, addend)));
+    l->cold[l->ncold - 1].found = a->at;
+    l->cold[l->ncold - 1].write = write;
     l->host_flags = 0;
 }
 
@@ -150,20 +152,24 @@ bool lift_flags_wanted(const struct lift *l, unsigned which)
 
 void lift_flags_store(struct lift *l)
 {
-    asm_store(&l->a, 4, CPU_AT(jit_flags), HOST_AX);
+    _Static_assert(offsetof(struct cpu, jit_szapc) == offsetof(struct cpu, jit_of) + 1, "AX holds both");
+    asm_store(&l->a, 2, CPU_AT(jit_of), HOST_AX);
 }
 
+/* Byte by byte: to read AX once AH was written costs more than a store. */
 static void host_flags_to_raw(struct lift *l)
 {
     asm_lahf(&l->a);
-    asm_setcc(&l->a, CC_O, rm_reg(HOST_AX));
-    lift_flags_store(l);
+    asm_store_ah(&l->a, CPU_AT(jit_szapc));
+    asm_setcc(&l->a, CC_O, CPU_AT(jit_of));
 }
 
 /* OF comes of adding 127 to its bit; SAHF brings the others. */
 static void host_flags_from_raw(struct lift *l)
 {
-    asm_mov(&l->a, 4, HOST_AX, CPU_AT(jit_flags));
+    asm_movzx(&l->a, 1, HOST_AX, CPU_AT(jit_szapc));
+    asm_shift(&l->a, SHIFT_SHL, 4, rm_reg(HOST_AX), 8);
+    asm_mov(&l->a, 1, HOST_AX, CPU_AT(jit_of));
     asm_alu_imm(&l->a, ALU_ADD, 1, rm_reg(HOST_AX), 127);
     asm_sahf(&l->a);
 }
@@ -180,7 +186,8 @@ void lift_flags_need(struct lift *l, unsigned which)
     if ((l->host_flags & which) == which)
         return;
     if (which == FLAG_CF) {
-        asm_bt_imm(&l->a, 4, CPU_AT(jit_flags), 8);
+        asm_movzx(&l->a, 1, HOST_CX, CPU_AT(jit_szapc));
+        asm_shift(&l->a, SHIFT_SHR, 4, rm_reg(HOST_CX), 1);
         l->host_flags = FLAG_CF;
         return;
     }
@@ -355,8 +362,12 @@ static void cold_path(struct lift *l, struct cold *c)
     const struct insn *i = original(l, c->k);
     const bool flags = op_flags_written[i->op] & FLAGS_ARITH;
 
+    asm_aim(c->site, l->a.at);
+    if (c->found != NULL) {
+        asm_aim(asm_call(&l->a), codebuf_writable(&l->jit->code, l->jit->glue.reprobe[c->write]));
+        asm_aim(asm_jcc(&l->a, CC_E), c->found);
+    }
     c->at = l->a.at;
-    asm_aim(c->site, c->at);
     lift_vec_store(l, &c->before);
     if (c->whole || c->resume == NULL) {
         (c->whole ? bail : tail_to_handler)(l, c->k);
@@ -376,7 +387,7 @@ static void cold_paths(struct lift *l)
     for (unsigned n = 0; n < l->ncold; n++) {
         struct cold *c = &l->cold[n], *last = n > 0 ? c - 1 : NULL;
 
-        if (last != NULL && last->k == c->k && last->whole == c->whole && (last->resume == NULL) == (c->resume == NULL) &&
+        if (last != NULL && c->found == NULL && last->k == c->k && last->whole == c->whole && (last->resume == NULL) == (c->resume == NULL) &&
             memcmp(&last->before, &c->before, sizeof c->before) == 0) {
             c->at = last->at;
             asm_aim(c->site, c->at);

@@ -3,7 +3,7 @@
  *
  * Host registers: AX CX DX are free within an instruction; BP points to the guest's general registers in struct cpu, 14 holds
  * the budget, 15 the TLB bank; nine guest registers live in others, the rest in struct cpu. Guest flags are host flags right
- * after the instruction that made them, and otherwise cpu->jit_flags, which is written only where somebody may look. */
+ * after the instruction that made them, and otherwise cpu->jit_of and jit_szapc, which are written only where somebody may look. */
 #ifndef CPU_JIT_X64_LIFT_H
 #define CPU_JIT_X64_LIFT_H
 
@@ -35,9 +35,11 @@ struct vec_state {
 struct cold {
     uint8_t *site;              /* the jump that leads here */
     const uint8_t *resume;      /* NULL: the handler ends the block */
+    const uint8_t *found;       /* a probe that missed: where the plain path goes on with the host's address in AX */
     uint8_t k;
+    bool write;
     bool whole;                 /* the interpreter does the rest of the block */
-    uint8_t *at;                /* where it was made */
+    uint8_t *at;                /* where the handler's turn begins */
     struct vec_state before, after;
 };
 
@@ -100,9 +102,9 @@ void lift_bail(struct lift *l, uint8_t *site);      /* the interpreter does this
 /* ---- flags ---- */
 
 void lift_flags_made(struct lift *l, unsigned which);           /* the host has just made them: keep what is wanted */
-void lift_flags_need(struct lift *l, unsigned which);           /* into the host's; AX is lost unless only CF is asked */
+void lift_flags_need(struct lift *l, unsigned which);           /* into the host's; AX is lost, or CX when only CF is asked */
 bool lift_flags_wanted(const struct lift *l, unsigned which);
-void lift_flags_store(struct lift *l);                          /* AX as jit_flags */
+void lift_flags_store(struct lift *l);                          /* AL is OF, AH the others */
 unsigned condition_flags(unsigned cc);
 void lift_resume(struct lift *l);       /* the plain path of this instruction is complete */
 

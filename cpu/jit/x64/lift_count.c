@@ -3,7 +3,7 @@
  * happens to make them. */
 #include "cpu/jit/x64/lift.h"
 
-/* In jit_flags. */
+/* In AX, as lift_flags_store() takes it. */
 #define RAW_CF 0x0100
 #define RAW_PF 0x0400
 #define RAW_ZF 0x4000

@@ -174,7 +174,7 @@ static bool one_operand(struct lift *l)
 
 /* ---- shifts ---- */
 
-#define RAW_AF 0x1000u      /* in jit_flags */
+#define AH_AF 0x1000u
 
 static enum shift shift_of(unsigned op)
 {
@@ -221,7 +221,7 @@ static bool shift_constant(struct lift *l, unsigned n)
     asm_lahf(&l->a);
     if (n == 1)
         asm_setcc(&l->a, CC_O, rm_reg(HOST_AX));
-    asm_alu_imm(&l->a, ALU_AND, 4, rm_reg(HOST_AX), (int32_t)~RAW_AF);
+    asm_alu_imm(&l->a, ALU_AND, 4, rm_reg(HOST_AX), (int32_t)~AH_AF);
     if (n > 1)
         shift_of_flag(l, i->op, bytes);
     lift_flags_store(l);
@@ -253,7 +253,7 @@ static bool shift_by_cl(struct lift *l)
     asm_lahf(&l->a);
     asm_test_imm(&l->a, 4, rm_reg(HOST_CX), bytes == 8 ? 63 : 31);
     none = asm_jcc(&l->a, CC_E);
-    asm_alu_imm(&l->a, ALU_AND, 4, rm_reg(HOST_AX), (int32_t)~RAW_AF);
+    asm_alu_imm(&l->a, ALU_AND, 4, rm_reg(HOST_AX), (int32_t)~AH_AF);
     shift_of_flag(l, i->op, bytes);
     lift_flags_store(l);
     asm_aim(none, l->a.at);
@@ -270,7 +270,7 @@ static bool rotate_constant(struct lift *l, unsigned n)
 
     if (wanted) {
         lift_flags_need(l, FLAGS_ARITH);
-        asm_movzx(&l->a, 1, HOST_DX, CPU_AT(jit_flags));       /* OF, which only a count of one changes */
+        asm_movzx(&l->a, 1, HOST_DX, CPU_AT(jit_of));          /* which only a count of one changes */
     }
     if (to.memory && bytes == 4) {
         asm_mov(&l->a, 4, HOST_AX, to);
@@ -315,9 +315,9 @@ static bool set_condition(struct lift *l)
         if (!lift_address(l))
             return false;
         lift_probe(l, true, 1);
-        asm_mov(&l->a, 8, HOST_CX, rm_reg(HOST_AX));
+        asm_mov(&l->a, 8, HOST_DX, rm_reg(HOST_AX));
         lift_flags_need(l, condition_flags(cc));
-        asm_setcc(&l->a, cc, rm_at(HOST_CX, 0));
+        asm_setcc(&l->a, cc, rm_at(HOST_DX, 0));
         return true;
     }
     if (awkward(i->o[0], 1))
@@ -380,8 +380,8 @@ static bool bit_test(struct lift *l)
     }
     if (lift_flags_wanted(l, FLAG_CF)) {
         asm_setcc(&l->a, CC_B, rm_reg(HOST_AX));
-        asm_alu_imm(&l->a, ALU_AND, 1, rm_at(HOST_CPU, CPU_AT(jit_flags).disp + 1), -2);
-        asm_alu_to(&l->a, ALU_OR, 1, rm_at(HOST_CPU, CPU_AT(jit_flags).disp + 1), HOST_AX);
+        asm_alu_imm(&l->a, ALU_AND, 1, CPU_AT(jit_szapc), -2);
+        asm_alu_to(&l->a, ALU_OR, 1, CPU_AT(jit_szapc), HOST_AX);
     }
     l->host_flags = 0;
     return true;
