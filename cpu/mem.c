@@ -319,6 +319,17 @@ bool mem_load_level(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t *out)
     return true;
 }
 
+bool mem_store_level(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t v)
+{
+    struct spans s;
+
+    if (!linear_access(cpu, lin, bytes, ACCESS_WRITE, tlb_data_bank(cpu), &s))
+        return false;
+    debug_data_access(cpu, lin, bytes, ACCESS_WRITE);
+    spans_store(cpu, running_insn(cpu), &s, (const uint8_t *)&v);
+    return true;
+}
+
 /* ---- shadow stacks ---- */
 
 static uint8_t *shadow_hit(const struct cpu *cpu, gva_t lin, unsigned bytes, bool user)

@@ -137,6 +137,7 @@ bool mem_probe_system(struct cpu *cpu, gva_t lin, unsigned bytes, unsigned acces
 
 /* An access of the running level that belongs to no operand; the address has 64 bits in all of IA-32e mode. */
 bool mem_load_level(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t *out);
+bool mem_store_level(struct cpu *cpu, gva_t lin, unsigned bytes, uint64_t v);
 
 /* Shadow-stack accesses (SDM 3A "Determination of Access Rights"), as a user or as a supervisor whatever the level. A swap
  * stores v where `expected` was, and *was again elsewhere: it is a write in any case. */

@@ -371,6 +371,8 @@ bool stack_push(struct cpu *cpu, struct stack *st, unsigned bytes, uint64_t valu
         return false;
     if (st->cpl < 3)
         return mem_store_system(cpu, lin, bytes, value);
+    if (st->long64 && !cpu_in_64bit(cpu))       /* 64-bit mode's stack already */
+        return mem_aligned_wherever(cpu, lin, bytes) && mem_store_level(cpu, lin, bytes, value);
     return mem_store_slow(cpu, cpu->insn, lin, &value, bytes, user_bank(cpu));
 }
 

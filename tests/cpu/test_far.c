@@ -229,6 +229,25 @@ static int iret64(uint64_t ip, uint64_t cs, uint64_t ss)
     return FRESH("\x48\xcf");
 }
 
+/* The pushes of a call to 64-bit code have 64-bit addresses: below 0 is the top of the kernel's half (seen on Emerald Rapids,
+ * where Linux takes the fault of a 32-bit program up there for an erratum). */
+static void a_call_to_64_bit_code_pushes_there(void **state)
+{
+    (void)state;
+    fixture_privilege(f, 3);        /* a TSS with a stack for level 0 */
+    fixture_mode(f, FIXTURE_LONG);
+    assert_int_equal(iret64(0x40000, 0x33, 0x2b), -1);
+    assert_int_equal(f->cpu->mode & MODE_DECODE, DECODE_32);
+    f->cpu->s.gpr[RSP] = FIXTURE_STACK;
+    assert_int_equal(FRESH("\x9a\x00\x00\x05\x00\x23\x00"), -1);
+    assert_int_equal(f->cpu->mode & MODE_DECODE, DECODE_64);
+    assert_int_equal(f->cpu->s.gpr[RSP], FIXTURE_STACK - 8);
+    assert_int_equal(iret64(0x40000, 0x33, 0x2b), -1);
+    f->cpu->s.gpr[RSP] = 0;
+    assert_int_equal(FRESH("\x9a\x00\x00\x05\x00\x23\x00"), VEC_PF);
+    assert_int_equal(f->cpu->s.cr2, 0xfffffffffffffffcu);
+}
+
 static void iret_checks_before_it_changes(void **state)
 {
     (void)state;
@@ -366,6 +385,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(bad_stacks_come_before_bad_offsets, steps_flat32, steps_close),
         cmocka_unit_test_setup_teardown(long_call_gates_push_quadwords, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(iret_goes_to_compatibility_mode_and_back, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(a_call_to_64_bit_code_pushes_there, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(outer_returns_keep_the_base_of_gs, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(iret_checks_before_it_changes, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(iret_respects_privilege_of_flags, steps_flat32, steps_close),
