@@ -198,7 +198,7 @@ static bool in_arena(uint64_t at)
 
 const char *rules_beyond(const struct host_case *c, const struct host_out *model, bool (*taken)(uint64_t at))
 {
-    uint64_t rip = model->regs.rip + case_cs_base(c);
+    uint64_t rip = model->regs.rip + (model->regs.seg[SEG_CS] == CASE_CS16 ? ARENA_CODE : 0);     /* where it went to */
 
     if (c->mode != CASE_64 && model->vector == 14 && model->cr2 >> 32)
         return "Linux takes a 32-bit program's page fault above 4 GiB for an erratum and tries again for ever";
