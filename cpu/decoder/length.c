@@ -83,6 +83,18 @@ static unsigned behind(const struct decoding *d, unsigned at, unsigned map)
     return behind_modrm(d, at + 1, s.modrm) + s.immediate;
 }
 
+/* A prefix 66 before VEX or EVEX does not count. */
+static unsigned vex_end(const struct decoding *with_prefixes, unsigned at)
+{
+    struct decoding d = *with_prefixes;
+    const uint8_t *b = d.bytes + at;
+
+    d.opsize = false;
+    if (b[0] != 0xc5 && (b[1] & 3) == 0)            /* no map: as long as LES or BOUND */
+        return behind_modrm(&d, at + 1, WITH_MODRM);
+    return b[0] == 0xc5 ? behind(&d, at + 2, 1) : behind(&d, at + (b[0] == 0xc4 ? 3 : 4), b[1] & 3);
+}
+
 unsigned invalid_end(const struct decoding *d)
 {
     const uint8_t *b = d->bytes + d->opcode_at;
@@ -91,11 +103,8 @@ unsigned invalid_end(const struct decoding *d)
 
     if (at >= INSN_MAX_BYTES)
         return d->at;
-    if (decoding_vex(d, at)) {
-        if (b[0] != 0xc5 && (b[1] & 3) == 0)            /* no map: as long as LES or BOUND */
-            return behind_modrm(d, at + 1, WITH_MODRM);
-        return b[0] == 0xc5 ? behind(d, at + 2, 1) : behind(d, at + (b[0] == 0xc4 ? 3 : 4), b[1] & 3);
-    }
+    if (decoding_vex(d, at))
+        return vex_end(d, at);
     if (b[0] == 0x0f && (b[1] & 0xf8) == 0x38) {        /* all eight lead to another opcode, two of them to known ones */
         end = behind(d, at + 2, b[1] & 2 ? 3 : 2);
     } else if (b[0] == 0x0f) {
