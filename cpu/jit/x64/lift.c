@@ -82,7 +82,7 @@ static struct cold *cold(struct lift *l, uint8_t *site)
 {
     struct cold *c = &l->cold[l->ncold++];
 
-    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .before = l->vec };
+    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .owed = l->owed, .before = l->vec };
     return c;
 }
 
@@ -143,112 +143,6 @@ void lift_resume(struct lift *l)
         }
 }
 
-/* ---- flags ---- */
-
-bool lift_flags_wanted(const struct lift *l, unsigned which)
-{
-    return (l->wanted[l->k] & which) != 0;
-}
-
-void lift_flags_store(struct lift *l)
-{
-    _Static_assert(offsetof(struct cpu, jit_szapc) == offsetof(struct cpu, jit_of) + 1, "AX holds both");
-    asm_store(&l->a, 2, CPU_AT(jit_of), HOST_AX);
-}
-
-/* Byte by byte: to read AX once AH was written costs more than a store. */
-static void host_flags_to_raw(struct lift *l)
-{
-    asm_lahf(&l->a);
-    asm_store_ah(&l->a, CPU_AT(jit_szapc));
-    asm_setcc(&l->a, CC_O, CPU_AT(jit_of));
-}
-
-/* OF comes of adding 127 to its bit; SAHF brings the others. */
-static void host_flags_from_raw(struct lift *l)
-{
-    asm_movzx(&l->a, 1, HOST_AX, CPU_AT(jit_szapc));
-    asm_shift(&l->a, SHIFT_SHL, 4, rm_reg(HOST_AX), 8);
-    asm_mov(&l->a, 1, HOST_AX, CPU_AT(jit_of));
-    asm_alu_imm(&l->a, ALU_ADD, 1, rm_reg(HOST_AX), 127);
-    asm_sahf(&l->a);
-}
-
-void lift_flags_made(struct lift *l, unsigned which)
-{
-    if (lift_flags_wanted(l, which))
-        host_flags_to_raw(l);
-    l->host_flags = (uint16_t)which;
-}
-
-void lift_flags_need(struct lift *l, unsigned which)
-{
-    if ((l->host_flags & which) == which)
-        return;
-    if (which == FLAG_CF) {
-        asm_movzx(&l->a, 1, HOST_CX, CPU_AT(jit_szapc));
-        asm_shift(&l->a, SHIFT_SHR, 4, rm_reg(HOST_CX), 1);
-        l->host_flags = FLAG_CF;
-        return;
-    }
-    host_flags_from_raw(l);
-    l->host_flags = FLAGS_ARITH;
-}
-
-unsigned condition_flags(unsigned cc)
-{
-    static const uint16_t flags[8] = {
-        FLAG_OF, FLAG_CF, FLAG_ZF, FLAG_CF | FLAG_ZF, FLAG_SF, FLAG_PF, FLAG_SF | FLAG_OF, FLAG_ZF | FLAG_SF | FLAG_OF,
-    };
-
-    return flags[cc >> 1 & 7];
-}
-
-/* May anything see the flags as they are before i? Registers only: nothing can. */
-static bool observes(const struct insn *i)
-{
-    for (unsigned n = 0; n < 3; n++)
-        if (FORM_KIND(i->form, n) == KIND_MEM && i->op != OP_LEA && i->op != OP_NOP)
-            return true;
-    switch (i->op) {
-    case OP_ADD: case OP_OR: case OP_ADC: case OP_SBB: case OP_AND: case OP_SUB: case OP_XOR: case OP_CMP: case OP_TEST:
-    case OP_INC: case OP_DEC: case OP_NEG: case OP_NOT: case OP_MUL: case OP_IMUL: case OP_IMUL1: case OP_ADCX: case OP_ADOX:
-    case OP_SHL: case OP_SHR: case OP_SAR: case OP_ROL: case OP_ROR: case OP_RCL: case OP_RCR: case OP_SHLD: case OP_SHRD:
-    case OP_RORX: case OP_SARX: case OP_SHLX: case OP_SHRX: case OP_BT: case OP_BTS: case OP_BTR: case OP_BTC:
-    case OP_BSF: case OP_BSR: case OP_POPCNT: case OP_LZCNT: case OP_TZCNT: case OP_ANDN: case OP_BEXTR: case OP_BLSI:
-    case OP_BLSR: case OP_BLSMSK: case OP_BZHI: case OP_PDEP: case OP_PEXT: case OP_MULX:
-    case OP_MOV: case OP_MOVBE: case OP_MOVZX_B: case OP_MOVZX_W: case OP_MOVSX_B: case OP_MOVSX_W: case OP_MOVSXD:
-    case OP_XCHG: case OP_LEA: case OP_CMPXCHG: case OP_XADD: case OP_BSWAP: case OP_CBW: case OP_CWD:
-    case OP_SETCC: case OP_CMOVCC: case OP_LAHF: case OP_SAHF: case OP_CLC: case OP_STC: case OP_CMC: case OP_NOP:
-        return false;
-    default:
-        return true;
-    }
-}
-
-/* A shift by a constant that is not zero leaves nothing of the flags before it. */
-static unsigned flags_left(const struct insn *i)
-{
-    bool shifts = i->op == OP_SHL || i->op == OP_SHR || i->op == OP_SAR;
-
-    if (shifts && FORM_KIND(i->form, 1) == KIND_IMM && (i->imm & (i->width == 8 ? 63 : 31)) != 0)
-        return 0;
-    return op_flags_read[i->op] & FLAGS_ARITH;
-}
-
-static void find_wanted(struct lift *l)
-{
-    const struct block *b = l->t->run;
-    unsigned wanted = FLAGS_ARITH;
-
-    for (unsigned k = b->count; k-- > 0;) {
-        const struct insn *i = &b->insns[k];
-
-        l->wanted[k] = (uint16_t)wanted;
-        wanted = observes(i) ? FLAGS_ARITH : (wanted & ~(unsigned)op_flags_written[i->op]) | flags_left(i);
-    }
-}
-
 /* ---- calls of handlers ---- */
 
 static const struct insn *original(const struct lift *l, unsigned k)
@@ -274,21 +168,16 @@ static void handler_args(struct lift *l, unsigned k)
     asm_mov_imm(&l->a, HOST_AX, (uintptr_t)(k == 0 ? l->t->from->first : i->fn));
 }
 
-/* Handlers of the vector and x87 units that do not know there are flags. */
-static bool keeps_flags(unsigned op)
-{
-    return op_flags_read[op] == 0 && op_flags_written[op] == 0 &&
-           ((op >= OP_FADD && op <= OP_FNSAVE) || (op >= OP_EMMS && op < OP_COUNT));
-}
-
 static void call_handler(struct lift *l)
 {
     const struct jit_glue *g = &l->jit->glue;
     const unsigned op = l->i->op, written = op_flags_written[op] & FLAGS_ARITH;
 
+    lift_flags_pay(l, l->owed);
+    l->owed = NULL;
     lift_vec_flush(l);
     handler_args(l, l->k);
-    call_glue(l, written ? g->call_flags : keeps_flags(op) ? g->call_plain : g->call, false);
+    call_glue(l, written ? g->call_flags : lift_keeps_flags(op) ? g->call_plain : g->call, false);
     l->host_flags = 0;
 }
 
@@ -368,16 +257,17 @@ static void cold_path(struct lift *l, struct cold *c)
         asm_aim(asm_jcc(&l->a, CC_E), c->found);
     }
     c->at = l->a.at;
+    lift_flags_pay(l, c->owed);
     lift_vec_store(l, &c->before);
     if (c->whole || c->resume == NULL) {
         (c->whole ? bail : tail_to_handler)(l, c->k);
         return;
     }
     handler_args(l, c->k);
-    call_glue(l, flags ? l->jit->glue.call_flags : keeps_flags(i->op) ? l->jit->glue.call_plain : l->jit->glue.call, false);
+    call_glue(l, flags ? l->jit->glue.call_flags : lift_keeps_flags(i->op) ? l->jit->glue.call_plain : l->jit->glue.call, false);
     lift_vec_load(l, &c->after);
     if (flags)
-        host_flags_from_raw(l);         /* as after the plain path */
+        lift_flags_restore(l);          /* as after the plain path */
     asm_aim(asm_jmp(&l->a), c->resume);
 }
 
@@ -430,8 +320,10 @@ static void lift_end(struct lift *l)
     if (lift_loop(l))
         return;
     lift_vec_flush(l);
-    if (!lift_branch(l))
-        tail_to_handler(l, l->k);
+    if (lift_branch(l))
+        return;
+    lift_flags_pay(l, l->owed);
+    tail_to_handler(l, l->k);
 }
 
 static void lift_block(struct lift *l)
@@ -472,9 +364,9 @@ bool backend_translate(struct jit *j, struct jit_block *t)
     l.t = t;
     l.a = (struct asm_buf){ j->code.write + j->code.used, j->code.write + j->code.bytes - SLACK, false };
     lift_vec_begin(&l);
-    find_wanted(&l);
+    lift_flags_begin(&l);
     lift_block(&l);
-    if (l.a.full)
+    if (l.a.full || l.lost)
         return false;
     j->code.used = (size_t)(l.a.at - j->code.write + 15) & ~(size_t)15;
     return true;

@@ -40,6 +40,7 @@ struct cold {
     bool write;
     bool whole;                 /* the interpreter does the rest of the block */
     uint8_t *at;                /* where the handler's turn begins */
+    const struct insn *owed;    /* as in struct lift, on the way here */
     struct vec_state before, after;
 };
 
@@ -49,7 +50,10 @@ struct lift {
     struct jit_block *t;
     const struct insn *i;       /* the one at hand */
     unsigned k;
-    uint16_t wanted[BLOCK_INSNS];       /* flags somebody may look at after each instruction */
+    uint16_t read[BLOCK_INSNS];         /* flags that later instructions, or the end of the block, take from after each one */
+    uint16_t seen[BLOCK_INSNS];         /* flags that only what lies out of line may look at */
+    bool lost;                          /* flags were read that nobody kept */
+    const struct insn *owed;            /* its flags are in no place, but can be made again while they are only seen; or NULL */
     uint16_t host_flags;                /* guest flags that are right in the host's now */
     unsigned ncold, insn_cold;          /* and how many there were before this instruction */
     struct vec_state vec;
@@ -105,6 +109,10 @@ void lift_flags_made(struct lift *l, unsigned which);           /* the host has 
 void lift_flags_need(struct lift *l, unsigned which);           /* into the host's; AX is lost, or CX when only CF is asked */
 bool lift_flags_wanted(const struct lift *l, unsigned which);
 void lift_flags_store(struct lift *l);                          /* AL is OF, AH the others */
+void lift_flags_begin(struct lift *l);                          /* before the first instruction */
+void lift_flags_restore(struct lift *l);                        /* all of them into the host's; AX is lost */
+void lift_flags_pay(struct lift *l, const struct insn *owed);   /* make owed flags again, and keep them; AX and CX are lost */
+bool lift_keeps_flags(unsigned op);             /* its handler does not know there are flags */
 unsigned condition_flags(unsigned cc);
 void lift_resume(struct lift *l);       /* the plain path of this instruction is complete */
 

@@ -476,12 +476,18 @@ static bool operation(struct lift *l, const struct form *f)
     return true;
 }
 
+/* What sums of several NaNs give is the vendor's (docs/vendors.md), and the host may be of the other. */
+static bool by_vendor(unsigned op)
+{
+    return op == OP_DPPS || op == OP_DPPD;
+}
+
 bool lift_vec(struct lift *l)
 {
     const struct insn *i = l->i;
     const struct form *f;
 
-    if (i->op < OP_EMMS || i->op > OP_FMSUBADDPD || (i->flags & INSN_EVEX) || !lift_vec_possible())
+    if (by_vendor(i->op) || i->op < OP_EMMS || i->op > OP_FMSUBADDPD || (i->flags & INSN_EVEX) || !lift_vec_possible())
         return false;
     f = form_for(i);
     return f->known ? lengths_fit(i) && operation(l, f) : lift_vec_move(l);
