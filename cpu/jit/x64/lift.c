@@ -66,13 +66,13 @@ static void address_sum(struct lift *l, unsigned base, unsigned index)
 bool lift_address(struct lift *l)
 {
     const struct insn *i = l->i;
-    bool thread = (i->flags & INSN_SEGMENT) != 0;
+    const int32_t segment = (int32_t)(offsetof(struct cpu, p.seg_base) + 8u * i->seg) - CPU_BASE;
 
     if (i->asize != 8 || (i->disp != (int32_t)i->disp && (i->base != REG_ZERO || i->index != REG_ZERO)))
         return false;
     address_sum(l, address_part(l, i->base, HOST_AX), address_part(l, i->index, HOST_CX));
-    if (thread) {
-        asm_alu(&l->a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CPU, (int32_t)(offsetof(struct cpu, p.seg_base) + 8u * i->seg) - CPU_BASE));
+    if (i->flags & INSN_SEGMENT) {      /* FS or GS */
+        asm_alu(&l->a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CPU, segment));
         l->host_flags = 0;
     }
     return true;
@@ -277,8 +277,8 @@ static void cold_paths(struct lift *l)
     for (unsigned n = 0; n < l->ncold; n++) {
         struct cold *c = &l->cold[n], *last = n > 0 ? c - 1 : NULL;
 
-        if (last != NULL && c->found == NULL && last->k == c->k && last->whole == c->whole && (last->resume == NULL) == (c->resume == NULL) &&
-            memcmp(&last->before, &c->before, sizeof c->before) == 0) {
+        if (last != NULL && c->found == NULL && last->k == c->k && last->whole == c->whole && last->owed == c->owed &&
+            (last->resume == NULL) == (c->resume == NULL) && memcmp(&last->before, &c->before, sizeof c->before) == 0) {
             c->at = last->at;
             asm_aim(c->site, c->at);
         } else {
