@@ -17,5 +17,7 @@ for name in $tests; do
     tail -n 20 "tests/cpu/$name.translated"
     bad=$((bad + 1))
 done
+PARTITA_TEST_JIT=1 tests/oracle/random_pages -n 1500 -s 999000 >tests/oracle/random_pages.translated 2>&1 ||
+    { echo "random pages fail when translated:"; tail -n 5 tests/oracle/random_pages.translated; bad=$((bad + 1)); }
 echo "$seen programs, $bad failed"
 [ "$seen" -gt 0 ] && [ "$bad" -eq 0 ]

@@ -297,10 +297,9 @@ void lift_insn(struct lift *l)
 {
     l->insn_cold = l->ncold;
     l->vec_busy = 0;
-    if (lift_any(l))
-        lift_resume(l);
-    else
+    if (!lift_any(l))
         call_handler(l);
+    lift_resume(l);         /* in either case: a family may have left the plain path before it gave up */
 }
 
 /* The last instruction, or what follows when a block ends for its length. */
