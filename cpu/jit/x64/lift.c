@@ -78,10 +78,15 @@ bool lift_address(struct lift *l)
     return true;
 }
 
+/* A block with more ways out than there is room for stays interpreted. */
 static struct cold *cold(struct lift *l, uint8_t *site)
 {
-    struct cold *c = &l->cold[l->ncold++];
+    struct cold *c = &l->cold[l->ncold];
 
+    if (l->ncold + 1 < COUNT_OF(l->cold))
+        l->ncold++;
+    else
+        l->lost = true;
     *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .owed = l->owed, .before = l->vec };
     return c;
 }
@@ -105,6 +110,7 @@ void lift_bail(struct lift *l, uint8_t *site)
 static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
 {
     struct asm_buf *a = &l->a;
+    struct cold *miss;
     const int32_t tag = write ? (int32_t)offsetof(struct tlb_entry, write) : (int32_t)offsetof(struct tlb_entry, read);
 
     _Static_assert(sizeof(struct tlb_entry) == 32 && PAGE_SHIFT == 12, "the slot's offset is bits 12 and up, times 32");
@@ -114,10 +120,11 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
     asm_lea(a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)bytes - 1));
     asm_alu_imm(a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
     asm_alu(a, ALU_CMP, 8, HOST_DX, rm_sum(HOST_TLB, HOST_CX, 0, tag));
-    (tail ? lift_tail : lift_cold)(l, asm_jcc(a, CC_NE));
+    miss = cold(l, asm_jcc(a, CC_NE));
+    miss->resume = tail ? NULL : miss->site;
     asm_alu(a, ALU_ADD, 8, HOST_AX, rm_sum(HOST_TLB, HOST_CX, 0, (int32_t)offsetof(struct tlb_entry, addend)));
-    l->cold[l->ncold - 1].found = a->at;
-    l->cold[l->ncold - 1].write = write;
+    miss->found = a->at;
+    miss->write = write;
     l->host_flags = 0;
 }
 

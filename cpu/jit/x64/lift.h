@@ -52,7 +52,7 @@ struct lift {
     unsigned k;
     uint16_t read[BLOCK_INSNS];         /* flags that later instructions, or the end of the block, take from after each one */
     uint16_t seen[BLOCK_INSNS];         /* flags that only what lies out of line may look at */
-    bool lost;                          /* flags were read that nobody kept */
+    bool lost;                          /* no translation: too many ways out, or flags were read that nobody kept */
     const struct insn *owed;            /* its flags are in no place, but can be made again while they are only seen; or NULL */
     uint16_t host_flags;                /* guest flags that are right in the host's now */
     unsigned ncold, insn_cold;          /* and how many there were before this instruction */
@@ -141,7 +141,7 @@ void vec_made(struct lift *l, unsigned n, bool legacy);
 void vec_ready(struct lift *l, bool fp);        /* the unit is on, else the interpreter goes on; before the operands */
 bool vec_memory(struct lift *l, bool write, unsigned bytes, unsigned align);   /* the operand's host address into AX */
 
-/* ---- the families; false: nothing was made, its handler must do ---- */
+/* ---- the families; false: its handler must do, and what was made until then has changed nothing of the guest's ---- */
 
 bool lift_int(struct lift *l);
 bool lift_move(struct lift *l);

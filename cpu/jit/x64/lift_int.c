@@ -201,6 +201,15 @@ static void shift_of_flag(struct lift *l, unsigned op, unsigned bytes)
     asm_mov(&l->a, 1, HOST_AX, rm_reg(HOST_CX));
 }
 
+/* A register in struct cpu: of 32 bits the upper half becomes zero; the shift that follows is of the lower. AX is lost. */
+static void clear_upper(struct lift *l, struct rm to, unsigned bytes)
+{
+    if (!to.memory || bytes != 4)
+        return;
+    asm_mov(&l->a, 4, HOST_AX, to);
+    asm_store(&l->a, 8, to, HOST_AX);
+}
+
 static bool shift_constant(struct lift *l, unsigned n)
 {
     const struct insn *i = l->i;
@@ -208,10 +217,7 @@ static bool shift_constant(struct lift *l, unsigned n)
     bool wanted = lift_flags_wanted(l, FLAGS_ARITH);
     struct rm to = guest(i->o[0]);
 
-    if (to.memory && bytes == 4) {
-        asm_mov(&l->a, 4, HOST_AX, to);
-        asm_store(&l->a, 8, to, HOST_AX);       /* the upper half becomes zero; the shift below is of the lower */
-    }
+    clear_upper(l, to, bytes);
     if (wanted && n > 1)
         asm_mov(&l->a, bytes, HOST_DX, to);
     asm_shift(&l->a, shift_of(i->op), bytes, to, n);
@@ -240,10 +246,7 @@ static bool shift_by_cl(struct lift *l)
     if (bytes < 4)
         return false;
     asm_mov(&l->a, 4, HOST_CX, guest(REG_AT(RCX)));
-    if (to.memory && bytes == 4) {
-        asm_mov(&l->a, 4, HOST_AX, to);
-        asm_store(&l->a, 8, to, HOST_AX);
-    }
+    clear_upper(l, to, bytes);
     if (wanted)
         asm_mov(&l->a, bytes, HOST_DX, to);
     asm_shift_cl(&l->a, shift_of(i->op), bytes, to);
@@ -272,10 +275,7 @@ static bool rotate_constant(struct lift *l, unsigned n)
         lift_flags_need(l, FLAGS_ARITH);
         asm_movzx(&l->a, 1, HOST_DX, CPU_AT(jit_of));          /* which only a count of one changes */
     }
-    if (to.memory && bytes == 4) {
-        asm_mov(&l->a, 4, HOST_AX, to);
-        asm_store(&l->a, 8, to, HOST_AX);
-    }
+    clear_upper(l, to, bytes);
     asm_shift(&l->a, shift_of(i->op), bytes, to, n);
     l->host_flags = 0;
     if (!wanted)
