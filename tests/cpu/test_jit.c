@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * Lockstep: the same random programs in two machines, one interpreted, one translated from the first run on. Turns of random
- * length cut them; after each turn all of the processor's state must be equal, at the end the memory too. */
+ * Lockstep (tests/cpu/lockstep.h) of integer code: arithmetic, shifts, moves, conditions, stack and branches at random. */
 #include "tests/check.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/cpu/fixture.h"
+#include "tests/cpu/lockstep.h"
 
 #define PROGRAMS    3000u
 #define LINES       24u             /* instructions in a program's loop */
 
-static struct fixture plain, fast;
 static uint64_t seed = 1;
 
 static uint32_t any(uint32_t below)
@@ -22,14 +20,9 @@ static uint32_t any(uint32_t below)
 
 /* ---- programs ---- */
 
-struct program {
-    uint8_t bytes[LINES * 16 + 16];
-    unsigned len;
-};
-
 static void put(struct program *p, unsigned byte)
 {
-    p->bytes[p->len++] = (uint8_t)byte;
+    program_put(p, byte);
 }
 
 /* SI, DI and 14 point to data and stay; SP is the stack; 15 counts the rounds. */
@@ -211,7 +204,6 @@ static void instruction(struct program *p)
 
 static void make(struct program *p)
 {
-    p->len = 0;
     for (unsigned n = 0; n < LINES && p->len < LINES * 14; n++) {
         if (any(8) == 0 && p->len < LINES * 12)
             jump_over(p);
@@ -227,101 +219,53 @@ static void make(struct program *p)
 
 /* ---- running both ---- */
 
-static void prepare(struct fixture *f, const struct program *p, uint64_t start)
+static uint64_t some_value(void)
 {
-    uint64_t kept = seed;
-
-    f->cpu->p.activity = CPU_RUNNING;
-    fixture_mode(f, FIXTURE_LONG);
-    fixture_tables(f);
-    fixture_code(f, p->bytes, p->len);
-    seed = start;
-    for (unsigned n = 0; n < 16; n++)
-        f->cpu->s.gpr[n] = any(3) ? (uint64_t)any(~0u) << 32 ^ any(~0u) << 7 ^ any(200) : any(2) ? any(3) - (uint64_t)1 : any(64);
-    f->cpu->s.gpr[RSI] = FIXTURE_DATA + 128 + any(64);
-    f->cpu->s.gpr[RDI] = FIXTURE_DATA + 0x1000 - any(160);
-    f->cpu->s.gpr[R14] = any(16) ? FIXTURE_DATA + 0x800 : FIXTURE_CODE + 200;
-    f->cpu->s.gpr[R15] = 1 + any(12);
-    f->cpu->s.gpr[RSP] = FIXTURE_STACK;
-    cpu_set_rflags(f->cpu, any(4096) & FLAGS_ARITH);
-    seed = kept;
+    switch (any(6)) {
+    case 0:  return any(3) - (uint64_t)1;
+    case 1:  return any(64);
+    default: return (uint64_t)any(~0u) << 32 ^ any(~0u) << 7 ^ any(200);
+    }
 }
 
-static void same(const struct program *p, unsigned number)
+static void prepare(struct cpu *cpu)
 {
-    struct cpu_private a = plain.cpu->p, b = fast.cpu->p;
-
-    a.rflags = cpu_rflags(plain.cpu);
-    b.rflags = cpu_rflags(fast.cpu);
-    if (memcmp(&a, &b, sizeof a) == 0 && memcmp(&plain.cpu->s, &fast.cpu->s, sizeof plain.cpu->s) == 0)
-        return;
-    print_message("program %u, rip %llx and %llx, rflags %llx and %llx:", number, (unsigned long long)a.rip,
-                  (unsigned long long)b.rip, (unsigned long long)a.rflags, (unsigned long long)b.rflags);
     for (unsigned n = 0; n < 16; n++)
-        if (plain.cpu->s.gpr[n] != fast.cpu->s.gpr[n])
-            print_message(" gpr%u %llx and %llx", n, (unsigned long long)plain.cpu->s.gpr[n],
-                          (unsigned long long)fast.cpu->s.gpr[n]);
-    print_message("\n");
-    for (unsigned n = 0; n < p->len; n++)
-        print_message("%02x", p->bytes[n]);
-    print_message("\n");
-    fail();
-}
-
-static void same_memory(uint64_t at, size_t bytes)
-{
-    assert_memory_equal(plain.ram->bytes + at, fast.ram->bytes + at, bytes);
+        cpu->s.gpr[n] = some_value();
+    cpu->s.gpr[RSI] = FIXTURE_DATA + 128 + any(64);
+    cpu->s.gpr[RDI] = FIXTURE_DATA + 0x1000 - any(160);
+    cpu->s.gpr[R14] = any(16) ? FIXTURE_DATA + 0x800 : FIXTURE_CODE + 200;
+    cpu->s.gpr[R15] = 1 + any(12);
+    cpu->s.gpr[RSP] = FIXTURE_STACK;
+    cpu_set_rflags(cpu, any(4096) & FLAGS_ARITH);
 }
 
 static void in_lockstep(void **state)
 {
-    struct program p;
-    unsigned programs = getenv("PARTITA_JIT_PROGRAMS") != NULL ? (unsigned)atoi(getenv("PARTITA_JIT_PROGRAMS")) : PROGRAMS;
+    const struct lockstep l = { .programs = PROGRAMS, .turns = 400, .below = any, .seed = &seed, .make = make, .prepare = prepare };
 
     (void)state;
-    for (unsigned number = 0; number < programs; number++) {
-        enum cpu_stop stop = CPU_STOP_BUDGET;
-
-        make(&p);
-        prepare(&plain, &p, seed);
-        prepare(&fast, &p, seed);
-        for (unsigned turns = 0; stop == CPU_STOP_BUDGET && turns < 400; turns++) {
-            uint64_t budget = any(4) ? 1 + any(90) : 1 + any(5);
-
-            if (any(40) == 0)
-                cpu_drop_caches(fast.cpu);
-            stop = cpu_run(plain.cpu, budget);
-            assert_int_equal(cpu_run(fast.cpu, budget), stop);
-            same(&p, number);
-        }
-        same_memory(FIXTURE_DATA, 0x2000);
-        same_memory(FIXTURE_STACK - 0x1000, 0x2000);
-        same_memory(FIXTURE_CODE, 0x1000);
-    }
+    lockstep_run(&l);
 }
 
-static int open_both(void **state)
+static int open_max(void **state)
 {
     (void)state;
-    fixture_translate(0);
-    fixture_open(&plain);
-    fixture_translate(1);
-    fixture_open(&fast);
+    lockstep_open("max");
     return 0;
 }
 
 static int close_both(void **state)
 {
     (void)state;
-    fixture_close(&plain);
-    fixture_close(&fast);
+    lockstep_close();
     return 0;
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(in_lockstep, open_both, close_both),
+        cmocka_unit_test_setup_teardown(in_lockstep, open_max, close_both),
     };
 
     if (!cpu_jit_available()) {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Lockstep for the vector and x87 units: random programs of every legacy and VEX row of the decoder's vector tables in two
- * machines, one interpreted, one translated from the first run on. Turns of random length cut them, units are switched off,
- * exceptions unmasked; after each turn all of the processor's state must be equal, at the end the memory too. What the
- * interpreter does is compared with a processor elsewhere (test_vec, test_exec_fp). */
+ * machines (tests/cpu/lockstep.h), with units switched off and exceptions unmasked. What the interpreter does is compared with a
+ * processor elsewhere (test_vec, test_exec_fp). */
 #include "tests/check.h"
 
 #include <stdlib.h>
@@ -10,12 +9,11 @@
 
 #include "cpu/decoder/index.h"
 #include "cpu/decoder/operands.h"
-#include "tests/cpu/fixture.h"
+#include "tests/cpu/lockstep.h"
 
 #define PROGRAMS    1500u
 #define LINES       20u             /* instructions in a program's loop */
 
-static struct fixture plain, fast;
 static uint64_t seed = 1;
 static const struct insn_row *vector_rows[4096], *x87_rows[512];
 static unsigned nrows, nx87;
@@ -74,14 +72,9 @@ static void find_rows(void)
 
 /* ---- programs ---- */
 
-struct program {
-    uint8_t bytes[LINES * 16 + 64];
-    unsigned len;
-};
-
 static void put(struct program *p, unsigned byte)
 {
-    p->bytes[p->len++] = (uint8_t)byte;
+    program_put(p, byte);
 }
 
 /* Few registers, so that results meet; RSP, RSI, RDI, R14, R15 are no destination. */
@@ -164,7 +157,6 @@ static void general(struct program *p)
 
 static void make(struct program *p)
 {
-    p->len = 0;
     mostly_x87 = any(4) == 0;
     for (unsigned n = 0; n < LINES; n++)
         (any(5) ? vector : general)(p);
@@ -194,23 +186,17 @@ static uint64_t element(void)
     }
 }
 
-static void prepare(struct fixture *f, const struct program *p, uint64_t start)
+static void prepare(struct cpu *cpu)
 {
-    struct cpu *cpu = f->cpu;
-    uint64_t kept = seed, data[128];
+    uint64_t data[128];
 
-    cpu->p.activity = CPU_RUNNING;
-    fixture_mode(f, FIXTURE_LONG);
-    fixture_tables(f);
-    fixture_code(f, p->bytes, p->len);
-    seed = start;
     for (unsigned n = 0; n < 16; n++)
         cpu->s.gpr[n] = any(2) ? any64() : any(64);
     for (unsigned n = 0; n < 16 * 8; n++)
         cpu->s.zmm[n] = any(8) ? element() : 0;
     for (unsigned n = 0; n < COUNT_OF(data); n++)
         data[n] = element();
-    fixture_put(f, FIXTURE_DATA, data, sizeof data);
+    lockstep_data(cpu, data, sizeof data);
     cpu->s.gpr[RSI] = FIXTURE_DATA + 128 + any(64);
     cpu->s.gpr[RDI] = FIXTURE_DATA + 0x1000 - any(160);
     cpu->s.gpr[R14] = any(16) ? FIXTURE_DATA + 0x100 : FIXTURE_CODE + 192;
@@ -234,77 +220,49 @@ static void prepare(struct fixture *f, const struct program *p, uint64_t start)
     cpu->p.cr0 = any(32) ? cpu->p.cr0 & ~(uint64_t)(CR0_TS | CR0_EM) : cpu->p.cr0 | CR0_TS;
     cpu_mode_changed(cpu);
     cpu_set_rflags(cpu, any(4096) & FLAGS_ARITH);
-    seed = kept;
 }
 
 /* ---- running both ---- */
 
-static void same(const struct program *p, unsigned program)
+static void in_lockstep(void **state UNUSED)
 {
-    struct cpu_private a = plain.cpu->p, b = fast.cpu->p;
+    const struct lockstep l = { .programs = PROGRAMS, .turns = 100, .below = any, .seed = &seed, .make = make, .prepare = prepare };
 
-    a.rflags = cpu_rflags(plain.cpu);
-    b.rflags = cpu_rflags(fast.cpu);
-    if (memcmp(&a, &b, sizeof a) == 0 && memcmp(&plain.cpu->s, &fast.cpu->s, sizeof plain.cpu->s) == 0)
-        return;
-    print_message("program %u, rip %llx and %llx, rflags %llx and %llx, mxcsr %x and %x:", program, (unsigned long long)a.rip,
-                  (unsigned long long)b.rip, (unsigned long long)a.rflags, (unsigned long long)b.rflags, plain.cpu->s.mxcsr,
-                  fast.cpu->s.mxcsr);
-    for (unsigned n = 0; n < 16; n++)
-        if (plain.cpu->s.gpr[n] != fast.cpu->s.gpr[n])
-            print_message(" gpr%u %llx and %llx", n, (unsigned long long)plain.cpu->s.gpr[n],
-                          (unsigned long long)fast.cpu->s.gpr[n]);
-    for (unsigned n = 0; n < 256; n++)
-        if (plain.cpu->s.zmm[n] != fast.cpu->s.zmm[n])
-            print_message(" zmm%u[%u] %llx and %llx", n / 8, n % 8, (unsigned long long)plain.cpu->s.zmm[n],
-                          (unsigned long long)fast.cpu->s.zmm[n]);
-    print_message("\n");
-    for (unsigned n = 0; n < p->len; n++)
-        print_message("%02x", p->bytes[n]);
-    print_message("\n");
-    fail();
+    lockstep_run(&l);
 }
 
-static void same_memory(uint64_t at, size_t bytes)
+/* As many instructions as a block takes, all with the most ways out of line, in a loop, which is made twice. */
+static void make_crowded(struct program *p)
 {
-    assert_memory_equal(plain.ram->bytes + at, fast.ram->bytes + at, bytes);
+    static const struct { uint8_t len, bytes[5]; } code[] = {
+        { 4, { 0x41, 0xdc, 0x46, 0x10 } },              /* fadd qword [r14+16] */
+        { 4, { 0x49, 0xf7, 0x7e, 0x10 } },              /* idiv qword [r14+16] */
+        { 5, { 0x41, 0x0f, 0x58, 0x46, 0x10 } },        /* addps xmm0, [r14+16] */
+    };
+    const unsigned kind = any(4);                       /* 3: all of them in turn */
+
+    for (unsigned n = 0; n < 60; n++)
+        for (unsigned at = kind < 3 ? kind : n % 3, k = 0; k < code[at].len; k++)
+            put(p, code[at].bytes[k]);
+    put(p, 0x49), put(p, 0xff), put(p, 0xcf);           /* dec r15 */
+    put(p, 0x0f), put(p, 0x85);                         /* jnz to the start */
+    for (unsigned n = 0, back = 0u - (p->len + 4); n < 32; n += 8)
+        put(p, back >> n & 0xff);
+    put(p, 0xf4);
 }
 
-static void in_lockstep(void **state)
+static void crowded_blocks(void **state UNUSED)
 {
-    struct program p;
-    unsigned programs = getenv("PARTITA_JIT_PROGRAMS") != NULL ? (unsigned)atoi(getenv("PARTITA_JIT_PROGRAMS")) : PROGRAMS;
+    const struct lockstep l = { .programs = 60, .turns = 100, .below = any, .seed = &seed, .make = make_crowded, .prepare = prepare };
 
-    (void)state;
-    for (unsigned n = 0; n < programs; n++) {
-        enum cpu_stop stop = CPU_STOP_BUDGET;
-
-        make(&p);
-        prepare(&plain, &p, seed);
-        prepare(&fast, &p, seed);
-        for (unsigned turns = 0; stop == CPU_STOP_BUDGET && turns < 100; turns++) {
-            uint64_t budget = any(8) ? 1 + any(150) : 1 + any(5);
-
-            if (any(40) == 0)
-                cpu_drop_caches(fast.cpu);
-            stop = cpu_run(plain.cpu, budget);
-            assert_int_equal(cpu_run(fast.cpu, budget), stop);
-            same(&p, n);
-        }
-        same_memory(FIXTURE_DATA, 0x2000);
-        same_memory(FIXTURE_STACK - 0x1000, 0x2000);
-        same_memory(FIXTURE_CODE, 0x1000);
-    }
+    lockstep_run(&l);
 }
 
 static int open_both(const char *model)
 {
     nrows = nx87 = 0;
     find_rows();
-    fixture_translate(0);
-    fixture_open_model(&plain, model);
-    fixture_translate(1);
-    fixture_open_model(&fast, model);
+    lockstep_open(model);
     return 0;
 }
 
@@ -315,8 +273,7 @@ static int open_old(void **state UNUSED) { return open_both("core2duo"); }
 static int close_both(void **state)
 {
     (void)state;
-    fixture_close(&plain);
-    fixture_close(&fast);
+    lockstep_close();
     return 0;
 }
 
@@ -324,6 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(in_lockstep, open_max, close_both),
+        cmocka_unit_test_setup_teardown(crowded_blocks, open_max, close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, open_amd, close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, open_old, close_both),
     };

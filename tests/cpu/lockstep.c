@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/block.h"
+#include "tests/cpu/lockstep.h"
+
+static struct fixture plain, fast;
+
+void program_put(struct program *p, unsigned byte)
+{
+    assert_true(p->len < sizeof p->bytes);
+    p->bytes[p->len++] = (uint8_t)byte;
+}
+
+void lockstep_open(const char *model)
+{
+    fixture_translate(0);
+    fixture_open_model(&plain, model);
+    fixture_translate(1);
+    fixture_open_model(&fast, model);
+}
+
+void lockstep_close(void)
+{
+    fixture_close(&plain);
+    fixture_close(&fast);
+}
+
+/* Is there a translation of the program's first block? */
+static bool translated(void)
+{
+    const struct block_shortcut *s = &fast.cpu->shortcuts[block_shortcut_slot(FIXTURE_CODE)];
+
+    return s->rip == FIXTURE_CODE && s->block != NULL && s->block->jit != NULL;
+}
+
+void lockstep_data(struct cpu *cpu, const void *bytes, size_t len)
+{
+    fixture_put(cpu == plain.cpu ? &plain : &fast, FIXTURE_DATA, bytes, len);
+}
+
+static void begin(const struct lockstep *l, struct fixture *f, const struct program *p, uint64_t seed)
+{
+    uint64_t kept = *l->seed;
+
+    f->cpu->p.activity = CPU_RUNNING;
+    fixture_mode(f, FIXTURE_LONG);
+    fixture_tables(f);
+    fixture_code(f, p->bytes, p->len);
+    *l->seed = seed;
+    l->prepare(f->cpu);
+    *l->seed = kept;
+}
+
+static void tell(const char *name, const uint64_t *a, const uint64_t *b, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++)
+        if (a[n] != b[n])
+            print_message(" %s[%u] %llx and %llx", name, n, (unsigned long long)a[n], (unsigned long long)b[n]);
+}
+
+static void same(const struct program *p, unsigned number)
+{
+    struct cpu_private a = plain.cpu->p, b = fast.cpu->p;
+    const struct cpu_shared *s = &plain.cpu->s, *t = &fast.cpu->s;
+
+    a.rflags = cpu_rflags(plain.cpu);
+    b.rflags = cpu_rflags(fast.cpu);
+    if (memcmp(&a, &b, sizeof a) == 0 && memcmp(s, t, sizeof *s) == 0)
+        return;
+    print_message("program %u, mxcsr %x and %x:", number, s->mxcsr, t->mxcsr);
+    tell("rip", &a.rip, &b.rip, 1);
+    tell("rflags", &a.rflags, &b.rflags, 1);
+    tell("gpr", s->gpr, t->gpr, COUNT_OF(s->gpr));
+    tell("zmm quadword", s->zmm, t->zmm, COUNT_OF(s->zmm));
+    print_message("\n");
+    for (unsigned n = 0; n < p->len; n++)
+        print_message("%02x", p->bytes[n]);
+    print_message("\n");
+    fail();
+}
+
+static void same_memory(uint64_t at, size_t bytes)
+{
+    assert_memory_equal(plain.ram->bytes + at, fast.ram->bytes + at, bytes);
+}
+
+static bool run_both(const struct lockstep *l, const struct program *p, unsigned number)
+{
+    enum cpu_stop stop = CPU_STOP_BUDGET;
+    bool seen = false;
+
+    for (unsigned turns = 0; stop == CPU_STOP_BUDGET && turns < l->turns; turns++) {
+        uint64_t budget = l->below(4) ? 1 + l->below(150) : 1 + l->below(5);
+
+        if (l->below(40) == 0)
+            cpu_drop_caches(fast.cpu);
+        stop = cpu_run(plain.cpu, budget);
+        assert_int_equal(cpu_run(fast.cpu, budget), stop);
+        same(p, number);
+        seen |= translated();
+    }
+    same_memory(FIXTURE_DATA, 0x2000);
+    same_memory(FIXTURE_STACK - 0x1000, 0x2000);
+    same_memory(FIXTURE_CODE, 0x1000);
+    return seen;
+}
+
+void lockstep_run(const struct lockstep *l)
+{
+    const char *asked = getenv("PARTITA_JIT_PROGRAMS");
+    unsigned programs = asked != NULL ? (unsigned)atoi(asked) : l->programs;
+    unsigned seen = 0;
+    struct program p;
+
+    for (unsigned number = 0; number < programs; number++) {
+        p.len = 0;
+        l->make(&p);
+        begin(l, &plain, &p, *l->seed);
+        begin(l, &fast, &p, *l->seed);
+        seen += run_both(l, &p, number);
+    }
+    assert_true(seen > 0);
+}

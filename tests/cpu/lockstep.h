@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT
+ * The same programs in two machines, one interpreted, one translated from the first run on. Turns of random length cut them and
+ * caches are dropped; after each turn all of the processor's state must be equal, at the end the memory too. */
+#ifndef TESTS_CPU_LOCKSTEP_H
+#define TESTS_CPU_LOCKSTEP_H
+
+#include "tests/cpu/fixture.h"
+
+struct program {
+    uint8_t bytes[1024];            /* at FIXTURE_CODE */
+    unsigned len;
+};
+
+void program_put(struct program *p, unsigned byte);
+
+/* What a test brings: a program, and the state that both machines begin with, which depends on the seed alone. */
+struct lockstep {
+    unsigned programs, turns;                   /* PARTITA_JIT_PROGRAMS=n: n programs instead */
+    uint32_t (*below)(uint32_t n);              /* a number from `seed` */
+    uint64_t *seed;
+    void (*make)(struct program *p);
+    void (*prepare)(struct cpu *cpu);           /* after the mode, the tables and the code */
+};
+
+void lockstep_open(const char *model);
+void lockstep_close(void);
+void lockstep_run(const struct lockstep *l);     /* fails also when nothing was translated */
+void lockstep_data(struct cpu *cpu, const void *bytes, size_t len);      /* in prepare(): at FIXTURE_DATA */
+
+#endif
