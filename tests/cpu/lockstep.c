@@ -34,7 +34,7 @@ static bool translated(void)
 {
     const struct block_shortcut *s = &fast.cpu->shortcuts[block_shortcut_slot(FIXTURE_CODE)];
 
-    return s->rip == FIXTURE_CODE && s->block != NULL && s->block->jit != NULL;
+    return block_shortcut_leads(fast.cpu, s, FIXTURE_CODE) && s->block->jit != NULL;
 }
 
 void lockstep_data(struct cpu *cpu, const void *bytes, size_t len)
