@@ -147,6 +147,9 @@ static int command_run(int nargs, char **args)
     } else if (o.cpu_help) {
         machine_cpu_help(print_line, NULL);
         status = STATUS_OK;
+    } else if (o.hv_help) {
+        machine_hv_help(print_line, NULL);
+        status = STATUS_OK;
     } else {
         choose_clock(&o);
         status = run_machine(&o);

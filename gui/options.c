@@ -284,6 +284,11 @@ static struct err set_accel(struct options *o, const char *value)
 
 static struct err set_hv(struct options *o, const char *value)
 {
+    o->hv_help = strcmp(value, "help") == 0;
+    o->machine.hv = strcmp(value, "off") != 0;
+    o->machine.hv_spec = strchr(value, '=') != NULL ? value : NULL;
+    if (o->hv_help || o->machine.hv_spec != NULL)
+        return OK;
     return on_off("-hv", value, &o->machine.hv);
 }
 
@@ -473,7 +478,8 @@ static const struct option_row rows[] = {
     { "vga",       "std|none", "display adapter (default std)", set_vga },
     { "device",    "isa-debug-exit[,iobase=P,iosize=N]|pc-testdev|hyperv-testdev", "a device for test guests", set_device },
     { "accel",     "interp|jit", "execution engine (default jit where the host has it)", set_accel },
-    { "hv",        "on|off", "the Hv#1 hypervisor interface (default on)", set_hv },
+    { "hv",        "on|off|KEY=VALUE[,...]", "the Hv#1 hypervisor interface (default on), or what of it is offered: profile=default|minimal,\n"
+      "        privileges=, features=, recommendations=[all|none|MASK][+NAME][-NAME]..., version=; `-hv help` lists names", set_hv },
     { "clock",     "virtual|host|ips=N", "virtual: never wait for the host; host: keep the host's seconds; ips: instructions a virtual second", set_clock },
     { "smm",       "on|off|intel64", "system-management interrupts of the chipset; intel64: states are saved in Intel's format", set_smm },
     { "mce",       "[cpu=N,][bank=B,]status=S[,mcg=M][,addr=A][,misc=M][,broadcast=on|off],at=INSNS",

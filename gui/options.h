@@ -16,7 +16,7 @@ struct options {
     bool rtc_given;             /* -rtc was */
     bool clock_given;           /* -clock was on the command line */
     bool stdio;                 /* some stream uses the terminal */
-    bool cpu_help;
+    bool cpu_help, hv_help;
     char *storage[64];          /* copies that the configuration borrows */
     unsigned nstorage;
 };

@@ -15,6 +15,13 @@ static void flush(const struct hv *hv, vp_mask targets, const struct tlb_scope *
         cpu_flush_tlb(hv->vps[bits_lowest(targets)]->cpu, scope);
 }
 
+static uint64_t list_flags(const struct hv *hv)
+{
+    bool extended = hv_offers(hv, HV_GATE_ExtendedGvaRangesForFlushVirtualAddressListAvailable);
+
+    return extended ? LIST_FLAGS : LIST_FLAGS & ~HV_FLUSH_USE_EXTENDED_RANGE_FORMAT;
+}
+
 /* Flags, and the address space unless all are meant: a CR3 value without reserved bits (9.3.1). */
 static bool common_ok(const struct hv *hv, uint64_t address_space, uint64_t flags, uint64_t allowed)
 {
@@ -95,7 +102,7 @@ HC_HANDLER(FlushVirtualAddressList)
     const struct hv_input_flush_virtual_address *in = call->input;
     vp_mask targets;
 
-    if (!mask_targets(call, LIST_FLAGS, &targets))
+    if (!mask_targets(call, list_flags(call->vp->hv), &targets))
         return HV_STATUS_INVALID_PARAMETER;
     return flush_range(call, targets, in->flags);
 }
@@ -105,7 +112,7 @@ HC_HANDLER(FlushVirtualAddressListEx)
     const struct hv_input_flush_virtual_address_ex *in = call->input;
     vp_mask targets;
 
-    if (!set_targets(call, LIST_FLAGS, &targets))
+    if (!set_targets(call, list_flags(call->vp->hv), &targets))
         return HV_STATUS_INVALID_PARAMETER;
     return flush_range(call, targets, in->flags);
 }

@@ -70,18 +70,15 @@ static const struct device_class hv_class = {
     .save_more = ports_save, .load_more = ports_load, .hash_more = ports_hash,
 };
 
-/* Everything that works, less what this machine cannot back. */
-static uint64_t grantable(const struct hv_config *cfg)
+/* What was asked for, less what this machine cannot back. */
+static void make_offer(struct hv *hv, const struct hv_config *cfg)
 {
-    enum { ABSENT, GRANTED };
-    uint64_t mask = 0;
-
-#define PRIVILEGE(bit, name, granted) mask |= (uint64_t)(granted) << (bit);
-#include "hv/privileges.def"
-#undef PRIVILEGE
+    hv->offer = cfg->offer;
+    if (hv->offer.max_leaf == 0)
+        hv_offer_default(&hv->offer);
     if (cfg->reset == NULL)
-        mask &= ~BIT64(HV_PRIVILEGE_AccessResetReg);
-    return mask;
+        hv->offer.privileges &= ~BIT64(HV_GATE_AccessResetReg);
+    offer_settle(&hv->offer);
 }
 
 struct hv *hv_create(struct device_tree *tree, const struct hv_config *cfg, struct space *memory, struct clock *clock)
@@ -93,9 +90,7 @@ struct hv *hv_create(struct device_tree *tree, const struct hv_config *cfg, stru
     invariant(!failed(&err), "%s", err.text);
     invariant(cfg->nvps >= 1 && cfg->nvps <= HV_MAX_VPS, "%u processors, at most %u", cfg->nvps, HV_MAX_VPS);
     hv->cfg = *cfg;
-    hv->privileges = grantable(cfg);
-    if (cfg->privileges != 0)
-        hv->privileges &= cfg->privileges;
+    make_offer(hv, cfg);
     hv->tree = tree;
     hv->memory = memory;
     hv->clock = clock;

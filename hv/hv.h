@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "core/apic.h"
 #include "core/clock.h"
 #include "core/device.h"
@@ -19,11 +20,24 @@
 
 struct hv;
 
+/* What the guest is offered; each bit makes what it stands for work or be absent as the TLFS asks. */
+struct hv_offer {
+    uint64_t privileges;        /* partition privilege mask: leaf 4000_0003h EAX and EBX */
+    uint32_t features, advice;  /* leaf 4000_0003h EDX, leaf 4000_0004h EAX */
+    uint32_t max_leaf;          /* leaf 4000_0000h EAX */
+    uint32_t version[4];        /* leaf 4000_0002h */
+};
+
+void       hv_offer_default(struct hv_offer *out);
+/* "profile=minimal,privileges=+PostMessages,features=none,version=10.0.20348"; docs/hv.md has the grammar. */
+struct err hv_offer_parse(struct hv_offer *out, const char *spec) MUST_USE;
+void       hv_offer_list(void (*line)(void *arg, const char *text), void *arg);      /* the names, for a user */
+
 struct hv_config {
     uint32_t nvps;
     uint32_t phys_bits;         /* guest-physical address width; 0: as the first processor says */
     uint64_t tsc_hz, apic_hz;
-    uint64_t privileges;        /* partition privilege mask; 0 means everything that works. Other bits are dropped. */
+    struct hv_offer offer;      /* max_leaf 0: the default */
     bool     amd;               /* the hypercall page holds VMMCALL instead of VMCALL */
     bool     ibt;               /* indirect branches may be tracked: the hypercall page begins with ENDBR64 */
     /* The guest reported a crash (TLFS 4.3): five parameters and, when it gave one, a message of len bytes. May be NULL. */

@@ -15,8 +15,8 @@
 
 const struct hc_row hc_rows[] = {
 #define HYPERCALL(code, name, class, form, header, element, out_header, out_element, privilege) \
-    { code, class, form, header, element, out_header, out_element, HV_PRIVILEGE_##privilege, #name, hc_##name },
-#define HYPERCALL_ABSENT(code, name) { code, 0, 0, 0, 0, 0, 0, HV_PRIVILEGE_ANYBODY, #name, NULL },
+    { code, class, form, header, element, out_header, out_element, HV_GATE_##privilege, #name, hc_##name },
+#define HYPERCALL_ABSENT(code, name) { code, 0, 0, 0, 0, 0, 0, HV_GATE_ANYBODY, #name, NULL },
 #include "hv/hypercalls.def"
 #undef HYPERCALL
 #undef HYPERCALL_ABSENT
@@ -136,7 +136,7 @@ static enum hv_status check_control(struct request *r)
     const struct hc_row *row = r->row;
     bool rep = (row->class & REP) != 0;
 
-    if (row->handler == NULL || !hv_privileged(r->call.vp->hv, row->privilege))
+    if (row->handler == NULL || !hv_offers(r->call.vp->hv, row->gate))
         return HV_STATUS_ACCESS_DENIED;
     if (r->control & HV_HYPERCALL_RSVDZ)
         return HV_STATUS_INVALID_HYPERCALL_INPUT;
@@ -152,6 +152,18 @@ static enum hv_status check_control(struct request *r)
             return HV_STATUS_INVALID_HYPERCALL_INPUT;
     }
     return HV_STATUS_SUCCESS;
+}
+
+/* XMM input and fast output where they are not announced, and fast output for 32-bit callers, are #UD (3.7.2, 3.8.1). */
+static bool form_exists(const struct request *r)
+{
+    const struct hv *hv = r->call.vp->hv;
+
+    if (!r->fast)
+        return true;
+    if (r->in_bytes > HV_HYPERCALL_FAST_BYTES && !hv_offers(hv, HV_GATE_XmmRegistersForFastHypercallAvailable))
+        return false;
+    return r->out_bytes == 0 || (r->wide && hv_offers(hv, HV_GATE_FastHypercallOutputAvailable));
 }
 
 static bool list_ok(const struct hv *hv, gpa_t at, uint32_t bytes)
@@ -254,8 +266,8 @@ static enum intercept carry_out(struct request *r)
     if (r->row == NULL)
         return finish(r, HV_STATUS_INVALID_HYPERCALL_CODE, 0);
     status = check_control(r);
-    if (status == HV_STATUS_SUCCESS && r->fast && r->out_bytes != 0 && !r->wide)
-        return PASS;            /* fast output is for 64-bit callers (3.8.1): #UD */
+    if (status == HV_STATUS_SUCCESS && !form_exists(r))
+        return PASS;            /* #UD */
     if (status == HV_STATUS_SUCCESS)
         status = fetch_input(r);
     if (status != HV_STATUS_SUCCESS)

@@ -24,7 +24,7 @@ struct hc_row {
     uint16_t code;
     uint8_t class, form;
     uint16_t header, element, out_header, out_element;      /* bytes */
-    uint8_t privilege;                                      /* enum hv_privilege */
+    uint8_t gate;                                           /* enum hv_gate */
     const char *name;
     hc_handler_fn *handler;                                 /* NULL: access denied */
 };

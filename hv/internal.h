@@ -11,12 +11,33 @@
 #include "hv/hv.h"
 #include "hv/tlfs.h"
 
-enum hv_privilege {
-#define PRIVILEGE(bit, name, granted) HV_PRIVILEGE_##name = bit,
+/* What a call, register or field may need: a privilege, a feature (leaf 4000_0003h EDX) or a recommendation (leaf
+ * 4000_0004h EAX). */
+enum hv_gate {
+    HV_GATE_FEATURES = 64, HV_GATE_ADVICE = 96,
+#define PRIVILEGE(bit, name, state) HV_GATE_##name = bit,
 #include "hv/privileges.def"
 #undef PRIVILEGE
-    HV_PRIVILEGE_ANYBODY = 64,          /* no privilege needed */
+#define CPUID_FIELD(leaf, reg, hi, lo, name, value)
+#define CPUID_FEATURE(bit, name, state, needs) HV_GATE_##name = HV_GATE_FEATURES + bit,
+#define CPUID_ADVICE(bit, name, state, needs)  HV_GATE_##name = HV_GATE_ADVICE + bit,
+#include "hv/cpuid.def"
+#undef CPUID_FIELD
+#undef CPUID_FEATURE
+#undef CPUID_ADVICE
+    HV_GATE_ANYBODY = 128,              /* nothing needed */
 };
+
+static inline bool offer_has(const struct hv_offer *o, enum hv_gate gate)
+{
+    if (gate >= HV_GATE_ANYBODY)
+        return true;
+    if (gate >= HV_GATE_FEATURES)
+        return ((uint64_t)o->advice << 32 | o->features) >> (gate - HV_GATE_FEATURES) & 1;
+    return (o->privileges >> gate & 1) != 0;
+}
+
+void offer_settle(struct hv_offer *o);          /* drop what needs a privilege that is not there; offer.c */
 
 /* ---- state ---- */
 
@@ -84,7 +105,7 @@ struct hv {
     struct hv_state state;
 
     struct hv_config cfg;
-    uint64_t privileges;
+    struct hv_offer offer;
     uint64_t tsc_scale;                 /* reference time = (TSC * tsc_scale) >> 64 */
     struct device_tree *tree;
     struct space *memory;
@@ -129,9 +150,9 @@ struct vp {
     size_t nqueue, queue_room;
 };
 
-static inline bool hv_privileged(const struct hv *hv, enum hv_privilege p)
+static inline bool hv_offers(const struct hv *hv, enum hv_gate gate)
 {
-    return p == HV_PRIVILEGE_ANYBODY || (hv->privileges >> p & 1) != 0;
+    return offer_has(&hv->offer, gate);
 }
 
 struct vp *vp_create(struct hv *hv, struct cpu *cpu, const struct apic_ops *apic, void *apic_self);     /* vp.c */
@@ -161,7 +182,7 @@ typedef bool msr_write_fn(struct vp *vp, unsigned index, uint64_t value);
 struct msr_row {
     uint32_t number;
     uint16_t index;                     /* which of several alike */
-    uint8_t  privilege;                 /* enum hv_privilege */
+    uint8_t  gate;                      /* enum hv_gate */
     const char *name;
     msr_read_fn *read;                  /* NULL: #GP */
     msr_write_fn *write;

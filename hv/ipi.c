@@ -68,6 +68,13 @@ HC_HANDLER(GetVpIndexFromApicId)
     return HV_STATUS_SUCCESS;
 }
 
+/* 4.2.1: unique, and no more is to be read into it. */
+HC_HANDLER(GetPartitionId)
+{
+    store64(call->output, HV_PARTITION_ID_GUEST);
+    return HV_STATUS_SUCCESS;
+}
+
 /* TLFS 14.5.1: advice that another processor should run now. */
 HC_HANDLER(NotifyLongSpinWait)
 {

@@ -6,11 +6,11 @@
 
 const struct msr_row msr_rows[] = {
 #define MSR_RW(number, name, privilege, index, handler) \
-    { number, index, HV_PRIVILEGE_##privilege, #name, msr_read_##handler, msr_write_##handler },
+    { number, index, HV_GATE_##privilege, #name, msr_read_##handler, msr_write_##handler },
 #define MSR_R(number, name, privilege, index, handler) \
-    { number, index, HV_PRIVILEGE_##privilege, #name, msr_read_##handler, NULL },
+    { number, index, HV_GATE_##privilege, #name, msr_read_##handler, NULL },
 #define MSR_W(number, name, privilege, index, handler) \
-    { number, index, HV_PRIVILEGE_##privilege, #name, NULL, msr_write_##handler },
+    { number, index, HV_GATE_##privilege, #name, NULL, msr_write_##handler },
 #include "hv/msrs.def"
 #undef MSR_RW
 #undef MSR_R
@@ -30,7 +30,7 @@ const struct msr_row *msr_find(const struct vp *vp, uint32_t msr)
         else
             high = mid;
     }
-    if (low == msr_nrows || msr_rows[low].number != msr || !hv_privileged(vp->hv, msr_rows[low].privilege))
+    if (low == msr_nrows || msr_rows[low].number != msr || !hv_offers(vp->hv, msr_rows[low].gate))
         return NULL;
     return &msr_rows[low];
 }
@@ -109,6 +109,8 @@ bool msr_write_hypercall(struct vp *vp, unsigned index, uint64_t value)
     if (!hv_gpa_valid(hv, HV_PAGE_MSR_GPA(value)))
         return false;
     value &= HV_HYPERCALL_MSR_ENABLE | HV_HYPERCALL_MSR_LOCKED | PAGE_MASK;
+    if (!hv_offers(hv, HV_GATE_HypercallMsrLockAvailable))
+        value &= ~HV_HYPERCALL_MSR_LOCKED;
     if (hv->state.guest_os_id == 0)
         value &= ~HV_HYPERCALL_MSR_ENABLE;
     hv->state.hypercall = value;

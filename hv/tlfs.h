@@ -47,6 +47,7 @@ enum hv_status {
 
 #define HV_PARTITION_ID_INVALID     0ull
 #define HV_PARTITION_ID_SELF        UINT64_MAX
+#define HV_PARTITION_ID_GUEST       2ull        /* the only guest's; 1 is its parent's */
 #define HV_ANY_VP                   0xFFFFFFFFu
 #define HV_VP_INDEX_SELF            0xFFFFFFFEu
 

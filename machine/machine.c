@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/invariant.h"
+#include "hv/hv.h"
 #include "machine/internal.h"
 
 void machine_config_default(struct machine_config *cfg)
@@ -198,6 +199,11 @@ void machine_power_button(struct machine *m) { request(m, REQUEST_POWER_BUTTON);
 bool machine_can_translate(void)
 {
     return cpu_jit_available();
+}
+
+void machine_hv_help(void (*line)(void *arg, const char *text), void *arg)
+{
+    hv_offer_list(line, arg);
 }
 
 void machine_cpu_help(void (*line)(void *arg, const char *text), void *arg)

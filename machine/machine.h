@@ -44,6 +44,7 @@ struct machine_config {
     uint64_t ram_bytes;
     unsigned nvps;
     const char *cpu;                /* "max", "max,-sse4_2" */
+    const char *hv_spec;            /* with hv: what the guest is offered (hv_offer_parse); NULL: the default */
     const char *bios;               /* firmware image; NULL: the distribution's SeaBIOS */
     const char *kernel, *initrd, *append;
     struct drive_config drives[MACHINE_MAX_DRIVES];
@@ -115,7 +116,8 @@ bool       machine_text(struct machine *m, char *out, size_t room); /* text scre
 /* Whether this host has a translator, so that `jit` may be set. */
 bool       machine_can_translate(void);
 
-/* Models and features, a line each. */
+/* Models and features, and what the Hv#1 interface can offer; a line each. */
+void       machine_hv_help(void (*line)(void *arg, const char *text), void *arg);
 void       machine_cpu_help(void (*line)(void *arg, const char *text), void *arg);
 
 /* One JSON object of counters. */

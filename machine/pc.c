@@ -259,16 +259,18 @@ static struct err create_processors(struct machine *m, struct board *b)
     return OK;
 }
 
-static void create_hypervisor(struct machine *m, struct board *b)
+static struct err create_hypervisor(struct machine *m, struct board *b)
 {
     struct hv_config cfg = { .nvps = m->nvps, .tsc_hz = MACHINE_TSC_HZ, .apic_hz = MACHINE_APIC_HZ, .crash = on_crash,
                              .crash_self = m, .reset = on_reset, .reset_self = m };
 
+    TRY(hv_offer_parse(&cfg.offer, m->cfg.hv_spec != NULL ? m->cfg.hv_spec : ""));
     cfg.amd = cpu_is_amd(m->vps[0]);
     cfg.ibt = cpu_has(m->vps[0], F_CET_IBT);
     b->hv = hv_create(&m->tree, &cfg, m->memory, &m->clock);
     for (unsigned k = 0; k < m->nvps; k++)
         hv_add_vp(b->hv, m->vps[k], &lapic_ops, b->lapics[k]);
+    return OK;
 }
 
 static void create_interrupts(struct machine *m, struct board *b)
@@ -348,7 +350,7 @@ static struct err create_chips(struct machine *m, struct board *b)
     create_interrupts(m, b);
     TRY(create_processors(m, b));
     if (m->cfg.hv)
-        create_hypervisor(m, b);
+        TRY(create_hypervisor(m, b));
     create_chipset(m, b);
     b->dma = dma8237_create(&m->tree, m->memory, m->io);
     b->fdc = fdc_create(&m->tree, m->io, &m->clock, b->dma, isa(b, 6));

@@ -108,6 +108,8 @@ bool msr_write_stimer_config(struct vp *vp, unsigned index, uint64_t value)
 {
     if (value & HV_STIMER_RSVDZ)
         return false;
+    if ((value & HV_STIMER_DIRECT) != 0 && !hv_offers(vp->hv, HV_GATE_DirectSyntheticTimers))
+        return false;           /* a reserved bit then */
     vp->state.stimer_config[index] = allowed_config(value);
     start(vp, index);
     return true;

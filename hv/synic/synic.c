@@ -104,6 +104,9 @@ bool msr_write_sint(struct vp *vp, unsigned index, uint64_t value)
 {
     if (HV_SINT_VECTOR(value) < HV_SINT_MIN_VECTOR && (value & HV_SINT_MASKED) == 0)
         return false;
-    vp->state.sint[index] = value & (0xFF | HV_SINT_MASKED | HV_SINT_AUTO_EOI | HV_SINT_POLLING);
+    value &= 0xFF | HV_SINT_MASKED | HV_SINT_AUTO_EOI | HV_SINT_POLLING;
+    if (!hv_offers(vp->hv, HV_GATE_SintPollingModeAvailable))
+        value &= ~HV_SINT_POLLING;
+    vp->state.sint[index] = value;
     return true;
 }

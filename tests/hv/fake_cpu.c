@@ -160,7 +160,7 @@ struct fixture *fixture_create(const struct hv_config *changes)
 
     assert_non_null(f);
     if (changes != NULL) {
-        cfg.privileges = changes->privileges;
+        cfg.offer = changes->offer;
         cfg.amd = changes->amd;
         cfg.ibt = changes->ibt;
     }
@@ -179,6 +179,16 @@ struct fixture *fixture_create(const struct hv_config *changes)
     }
     device_reset_all(&f->tree);
     return f;
+}
+
+struct fixture *fixture_offering(const char *spec)
+{
+    struct hv_config cfg = { 0 };
+    struct err err = hv_offer_parse(&cfg.offer, spec);
+
+    if (failed(&err))
+        fail_msg("%s", err.text);
+    return fixture_create(&cfg);
 }
 
 int fixture_setup(void **state)

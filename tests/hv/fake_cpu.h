@@ -68,6 +68,7 @@ struct fixture {
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 struct fixture *fixture_create(const struct hv_config *changes);
+struct fixture *fixture_offering(const char *spec);     /* with what `-hv SPEC` offers */
 
 #define GP 13
 #define UD 6

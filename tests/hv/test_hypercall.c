@@ -114,8 +114,7 @@ static void tlfs_3_6_parameter_lists(void **state)
 
 static void tlfs_3_12_2_access_denied_comes_before_other_errors(void **state)
 {
-    struct hv_config little = { .privileges = 1 << 5 };
-    struct fixture *f = fixture_create(&little);
+    struct fixture *f = fixture_offering("privileges=none+AccessHypercallMsrs");
 
     (void)state;
     hello(f);

@@ -122,8 +122,7 @@ static void tlfs_7_8_1_vp_index(void **state)
 
 static void tlfs_4_2_2_privileges_gate_registers(void **state)
 {
-    struct hv_config none = { .privileges = 1ull << 5 };
-    struct fixture *f = fixture_create(&none);
+    struct fixture *f = fixture_offering("privileges=0x20");
 
     (void)state;
     assert_true(readable(f, GUEST_OS_ID));

@@ -60,12 +60,22 @@ static void table_close(struct table *t)
 
 /* ---- MSRs ---- */
 
+/* The name of a privilege; nothing for what needs a feature, which the tables say in many ways. */
 static const char *privilege_name(unsigned bit)
 {
-#define PRIVILEGE(number, name, granted) if (bit == (number)) return #name;
+#define PRIVILEGE(number, name, state) if (bit == (number)) return #name;
 #include "hv/privileges.def"
 #undef PRIVILEGE
-    return bit == HV_PRIVILEGE_ANYBODY ? "" : "?";
+    return bit >= HV_GATE_FEATURES ? "" : "?";
+}
+
+/* "CPUID 3 EDX[10]", perhaps after a privilege: that feature. */
+static bool feature_named(unsigned gate, const char *text)
+{
+    unsigned bit;
+    const char *at = strstr(text, "CPUID 3 EDX[");
+
+    return at != NULL && sscanf(at, "CPUID 3 EDX[%u]", &bit) == 1 && bit + HV_GATE_FEATURES == gate;
 }
 
 static const struct msr_row *msr_row(uint32_t number)
@@ -91,10 +101,10 @@ static void tlfs_C_msr_rows_match_the_table(void **state)
             continue;
         found++;
         assert_string_equal(row->name, t.column[1]);
-        if (row->privilege == HV_PRIVILEGE_ANYBODY)
-            assert_memory_equal(t.column[4], "CPUID", 5);
+        if (row->gate >= HV_GATE_FEATURES)
+            assert_true(feature_named(row->gate, t.column[4]));
         else
-            assert_string_equal(privilege_name(row->privilege), t.column[4]);
+            assert_string_equal(privilege_name(row->gate), t.column[4]);
         assert_int_equal(row->read != NULL, reads || strcmp(row->name, "HV_X64_MSR_EOM") == 0);     /* reads zero: 11.8.6 */
         assert_int_equal(row->write != NULL, writes);
     }
@@ -156,7 +166,7 @@ static void check_provided_call(const struct hc_row *row, char *const *column)
     assert_int_equal(row->element, layout_bytes(column[8]));
     assert_int_equal(row->out_header, layout_bytes(column[9]));
     assert_int_equal(row->out_element, layout_bytes(column[10]));
-    assert_string_equal(privilege_name(row->privilege), has_privilege ? column[6] : "");
+    assert_string_equal(privilege_name(row->gate), has_privilege ? column[6] : "");
 }
 
 static void tlfs_A_hypercall_rows_match_the_table(void **state)
@@ -241,8 +251,12 @@ static void tlfs_B_status_codes_match_the_table(void **state)
 
 static const struct { uint32_t leaf; const char *reg; unsigned high, low; const char *name; } cpuid_rows[] = {
 #define CPUID_FIELD(leaf, reg, hi, lo, name, value) { leaf, #reg, hi, lo, #name },
+#define CPUID_FEATURE(bit, name, state, needs) CPUID_FIELD(0x40000003, EDX, bit, bit, name, 0)
+#define CPUID_ADVICE(bit, name, state, needs)  CPUID_FIELD(0x40000004, EAX, bit, bit, name, 0)
 #include "hv/cpuid.def"
 #undef CPUID_FIELD
+#undef CPUID_FEATURE
+#undef CPUID_ADVICE
 };
 
 static bool is_cpuid_row(char *const *column)
