@@ -177,19 +177,19 @@ static struct cpuid_regs leaf_d(const struct cpu *cpu, uint32_t subleaf)
     if (!cpu_has(cpu, F_XSAVE))
         return r;
     if (subleaf == 0)
-        return (struct cpuid_regs){ (uint32_t)user, xsave_size(cpu->s.xcr0, false), xsave_size(user, false),
+        return (struct cpuid_regs){ (uint32_t)user, xsave_size(cpu, cpu->s.xcr0, false), xsave_size(cpu, user, false),
                                     (uint32_t)(user >> 32) };
     if (subleaf == 1) {
         r.eax = feature_word(cpu, 0xd, 1, CPUID_EAX);
         if (cpu_has(cpu, F_XSAVEC))
-            r.ebx = xsave_size(cpu->s.xcr0 | cpu->p.xss, true);
+            r.ebx = xsave_size(cpu, cpu->s.xcr0 | cpu->p.xss, true);
         r.ecx = (uint32_t)(all & ~user);
         return r;
     }
     if (subleaf >= XSAVE_COMPONENTS || !(all & BIT64(subleaf)))
         return r;
     c = &xsave_components[subleaf];
-    return (struct cpuid_regs){ .eax = c->size, .ebx = c->supervisor ? 0 : c->offset,
+    return (struct cpuid_regs){ .eax = c->size, .ebx = c->supervisor ? 0 : xsave_offset(cpu, subleaf),
                                 .ecx = (uint32_t)c->supervisor | (uint32_t)c->align << 1 };
 }
 

@@ -12,16 +12,17 @@
 _Static_assert(XSAVE_COMPONENTS == 13, "IMAGE_MAX holds every component in either form");
 
 /* Where component n lies in an area whose compacted map is `map`, or in a standard one (map without bit 63). */
-static unsigned component_offset(unsigned n, uint64_t map)
+static unsigned component_offset(const struct cpu *cpu, unsigned n, uint64_t map)
 {
-    const struct xsave_component *c = &xsave_components[n];
-
     if (!(map & COMPACTED))
-        return c->offset;
-    return (unsigned)align_up(xsave_size(map & (BIT64(n) - 1), true), c->align ? 64 : 1);
+        return xsave_offset(cpu, n);
+    return (unsigned)align_up(xsave_size(cpu, map & (BIT64(n) - 1), true), xsave_components[n].align ? 64 : 1);
 }
 
-static unsigned area_bytes(uint64_t rfbm, uint64_t map) { return xsave_size(map & COMPACTED ? map : rfbm, map & COMPACTED); }
+static unsigned area_bytes(const struct cpu *cpu, uint64_t rfbm, uint64_t map)
+{
+    return xsave_size(cpu, map & COMPACTED ? map : rfbm, map & COMPACTED);
+}
 
 static bool component_wanted(uint64_t mask, unsigned n) { return (mask & BIT64(n)) && xsave_components[n].size; }
 
@@ -91,7 +92,7 @@ static bool save_extended(struct cpu *cpu, const struct insn *i, gva_t lin, uint
         if (!component_wanted(which, n))
             continue;
         xsave_components[n].save(cpu, image);
-        if (!mem_store_area(cpu, i, lin + component_offset(n, map), image, save_bytes(cpu, n)))
+        if (!mem_store_area(cpu, i, lin + component_offset(cpu, n, map), image, save_bytes(cpu, n)))
             return false;
     }
     return true;
@@ -116,7 +117,7 @@ static bool save_standard(struct cpu *cpu, const struct insn *i, bool optimise)
     gva_t lin;
 
     if (!begin(cpu, i, false, &lin) ||
-        !probe_area(cpu, i, lin, optimise ? rfbm & used : rfbm, rfbm & (XSAVE_SSE | XSAVE_AVX), area_bytes(rfbm, 0)) ||
+        !probe_area(cpu, i, lin, optimise ? rfbm & used : rfbm, rfbm & (XSAVE_SSE | XSAVE_AVX), area_bytes(cpu, rfbm, 0)) ||
         !mem_load(cpu, i, lin + HEADER, 8, &bv))
         return false;
     bv = (bv & ~rfbm) | (rfbm & used);
@@ -131,7 +132,7 @@ static bool save_compacted(struct cpu *cpu, const struct insn *i, bool superviso
     gva_t lin;
 
     return begin(cpu, i, supervisor, &lin) &&
-           probe_area(cpu, i, lin, which, which & XSAVE_SSE, area_bytes(rfbm, map)) &&
+           probe_area(cpu, i, lin, which, which & XSAVE_SSE, area_bytes(cpu, rfbm, map)) &&
            save_legacy(cpu, i, lin, which, which & XSAVE_SSE) && save_extended(cpu, i, lin, which, map) &&
            mem_store(cpu, i, lin + HEADER, 8, which) && mem_store(cpu, i, lin + HEADER + 8, 8, map);
 }
@@ -201,7 +202,7 @@ static bool restore_read(struct cpu *cpu, const struct insn *i, gva_t lin, struc
     if (r->mxcsr && (load32(r->image + LEGACY_MXCSR) & ~MXCSR_VALID))
         return fault_gp(cpu, 0);
     for (unsigned n = 2; n < XSAVE_COMPONENTS; n++) {
-        unsigned at = component_offset(n, r->map);
+        unsigned at = component_offset(cpu, n, r->map);
 
         if (!component_wanted(r->load, n))
             continue;
@@ -232,7 +233,7 @@ static void restore_apply(struct cpu *cpu, const struct insn *i, const struct re
         cpu->s.mxcsr = MXCSR_INIT;
     for (unsigned n = 2; n < XSAVE_COMPONENTS; n++)
         if (component_wanted(r->load, n))
-            xsave_components[n].load(cpu, r->image + component_offset(n, r->map));
+            xsave_components[n].load(cpu, r->image + component_offset(cpu, n, r->map));
 }
 
 static bool restore(struct cpu *cpu, const struct insn *i, bool supervisor)

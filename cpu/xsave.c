@@ -112,16 +112,20 @@ static bool cet_s_valid(const struct cpu *cpu, const uint8_t *from)
            cet_ssp_allowed(cpu, load64(from + 16));
 }
 
+/* The standard form's offsets, Intel's and AMD's: Intel keeps the place of MPX (components 3 and 4, 3C0h to 43Fh) and aligns
+ * opmasks behind it, AMD never had MPX. Seen in leaf 0Dh of Tiger Lake (opmasks 440h, PKRU A80h), Zen 3 (PKRU 980h) and
+ * Zen 4 (opmasks 340h, ZMM_Hi256 380h). */
 const struct xsave_component xsave_components[XSAVE_COMPONENTS] = {
-    [0] = { 0, 160, F_FPU, false, false, NULL, NULL, x87_init, x87_in_use, NULL },
-    [1] = { 160, 256, F_SSE, false, false, NULL, NULL, sse_init, sse_in_use, NULL },
-    [2] = { 576, 256, F_AVX, false, false, avx_save, avx_load, avx_init, avx_in_use, NULL },
-    [5] = { 1088, 64, F_AVX512F, false, false, opmask_save, opmask_load, opmask_init, opmask_in_use, NULL },
-    [6] = { 1152, 512, F_AVX512F, false, false, zmm_high_save, zmm_high_load, zmm_high_init, zmm_high_in_use, NULL },
-    [7] = { 1664, 1024, F_AVX512F, false, false, zmm16_save, zmm16_load, zmm16_init, zmm16_in_use, NULL },
-    [9] = { 2688, 8, F_PKU, false, false, pkru_save, pkru_load, pkru_init, pkru_in_use, NULL },
-    [11] = { 0, 16, F_CET_SS, true, false, cet_u_save, cet_u_load, cet_u_init, cet_u_in_use, cet_u_valid },
-    [12] = { 0, 24, F_CET_SS, true, false, cet_s_save, cet_s_load, cet_s_init, cet_s_in_use, cet_s_valid },
+    [0] = { { 0, 0 }, 160, F_FPU, false, false, NULL, NULL, x87_init, x87_in_use, NULL },
+    [1] = { { 160, 160 }, 256, F_SSE, false, false, NULL, NULL, sse_init, sse_in_use, NULL },
+    [2] = { { 576, 576 }, 256, F_AVX, false, false, avx_save, avx_load, avx_init, avx_in_use, NULL },
+    [5] = { { 1088, 832 }, 64, F_AVX512F, false, false, opmask_save, opmask_load, opmask_init, opmask_in_use, NULL },
+    [6] = { { 1152, 896 }, 512, F_AVX512F, false, false, zmm_high_save, zmm_high_load, zmm_high_init,
+            zmm_high_in_use, NULL },
+    [7] = { { 1664, 1408 }, 1024, F_AVX512F, false, false, zmm16_save, zmm16_load, zmm16_init, zmm16_in_use, NULL },
+    [9] = { { 2688, 2432 }, 8, F_PKU, false, false, pkru_save, pkru_load, pkru_init, pkru_in_use, NULL },
+    [11] = { { 0, 0 }, 16, F_CET_SS, true, false, cet_u_save, cet_u_load, cet_u_init, cet_u_in_use, cet_u_valid },
+    [12] = { { 0, 0 }, 24, F_CET_SS, true, false, cet_s_save, cet_s_load, cet_s_init, cet_s_in_use, cet_s_valid },
 };
 
 uint64_t xsave_supported(const struct cpu *cpu, bool supervisor)
@@ -139,7 +143,9 @@ uint64_t xsave_supported(const struct cpu *cpu, bool supervisor)
     return !supervisor || cpu_has(cpu, F_XSAVES) ? mask : 0;
 }
 
-uint32_t xsave_size(uint64_t mask, bool compacted)
+uint32_t xsave_offset(const struct cpu *cpu, unsigned n) { return xsave_components[n].offset[cpu_vendor(cpu)]; }
+
+uint32_t xsave_size(const struct cpu *cpu, uint64_t mask, bool compacted)
 {
     uint32_t size = XSAVE_LEGACY + XSAVE_HEADER;
 
@@ -150,8 +156,8 @@ uint32_t xsave_size(uint64_t mask, bool compacted)
             continue;
         if (compacted)
             size = (uint32_t)align_up(size, c->align ? 64 : 1) + c->size;
-        else if (size < (uint32_t)c->offset + c->size)
-            size = (uint32_t)c->offset + c->size;
+        else if (size < xsave_offset(cpu, n) + c->size)
+            size = xsave_offset(cpu, n) + c->size;
     }
     return size;
 }

@@ -20,7 +20,7 @@
 #define XSAVE_HEADER     64u
 
 struct xsave_component {
-    uint16_t offset, size;      /* in the standard form; size 0: no such component */
+    uint16_t offset[2], size;   /* in the standard form, by enum vendor; size 0: no such component */
     uint8_t  feature;           /* enum feature that brings it */
     bool     supervisor;        /* enabled in IA32_XSS, not XCR0 */
     bool     align;             /* 64-byte aligned in the compacted form */
@@ -34,8 +34,10 @@ extern const struct xsave_component xsave_components[XSAVE_COMPONENTS];
 
 /* The components this processor's features give: what XCR0 (supervisor false) or IA32_XSS may enable. */
 uint64_t xsave_supported(const struct cpu *cpu, bool supervisor);
+/* Where component n begins in the standard form. */
+uint32_t xsave_offset(const struct cpu *cpu, unsigned n);
 /* Bytes of an area for the components in `mask`, standard or compacted. */
-uint32_t xsave_size(uint64_t mask, bool compacted);
+uint32_t xsave_size(const struct cpu *cpu, uint64_t mask, bool compacted);
 /* XINUSE as XGETBV(1) shows it (before the and with XCR0). */
 uint64_t xsave_in_use(const struct cpu *cpu);
 

@@ -3,8 +3,10 @@
  * What only flags tell of is tests/cpu/test_int.c's. */
 #include "tests/check.h"
 
+#include "cpu/cpuid.h"
 #include "cpu/decoder/decode.h"
 #include "cpu/msr.h"
+#include "cpu/xsave.h"
 #include "tests/cpu/steps.h"
 
 static struct fixture fixture;
@@ -229,6 +231,56 @@ static void fxsave_shows_pointers(void **state)
     }
 }
 
+/* Leaf 0Dh, XSAVE and XRSTOR agree on where opmasks (k1, k7), ZMM8 and ZMM24 above AVX's part, and PKRU lie: Intel's models
+ * leave MPX its place, AMD's do not (seen on Zen 3 and Zen 4). */
+static void xsave_areas_have_no_place_for_mpx_on_amd(void **state)
+{
+    static const struct { const char *model; uint64_t mask; uint32_t size, opmask, zmm_high, zmm16, pkru; } cases[] = {
+        { "max", 0x2e7, 0xa88, 0x440, 0x480, 0x680, 0xa80 }, { "SapphireRapids", 0x2e7, 0xa88, 0x440, 0x480, 0x680, 0xa80 },
+        { "EPYC-Genoa", 0x2e7, 0x988, 0x340, 0x380, 0x580, 0x980 }, { "EPYC-Milan", 0x207, 0x988, 0, 0, 0, 0x980 },
+        { "max,vendor=AuthenticAMD", 0x2e7, 0x988, 0x340, 0x380, 0x580, 0x980 },
+    };
+
+    (void)state;
+    for (unsigned n = 0; n < COUNT_OF(cases); n++) {
+        const uint32_t at[] = { cases[n].opmask, cases[n].zmm_high, cases[n].zmm16, cases[n].pkru };
+        static const unsigned component[] = { 5, 6, 7, 9 };
+        bool avx512;
+
+        fixture_open_model(f, cases[n].model);
+        fixture_mode(f, FIXTURE_LONG);
+        avx512 = cpu_has(f->cpu, F_AVX512F);
+        f->cpu->p.cr4 |= CR4_OSXSAVE | CR4_PKE;
+        f->cpu->s.xcr0 = cases[n].mask;
+        assert_int_equal(cpuid_leaf(f->cpu, 0xd, 0).eax, cases[n].mask);
+        assert_int_equal(cpuid_leaf(f->cpu, 0xd, 0).ebx, cases[n].size);
+        for (unsigned k = 0; k < 4; k++)
+            assert_int_equal(cpuid_leaf(f->cpu, 0xd, component[k]).ebx, at[k]);
+        f->cpu->s.pkru = 0x55555554;
+        if (avx512)
+            f->cpu->s.k[7] = 0x7777, f->cpu->s.zmm[8 * 8 + 4] = 0x8888, f->cpu->s.zmm[8 * 24] = 0x2424;
+        f->cpu->s.gpr[RSI] = FIXTURE_DATA;
+        f->cpu->s.gpr[RAX] = cases[n].mask;
+        f->cpu->s.gpr[RDX] = 0;
+        assert_int_equal(FRESH("\x48\x0f\xae\x26"), -1);                                        /* xsave64 [rsi] */
+        assert_int_equal(fixture_read(f, FIXTURE_DATA + at[3], 4), 0x55555554);
+        if (avx512) {
+            assert_int_equal(fixture_read(f, FIXTURE_DATA + at[0] + 7 * 8, 8), 0x7777);
+            assert_int_equal(fixture_read(f, FIXTURE_DATA + at[1] + 8 * 32, 8), 0x8888);
+            assert_int_equal(fixture_read(f, FIXTURE_DATA + at[2] + 8 * 64, 8), 0x2424);
+        }
+        f->cpu->s.pkru = 0;
+        memset(f->cpu->s.k, 0, sizeof f->cpu->s.k);
+        memset(f->cpu->s.zmm, 0, sizeof f->cpu->s.zmm);
+        assert_int_equal(FRESH("\x48\x0f\xae\x2e"), -1);                                        /* xrstor64 [rsi] */
+        assert_int_equal(f->cpu->s.pkru, 0x55555554);
+        assert_int_equal(f->cpu->s.k[7], avx512 ? 0x7777 : 0);
+        assert_int_equal(f->cpu->s.zmm[8 * 8 + 4], avx512 ? 0x8888 : 0);
+        assert_int_equal(f->cpu->s.zmm[8 * 24], avx512 ? 0x2424 : 0);
+        fixture_close(f);
+    }
+}
+
 static void cpuid_shows_syscall_by_mode_on_intel(void **state)
 {
     (void)state;
@@ -274,6 +326,7 @@ int main(void)
         cmocka_unit_test(each_vendor_has_its_hypercall),
         cmocka_unit_test(registers_of_one_vendor),
         cmocka_unit_test(fxsave_shows_pointers),
+        cmocka_unit_test(xsave_areas_have_no_place_for_mpx_on_amd),
         cmocka_unit_test(cpuid_shows_syscall_by_mode_on_intel),
         cmocka_unit_test(lock_mov_cr0_is_cr8_on_amd),
     };
