@@ -113,9 +113,10 @@ struct cpu {
     uint8_t jit_mxcsr;              /* the host's MXCSR is the guest's, and newer than s.mxcsr */
     uint8_t jit_x87;                /* the host's x87 unit has the guest's registers, FCW and FSW */
     uint8_t jit_x87_image[108];     /* on their way, as FNSAVE has them */
-    uint8_t jit_has_flags;          /* jit_of and jit_szapc are the truth although a handler runs */
+    uint8_t jit_has_flags;          /* jit_of and jit_szapc, or jit_nzcv and so on, are the truth although a handler runs */
     uint8_t vec_ready;              /* VEC_READY_*: the registers that instructions may use at all */
-    uint8_t jit_of, jit_szapc;      /* the same there, as SETO and LAHF have them */
+    uint8_t jit_of, jit_szapc;      /* the same there, as SETO and LAHF have them: on x86-64 */
+    uint64_t jit_nzcv, jit_result, jit_operands;    /* and on AArch64 (cpu/jit/a64/lift.h) */
     struct tlb_entry *tlb;          /* the bank that ordinary data accesses of the running code use */
     uint32_t mode;                  /* MODE_* */
     uint32_t attention;             /* ATTEND_* */

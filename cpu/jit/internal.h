@@ -56,11 +56,14 @@ bool backend_glue(struct jit *j);                           /* fills j->glue fro
 bool backend_translate(struct jit *j, struct jit_block *t); /* false: the buffer is full */
 void backend_link(struct jit *j, struct jit_link *l, const uint8_t *target);
 void backend_unlink(struct jit *j, struct jit_link *l);
+#define JIT_SITE_BYTES 4u       /* those two change at a link's site */
+
+/* cpu->flags to what translated code has instead (cpu/internal.h), and back. Also jit_flags_get() is the backend's. */
+void jit_flags_to_raw(struct cpu *cpu);
+void jit_flags_from_raw(struct cpu *cpu);
 
 /* ---- what translated code calls ---- */
 
-void jit_flags_to_raw(struct cpu *cpu);         /* cpu->flags to cpu->jit_of and jit_szapc */
-void jit_flags_from_raw(struct cpu *cpu);
 const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l);    /* where to go on; NULL: leave, all is prepared */
 void jit_dry(struct cpu *cpu, struct jit_block *t);             /* leave before this block */
 unsigned jit_next(struct cpu *cpu, const struct insn *i);       /* an insn_fn: EXEC_NEXT */

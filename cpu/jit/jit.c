@@ -9,26 +9,6 @@
 
 #define CODE_BYTES ((size_t)32 << 20)
 
-/* ---- flags ---- */
-
-void jit_flags_to_raw(struct cpu *cpu)
-{
-    uint32_t f = flags_get(&cpu->flags);
-
-    cpu->jit_szapc = (uint8_t)f;
-    cpu->jit_of = f >> 11 & 1;
-}
-
-uint32_t jit_flags_get(const struct cpu *cpu)
-{
-    return (cpu->jit_szapc | (uint32_t)cpu->jit_of << 11) & FLAGS_ARITH;
-}
-
-void jit_flags_from_raw(struct cpu *cpu)
-{
-    flags_put(&cpu->flags, jit_flags_get(cpu));
-}
-
 /* ---- leaving ---- */
 
 unsigned jit_next(struct cpu *cpu, const struct insn *i)
@@ -87,6 +67,19 @@ static void incoming_add(struct jit_link *l, struct jit_block *to)
     to->incoming = l;
 }
 
+/* To `target`, or back to the stub. Only near links are code. */
+static void aim_link(struct jit *j, struct jit_link *l, const uint8_t *target)
+{
+    if (l->near)
+        codebuf_begin(&j->code, l->site, JIT_SITE_BYTES);
+    if (target != NULL)
+        backend_link(j, l, target);
+    else
+        backend_unlink(j, l);
+    if (l->near)
+        codebuf_end(&j->code, l->site, JIT_SITE_BYTES);
+}
+
 const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l)
 {
     const struct block_shortcut *s = cpu->attention ? NULL : shortcut_at(cpu, l->rip);
@@ -100,7 +93,7 @@ const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l)
         incoming_remove(l);
         incoming_add(l, to);
         l->tag = s->tag;
-        backend_link(cpu->jit, l, to->check);
+        aim_link(cpu->jit, l, to->check);
     }
     return to->check;
 }
@@ -112,7 +105,7 @@ void jit_forget(struct jit *j, struct block *b)
     for (struct jit_link *l; (l = b->jit->incoming) != NULL;) {
         incoming_remove(l);
         l->tag = 0;
-        backend_unlink(j, l);
+        aim_link(j, l, NULL);
     }
     b->jit = NULL;
     b->insns[0].fn = b->first;
@@ -131,6 +124,18 @@ static struct block *copy_of(struct jit *j, struct block *b)
     return copy;
 }
 
+static bool write_code(struct jit *j, struct jit_block *t)
+{
+    uint8_t *at = j->code.write + j->code.used;
+    const size_t most = (size_t)(codebuf_limit(&j->code) - at);
+    bool ok;
+
+    codebuf_begin(&j->code, at, most);
+    ok = backend_translate(j, t);
+    codebuf_end(&j->code, at, j->code.toggled ? most : (size_t)(j->code.write + j->code.used - at));
+    return ok;
+}
+
 static void translate(struct jit *j, struct block *b)
 {
     struct jit_block *t = arena_alloc(&j->arena, sizeof *t);
@@ -138,7 +143,7 @@ static void translate(struct jit *j, struct block *b)
     t->from = b;
     t->run = copy_of(j, b);
     b->insns[0].fn = b->first;
-    if (!backend_translate(j, t))
+    if (!write_code(j, t))
         return;
     b->jit = t;
     memcpy(&b->insns[0].fn, &j->glue.enter, sizeof b->insns[0].fn);
@@ -175,6 +180,18 @@ bool jit_host_has_backend(void)
     return true;
 }
 
+static bool make_glue(struct jit *j)
+{
+    const size_t most = (size_t)(codebuf_limit(&j->code) - j->code.write);
+    bool ok;
+
+    codebuf_begin(&j->code, j->code.write, most);
+    ok = backend_glue(j);
+    codebuf_end(&j->code, j->code.write, most);
+    j->glue_bytes = j->code.used;
+    return ok;
+}
+
 struct jit *jit_create(struct cpu *cpu, unsigned threshold)
 {
     struct jit *j = calloc(1, sizeof *j);
@@ -183,11 +200,10 @@ struct jit *jit_create(struct cpu *cpu, unsigned threshold)
     j->cpu = cpu;
     j->threshold = threshold;
     cpu->jit_mxcsr_c = 0x1f80;
-    if (!codebuf_open(&j->code, CODE_BYTES) || !backend_glue(j)) {
+    if (!codebuf_open(&j->code, CODE_BYTES) || !make_glue(j)) {
         jit_free(j);
         return NULL;
     }
-    j->glue_bytes = j->code.used;
     return j;
 }
 

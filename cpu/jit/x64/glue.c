@@ -2,6 +2,28 @@
  * Between C and translated code: one frame, made on entering and taken away on leaving. */
 #include "cpu/jit/x64/lift.h"
 
+/* ---- flags ---- */
+
+void jit_flags_to_raw(struct cpu *cpu)
+{
+    uint32_t f = flags_get(&cpu->flags);
+
+    cpu->jit_szapc = (uint8_t)f;
+    cpu->jit_of = f >> 11 & 1;
+}
+
+uint32_t jit_flags_get(const struct cpu *cpu)
+{
+    return (cpu->jit_szapc | (uint32_t)cpu->jit_of << 11) & FLAGS_ARITH;
+}
+
+void jit_flags_from_raw(struct cpu *cpu)
+{
+    flags_put(&cpu->flags, jit_flags_get(cpu));
+}
+
+/* ---- ways in and out ---- */
+
 static const uint8_t saved[6] = { HOST_BP, HOST_BX, HOST_12, HOST_13, HOST_14, HOST_15 };
 
 static void registers(struct asm_buf *a, bool load)

@@ -184,7 +184,7 @@ static void call_handler(struct lift *l)
     l->owed = NULL;
     lift_vec_flush(l);
     handler_args(l, l->k);
-    call_glue(l, written ? g->call_flags : lift_keeps_flags(op) ? g->call_plain : g->call, false);
+    call_glue(l, written ? g->call_flags : jit_keeps_flags(op) ? g->call_plain : g->call, false);
     l->host_flags = 0;
 }
 
@@ -271,7 +271,7 @@ static void cold_path(struct lift *l, struct cold *c)
         return;
     }
     handler_args(l, c->k);
-    call_glue(l, flags ? l->jit->glue.call_flags : lift_keeps_flags(i->op) ? l->jit->glue.call_plain : l->jit->glue.call, false);
+    call_glue(l, flags ? l->jit->glue.call_flags : jit_keeps_flags(i->op) ? l->jit->glue.call_plain : l->jit->glue.call, false);
     lift_vec_load(l, &c->after);
     if (flags)
         lift_flags_restore(l);          /* as after the plain path */
@@ -368,9 +368,9 @@ bool backend_translate(struct jit *j, struct jit_block *t)
     memset(&l, 0, offsetof(struct lift, cold));
     l.jit = j;
     l.t = t;
-    l.a = (struct asm_buf){ j->code.write + j->code.used, j->code.write + j->code.bytes - SLACK, false };
+    l.a = (struct asm_buf){ j->code.write + j->code.used, codebuf_limit(&j->code) - SLACK, false };
     lift_vec_begin(&l);
-    lift_flags_begin(&l);
+    jit_live_flags(t->run, l.read, l.seen);
     lift_block(&l);
     if (l.a.full || l.lost)
         return false;

@@ -11,6 +11,7 @@
 
 #include "cpu/exec.h"
 #include "cpu/jit/internal.h"
+#include "cpu/jit/live.h"
 #include "cpu/jit/x64/asm.h"
 
 #define HOST_CPU    HOST_BP
@@ -109,11 +110,8 @@ void lift_flags_made(struct lift *l, unsigned which);           /* the host has 
 void lift_flags_need(struct lift *l, unsigned which);           /* into the host's; AX is lost, or CX when only CF is asked */
 bool lift_flags_wanted(const struct lift *l, unsigned which);
 void lift_flags_store(struct lift *l);                          /* AL is OF, AH the others */
-void lift_flags_begin(struct lift *l);                          /* before the first instruction */
 void lift_flags_restore(struct lift *l);                        /* all of them into the host's; AX is lost */
 void lift_flags_pay(struct lift *l, const struct insn *owed);   /* make owed flags again, and keep them; AX and CX are lost */
-bool lift_keeps_flags(unsigned op);             /* its handler does not know there are flags */
-unsigned condition_flags(unsigned cc);
 void lift_resume(struct lift *l);       /* the plain path of this instruction is complete */
 
 /* ---- vector registers ---- */

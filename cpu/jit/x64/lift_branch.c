@@ -24,7 +24,7 @@ static bool jump_if(struct lift *l)
 
     if (i->width != 8 || !canonical((uint64_t)i->disp))
         return false;
-    lift_flags_need(l, condition_flags(cc));
+    lift_flags_need(l, jit_condition_flags(cc));
     lift_link(l, asm_jcc(&l->a, cc), (uint64_t)i->disp);
     lift_link(l, asm_jmp(&l->a), next_rip(l));
     return true;

@@ -4,12 +4,6 @@
  * and made again out of line. */
 #include "cpu/jit/x64/lift.h"
 
-bool lift_keeps_flags(unsigned op)
-{
-    return op_flags_read[op] == 0 && op_flags_written[op] == 0 &&
-           ((op >= OP_FADD && op <= OP_FNSAVE) || (op >= OP_EMMS && op < OP_COUNT));
-}
-
 bool lift_flags_wanted(const struct lift *l, unsigned which)
 {
     return ((l->read[l->k] | l->seen[l->k]) & which) != 0;
@@ -159,7 +153,7 @@ void lift_flags_need(struct lift *l, unsigned which)
 {
     if ((l->host_flags & which) == which)
         return;
-    l->lost |= l->owed != NULL;         /* never, if lift_flags_begin() is right; the block is not translated then */
+    l->lost |= l->owed != NULL;         /* never, if jit_live_flags() is right; the block is not translated then */
     if (which == FLAG_CF) {
         asm_movzx(&l->a, 1, HOST_CX, CPU_AT(jit_szapc));
         asm_shift(&l->a, SHIFT_SHR, 4, rm_reg(HOST_CX), 1);
@@ -168,92 +162,4 @@ void lift_flags_need(struct lift *l, unsigned which)
     }
     lift_flags_restore(l);
     l->host_flags = FLAGS_ARITH;
-}
-
-unsigned condition_flags(unsigned cc)
-{
-    static const uint16_t flags[8] = {
-        FLAG_OF, FLAG_CF, FLAG_ZF, FLAG_CF | FLAG_ZF, FLAG_SF, FLAG_PF, FLAG_SF | FLAG_OF, FLAG_ZF | FLAG_SF | FLAG_OF,
-    };
-
-    return flags[cc >> 1 & 7];
-}
-
-/* May anything see the flags as they are before i? Registers only: nothing can. */
-static bool observes(const struct insn *i)
-{
-    for (unsigned n = 0; n < 3; n++)
-        if (FORM_KIND(i->form, n) == KIND_MEM && i->op != OP_LEA && i->op != OP_NOP)
-            return true;
-    switch (i->op) {
-    case OP_ADD: case OP_OR: case OP_ADC: case OP_SBB: case OP_AND: case OP_SUB: case OP_XOR: case OP_CMP: case OP_TEST:
-    case OP_INC: case OP_DEC: case OP_NEG: case OP_NOT: case OP_MUL: case OP_IMUL: case OP_IMUL1: case OP_ADCX: case OP_ADOX:
-    case OP_SHL: case OP_SHR: case OP_SAR: case OP_ROL: case OP_ROR: case OP_RCL: case OP_RCR: case OP_SHLD: case OP_SHRD:
-    case OP_RORX: case OP_SARX: case OP_SHLX: case OP_SHRX: case OP_BT: case OP_BTS: case OP_BTR: case OP_BTC:
-    case OP_BSF: case OP_BSR: case OP_POPCNT: case OP_LZCNT: case OP_TZCNT: case OP_ANDN: case OP_BEXTR: case OP_BLSI:
-    case OP_BLSR: case OP_BLSMSK: case OP_BZHI: case OP_PDEP: case OP_PEXT: case OP_MULX:
-    case OP_MOV: case OP_MOVBE: case OP_MOVZX_B: case OP_MOVZX_W: case OP_MOVSX_B: case OP_MOVSX_W: case OP_MOVSXD:
-    case OP_XCHG: case OP_LEA: case OP_CMPXCHG: case OP_XADD: case OP_BSWAP: case OP_CBW: case OP_CWD:
-    case OP_SETCC: case OP_CMOVCC: case OP_LAHF: case OP_SAHF: case OP_CLC: case OP_STC: case OP_CMC: case OP_NOP:
-        return false;
-    default:
-        return true;
-    }
-}
-
-/* A shift by a constant that is not zero leaves nothing of the flags before it. */
-static unsigned flags_left(const struct insn *i)
-{
-    bool shifts = i->op == OP_SHL || i->op == OP_SHR || i->op == OP_SAR;
-
-    if (shifts && FORM_KIND(i->form, 1) == KIND_IMM && (i->imm & (i->width == 8 ? 63 : 31)) != 0)
-        return 0;
-    return op_flags_read[i->op] & FLAGS_ARITH;
-}
-
-/* The plain path may be left here, and a handler, a fault or a device sees all flags; but nothing on it takes them from where
- * they are kept. Of others that is not known. */
-static bool only_sees(const struct insn *i)
-{
-    if (lift_keeps_flags(i->op))
-        return true;
-    switch (i->op) {
-    case OP_PUSH: case OP_POP: case OP_LEAVE:
-        return true;
-    case OP_DIV: case OP_IDIV:          /* lifted ones leave what is kept as it is */
-        return false;
-    default:
-        for (unsigned n = 0; n < 3; n++)
-            if (FORM_KIND(i->form, n) == KIND_MEM)
-                return true;
-        return false;
-    }
-}
-
-/* What i takes of the flags before it, when `after` are wanted behind it. One that makes some and leaves others needs all there. */
-static unsigned reads(const struct insn *i, unsigned read_after, unsigned seen_after)
-{
-    const unsigned written = op_flags_written[i->op] & FLAGS_ARITH;
-
-    if (observes(i) && !only_sees(i))
-        return FLAGS_ARITH;
-    if (written != 0 && written != FLAGS_ARITH)
-        return read_after | seen_after | flags_left(i);
-    return (read_after & ~written) | flags_left(i);
-}
-
-void lift_flags_begin(struct lift *l)
-{
-    const struct block *b = l->t->run;
-    unsigned read = FLAGS_ARITH, seen = 0;
-
-    for (unsigned k = b->count; k-- > 0;) {
-        const struct insn *i = &b->insns[k];
-        const unsigned before = reads(i, read, seen);
-
-        l->read[k] = (uint16_t)read;
-        l->seen[k] = (uint16_t)seen;
-        seen = observes(i) ? FLAGS_ARITH : seen & ~(unsigned)op_flags_written[i->op];
-        read = before;
-    }
 }

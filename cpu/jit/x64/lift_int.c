@@ -316,13 +316,13 @@ static bool set_condition(struct lift *l)
             return false;
         lift_probe(l, true, 1);
         asm_mov(&l->a, 8, HOST_DX, rm_reg(HOST_AX));
-        lift_flags_need(l, condition_flags(cc));
+        lift_flags_need(l, jit_condition_flags(cc));
         asm_setcc(&l->a, cc, rm_at(HOST_DX, 0));
         return true;
     }
     if (awkward(i->o[0], 1))
         return false;
-    lift_flags_need(l, condition_flags(cc));
+    lift_flags_need(l, jit_condition_flags(cc));
     asm_setcc(&l->a, cc, guest(i->o[0]));
     return true;
 }
@@ -340,7 +340,7 @@ static bool move_on_condition(struct lift *l)
         asm_mov(&l->a, bytes, HOST_DX, rm_at(HOST_AX, 0));
         from = rm_reg(HOST_DX);
     }
-    lift_flags_need(l, condition_flags(cc));
+    lift_flags_need(l, jit_condition_flags(cc));
     if (to.memory) {
         asm_mov(&l->a, bytes, HOST_CX, to);
         asm_cmov(&l->a, (enum condition)cc, bytes, HOST_CX, from);

@@ -45,7 +45,7 @@ static void test(struct lift *l, enum condition cc)
 
     lift_vec_settle(l);
     v = l->vec;
-    lift_flags_need(l, condition_flags(cc));
+    lift_flags_need(l, jit_condition_flags(cc));
     again = asm_jcc(&l->a, cc);
     leave(l);
     asm_aim(again, l->a.at);
