@@ -11,6 +11,13 @@
 
 enum apic_trigger { APIC_EDGE, APIC_LEVEL, APIC_AUTO_EOI };
 
+/* A word of the guest's memory that says "this interrupt needs no EOI", which the guest clears instead of writing EOI (TLFS
+ * 10.3.5). get: is it set? set: false when there is no such word now. */
+struct apic_assist {
+    bool (*get)(void *arg);
+    bool (*set)(void *arg, bool no_eoi_required);
+};
+
 struct apic_ops {
     int      (*pending)(void *self);                        /* highest deliverable vector, APIC_EXTINT or APIC_NONE */
     int      (*accept)(void *self);                         /* acknowledge it; the vector (from the 8259 for EXTINT) */
@@ -27,6 +34,7 @@ struct apic_ops {
     /* Call `hook` after every EOI with the vector it took out of service, so that SynIC can deliver queued messages
      * (TLFS 11.4). One hook per APIC; wiring, not state. */
     void     (*on_eoi)(void *self, void (*hook)(void *arg, unsigned vector), void *arg);
+    void     (*assist)(void *self, const struct apic_assist *assist, void *arg);   /* wiring, too; may be NULL */
 };
 
 /* What an APIC tells its processor. */

@@ -101,6 +101,9 @@ void     cpu_start(struct cpu *cpu, uint8_t vector);                        /* S
 /* TLFS 7.10.3 starts a processor in any state instead of by SIPI: set its registers while it waits, then let it run. */
 bool     cpu_waits_for_start(const struct cpu *cpu);
 void     cpu_begin(struct cpu *cpu);
+/* SGDT, SIDT, SLDT, STR above privilege level 0 are #GP where their bit is set (TLFS 8.12). Wiring: reset and load keep it. */
+enum { NPIEP_SGDT = 1, NPIEP_SIDT = 2, NPIEP_SLDT = 4, NPIEP_STR = 8 };
+void     cpu_set_npiep(struct cpu *cpu, unsigned prevented);
 void     cpu_sleep(struct cpu *cpu);            /* after this instruction, until an interrupt arrives, masked or not (TLFS 7.5) */
 
 /* Raise an exception from inside a host callback, then return RAISED. error is ignored for vectors without one. */

@@ -9,9 +9,10 @@ static bool in_protected(const struct cpu *cpu)
     return !cpu_in_real_mode(cpu) && !cpu_in_v86(cpu);
 }
 
-static bool umip_forbids(const struct cpu *cpu)
+/* User-mode instruction prevention, by CR4 or by the hypervisor (NPIEP_*). */
+static bool umip_forbids(const struct cpu *cpu, unsigned npiep)
 {
-    return (cpu->p.cr4 & CR4_UMIP) && cpu->p.cpl > 0;
+    return cpu->p.cpl > 0 && ((cpu->p.cr4 & CR4_UMIP) || (cpu->npiep & npiep));
 }
 
 /* A 16-bit value to a register of the operand size, or to two bytes of memory. */
@@ -162,13 +163,13 @@ static bool load_table(struct cpu *cpu, const struct insn *i, uint64_t *base, ui
     return true;
 }
 
-static unsigned store_table(struct cpu *cpu, const struct insn *i, uint64_t base, uint16_t limit)
+static unsigned store_table(struct cpu *cpu, const struct insn *i, uint64_t base, uint16_t limit, unsigned npiep)
 {
     unsigned bytes = cpu_in_64bit(cpu) ? 8 : 4;
     uint8_t image[10];
     gva_t lin;
 
-    if (umip_forbids(cpu))
+    if (umip_forbids(cpu, npiep))
         RAISE_GP(0);
     store16(image, limit);
     store_bytes(image + 2, bytes, base);
@@ -193,8 +194,8 @@ static unsigned load_table_register(struct cpu *cpu, const struct insn *i, uint6
 
 EXEC(LGDT) { return load_table_register(cpu, i, &cpu->p.gdtr_base, &cpu->p.gdtr_limit); }
 EXEC(LIDT) { return load_table_register(cpu, i, &cpu->p.idtr_base, &cpu->p.idtr_limit); }
-EXEC(SGDT) { return store_table(cpu, i, cpu->p.gdtr_base, cpu->p.gdtr_limit); }
-EXEC(SIDT) { return store_table(cpu, i, cpu->p.idtr_base, cpu->p.idtr_limit); }
+EXEC(SGDT) { return store_table(cpu, i, cpu->p.gdtr_base, cpu->p.gdtr_limit, NPIEP_SGDT); }
+EXEC(SIDT) { return store_table(cpu, i, cpu->p.idtr_base, cpu->p.idtr_limit, NPIEP_SIDT); }
 
 EXEC(LLDT)
 {
@@ -249,19 +250,19 @@ EXEC(LTR)
     NEXT();
 }
 
-static unsigned store_register(struct cpu *cpu, const struct insn *i, enum seg seg)
+static unsigned store_register(struct cpu *cpu, const struct insn *i, enum seg seg, unsigned npiep)
 {
     if (!in_protected(cpu))
         RAISE_UD();
-    if (umip_forbids(cpu))
+    if (umip_forbids(cpu, npiep))
         RAISE_GP(0);
     if (!store_selector(cpu, i, cpu->p.seg_sel[seg]))
         FAULT();
     NEXT();
 }
 
-EXEC(SLDT) { return store_register(cpu, i, SEG_LDTR); }
-EXEC(STR)  { return store_register(cpu, i, SEG_TR); }
+EXEC(SLDT) { return store_register(cpu, i, SEG_LDTR, NPIEP_SLDT); }
+EXEC(STR)  { return store_register(cpu, i, SEG_TR, NPIEP_STR); }
 
 /* ---- questions about descriptors ---- */
 

@@ -122,6 +122,7 @@ struct cpu {
     uint32_t attention;             /* ATTEND_* */
     uint64_t pmu_due;               /* clock->state.insns when a performance counter may overflow and must interrupt */
     uint32_t pmu;                   /* PMU_* of cpu/pmu.h */
+    uint8_t npiep;                  /* NPIEP_*: the host's wiring */
 
     /* the running block */
     struct block *block;            /* being executed */

@@ -30,6 +30,8 @@ static bool send_lowest(struct apic_bus *bus, const struct message *m)
     for (unsigned k = 0; k < bus->count; k++) {
         struct lapic *l = bus->lapics[k];
 
+        if (l != NULL)
+            lapic_catch_up(l);
         if (takes(l, m) && (best == NULL || lapic_arbitration_priority(l) < lapic_arbitration_priority(best)))
             best = l;
     }

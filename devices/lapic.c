@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/attrs.h"
 #include "base/bits.h"
 #include "base/log.h"
 #include "devices/lapic_internal.h"
@@ -41,6 +42,33 @@ uint32_t lapic_processor_priority(const struct lapic *l)
     return (l->state.tpr & 0xf0u) >= serving ? l->state.tpr : serving;
 }
 
+/* ---- assisted EOI, TLFS 10.3.5: nobody tells us when the guest clears the word, so it is looked at before anything that
+ * depends on what is in service ---- */
+
+void lapic_catch_up(struct lapic *l)
+{
+    if (LIKELY(!l->state.assisted) || l->assist == NULL || l->assist->get(l->assist_arg))
+        return;
+    l->state.assisted = 0;
+    lapic_end_of_interrupt(l);
+}
+
+/* From now on the vector in service needs a written EOI. */
+static void withdraw_assist(struct lapic *l)
+{
+    if (l->state.assisted && l->assist != NULL)
+        l->assist->set(l->assist_arg, false);
+    l->state.assisted = 0;
+}
+
+/* `vector` is in service now: an edge-triggered one with nothing of lower priority waiting needs no EOI. */
+static void offer_assist(struct lapic *l, unsigned vector)
+{
+    withdraw_assist(l);
+    if (l->assist != NULL)
+        l->state.assisted = !has_bit(l->state.tmr, vector) && highest(l->state.irr) == APIC_NONE && l->assist->set(l->assist_arg, true);
+}
+
 /* "Lowest Priority Delivery Mode": the arbitration priority. */
 unsigned lapic_arbitration_priority(const struct lapic *l)
 {
@@ -67,9 +95,10 @@ static bool extint_wanted(const struct lapic *l)
 
 static int pending(void *self)
 {
-    const struct lapic *l = self;
+    struct lapic *l = self;
     int vector;
 
+    lapic_catch_up(l);
     if (extint_wanted(l))
         return APIC_EXTINT;
     if (!lapic_is_enabled(l))
@@ -97,10 +126,12 @@ static int accept(void *self)
     if (vector == APIC_NONE)            /* "Spurious Interrupt" */
         return (int)(l->state.svr & 0xff);
     clear_bit(l->state.irr, (unsigned)vector);
-    if (has_bit(l->state.auto_eoi, (unsigned)vector))
+    if (has_bit(l->state.auto_eoi, (unsigned)vector)) {
         clear_bit(l->state.auto_eoi, (unsigned)vector);
-    else
+    } else {
         set_bit(l->state.isr, (unsigned)vector);
+        offer_assist(l, (unsigned)vector);
+    }
     return vector;
 }
 
@@ -110,6 +141,9 @@ void lapic_request(void *self, unsigned vector, enum apic_trigger how)
 
     if (!lapic_is_soft_enabled(l))
         return;
+    lapic_catch_up(l);
+    if (class_of((int)vector) <= class_of(highest(l->state.isr)))
+        withdraw_assist(l);
     set_bit(l->state.irr, vector);
     (how == APIC_LEVEL ? set_bit : clear_bit)(l->state.tmr, vector);
     (how == APIC_AUTO_EOI ? set_bit : clear_bit)(l->state.auto_eoi, vector);
@@ -191,6 +225,7 @@ void lapic_end_of_interrupt(struct lapic *l)
 
     if (vector == APIC_NONE)
         return;
+    withdraw_assist(l);
     clear_bit(l->state.isr, (unsigned)vector);
     if (has_bit(l->state.tmr, (unsigned)vector)) {
         if (!(l->state.svr & SVR_NO_EOI_BROADCAST))
@@ -218,6 +253,14 @@ static void on_eoi(void *self, void (*hook)(void *arg, unsigned vector), void *a
 
     l->eoi_hook = hook;
     l->eoi_arg = arg;
+}
+
+static void set_assist(void *self, const struct apic_assist *assist, void *arg)
+{
+    struct lapic *l = self;
+
+    l->assist = assist;
+    l->assist_arg = arg;
 }
 
 /* ---- messages ---- */
@@ -340,7 +383,7 @@ const struct apic_ops lapic_ops = {
     .pending = pending, .accept = accept, .request = lapic_request, .read = lapic_read, .write = lapic_write,
     .base = lapic_base, .set_base = lapic_set_base, .performance = performance,
     .tsc_deadline = lapic_timer_deadline, .set_tsc_deadline = lapic_timer_set_deadline,
-    .on_eoi = on_eoi, .corrected_error = corrected_error,
+    .on_eoi = on_eoi, .assist = set_assist, .corrected_error = corrected_error,
 };
 
 /* ---- life ---- */
@@ -358,7 +401,7 @@ void lapic_reset_registers(struct lapic *l)
         s->lvt[k] = LVT_MASKED;
     s->icr = 0;
     s->ldr = s->esr = s->errors = 0;
-    s->tpr = s->extint = 0;
+    s->tpr = s->extint = s->assisted = 0;
     s->dfr = 0xffffffff;
     s->svr = 0xff;
     lapic_timer_reset(l);
@@ -380,6 +423,7 @@ static void loaded(struct device *dev)
     struct lapic *l = (struct lapic *)dev;
 
     l->state.base &= lapic_base_writable(l);      /* the file may be anything */
+    l->state.assisted = l->state.assisted != 0 && highest(l->state.isr) != APIC_NONE;
     lapic_timer_loaded(l);
     lapic_update_window(l);
 }

@@ -39,6 +39,7 @@ void lapic_enter_virtual_wire(struct lapic *l);
 
 /* The bus's questions. */
 bool     lapic_matches(const struct lapic *l, uint32_t dest, bool logical);
+void     lapic_catch_up(struct lapic *l);     /* an EOI that the guest gave by clearing the assist word takes effect */
 unsigned lapic_arbitration_priority(const struct lapic *l);
 bool     lapic_accepts(const struct lapic *l, enum apic_mode mode);
 void     lapic_receive(struct lapic *l, enum apic_mode mode, unsigned vector, bool level);

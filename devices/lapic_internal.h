@@ -47,7 +47,8 @@ enum { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_TSC_DEADLINE };
     ONE (u8,  divide,        "divide configuration, as written")                            \
     ONE (u8,  extint,        "an ExtINT message waits")                                     \
     MANY(u8,  lint,     2,   "levels of LINT0 and LINT1")                                   \
-    MANY(u8,  reserved, 2,   "")
+    ONE (u8,  assisted,      "the highest vector in service may end by a cleared word instead of an EOI") \
+    ONE (u8,  reserved,      "")
 STATE_STRUCT(lapic_state, LAPIC_STATE);
 
 #define LAPIC_NO_WINDOW UINT64_MAX
@@ -66,6 +67,8 @@ struct lapic {
     void *tsc_self;
     void (*eoi_hook)(void *arg, unsigned vector);
     void *eoi_arg;
+    const struct apic_assist *assist;   /* NULL: EOIs are written */
+    void *assist_arg;
     gpa_t window_at;                    /* the bus window we hold open, or LAPIC_NO_WINDOW */
 };
 

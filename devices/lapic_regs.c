@@ -62,6 +62,7 @@ bool lapic_read(void *self, unsigned reg, uint64_t *value)
     struct lapic *l = self;
     uint32_t v;
 
+    lapic_catch_up(l);
     if (lapic_is_x2apic(l) && reg == REG_ICR) {
         *value = l->state.icr;
         return true;
@@ -146,6 +147,7 @@ bool lapic_write(void *self, unsigned reg, uint64_t value)
 
     if (lapic_is_x2apic(l) && !x2apic_may_write(l, reg, value))
         return false;
+    lapic_catch_up(l);
     if (lvt_of(l, reg) != LVT_COUNT) {
         write_lvt(l, lvt_of(l, reg), v);
         return true;

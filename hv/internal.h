@@ -68,6 +68,11 @@ extern const struct state_schema hv_state_schema;
     MANY(u64, stimer_due_ns, 4, "the same as virtual time; ~0 when not armed")                  \
     MANY(u64, stimer_missed, 4, "expiration that waits for the message buffer; 0 none")         \
     ONE (u64, retry_due_ns,    "when queued messages are tried again; ~0 never")                \
+    ONE (u64, npiep,           "HV_X64_MSR_NPIEP_CONFIG")                                       \
+    ONE (u64, unhalted_config, "HV_X64_MSR_STIME_UNHALTED_TIMER_CONFIG")                        \
+    ONE (u64, unhalted_count,  "HV_X64_MSR_STIME_UNHALTED_TIMER_COUNT")                         \
+    ONE (u64, unhalted_at,     "run time in 100 ns at which it expires next")                   \
+    ONE (u64, unhalted_due_ns, "when that is looked at; ~0 when it is not armed")               \
     ONE (u64, runtime_ps,      "picoseconds run, up to runtime_retired")                        \
     ONE (u64, runtime_retired, "instructions retired when runtime_ps was brought up to date")
 STATE_STRUCT(vp_state, VP_STATE);
@@ -145,7 +150,7 @@ struct vp {
     void *apic_self;
     struct overlay sim, sief, assist;
     struct stimer stimers[HV_STIMER_COUNT];
-    struct timer retry;
+    struct timer retry, unhalted;
     struct queued_message *queue;       /* in posting order; all SINTs together */
     size_t nqueue, queue_room;
 };

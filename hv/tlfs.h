@@ -100,7 +100,11 @@ _Static_assert(sizeof(struct hv_vp_set) == 16, "HV_VP_SET without its banks");
 
 #define HV_RESET_MSR_RESET          BIT64(0)
 
+#define HV_NPIEP_ALL    0xFull      /* HV_X64_MSR_NPIEP_CONFIG, 8.12: PreventSgdt, Sidt, Sldt, Str */
+
 /* ---- VP assist page, 7.8.7.2 ---- */
+
+#define HV_APIC_ASSIST_NO_EOI_REQUIRED  1u
 
 struct hv_vp_vtl_control {
     uint32_t entry_reason;
@@ -310,6 +314,12 @@ _Static_assert(sizeof(struct hv_input_signal_event) == 8, "HvSignalEvent input")
 #define HV_STIMER_DIRECT            BIT64(12)
 #define HV_STIMER_SINT(v)           ((unsigned)bits_get(v, 19, 16))
 #define HV_STIMER_RSVDZ             (~(uint64_t)0xF1FFF)
+
+/* HV_X64_MSR_STIME_UNHALTED_TIMER_CONFIG (decision 3) */
+#define HV_UNHALTED_VECTOR(v)       ((unsigned)((v) & 0xFF))
+#define HV_UNHALTED_ENABLED         BIT64(8)
+#define HV_UNHALTED_RSVDZ           (~(uint64_t)0x1FF)
+#define HV_UNHALTED_NMI             2u
 
 struct hv_reference_tsc_page {
     uint32_t tsc_sequence;

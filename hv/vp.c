@@ -71,7 +71,48 @@ bool msr_read_guest_idle(struct vp *vp, unsigned index, uint64_t *value)
     return true;
 }
 
-/* ---- VP assist page, TLFS 7.8.7. NoEoiRequired stays clear, which is always allowed. ---- */
+/* ---- NPIEP, TLFS 8.12 ---- */
+
+bool msr_read_npiep_config(struct vp *vp, unsigned index, uint64_t *value)
+{
+    (void)index;
+    *value = vp->state.npiep;
+    return true;
+}
+
+bool msr_write_npiep_config(struct vp *vp, unsigned index, uint64_t value)
+{
+    (void)index;
+    vp->state.npiep = value & HV_NPIEP_ALL;
+    cpu_set_npiep(vp->cpu, (unsigned)vp->state.npiep);
+    return true;
+}
+
+_Static_assert(HV_NPIEP_ALL == (NPIEP_SGDT | NPIEP_SIDT | NPIEP_SLDT | NPIEP_STR) && NPIEP_SGDT == 1 && NPIEP_STR == 8,
+               "the register's bits are the processor's");
+
+/* ---- VP assist page, TLFS 7.8.7, and the EOI assist in its first word, 10.3.5 ---- */
+
+static bool get_no_eoi_required(void *arg)
+{
+    const struct hv_vp_assist_page *page = overlay_bytes(&((const struct vp *)arg)->assist);
+
+    return (page->apic_assist & HV_APIC_ASSIST_NO_EOI_REQUIRED) != 0;
+}
+
+static bool set_no_eoi_required(void *arg, bool no_eoi_required)
+{
+    struct vp *vp = arg;
+    struct hv_vp_assist_page *page = overlay_bytes(&vp->assist);
+
+    if (no_eoi_required && !vp->assist.placed)
+        return false;
+    page->apic_assist = no_eoi_required ? HV_APIC_ASSIST_NO_EOI_REQUIRED : 0;
+    overlay_wrote(&vp->assist, 0, sizeof page->apic_assist);
+    return true;
+}
+
+static const struct apic_assist eoi_assist = { get_no_eoi_required, set_no_eoi_required };
 
 bool msr_read_vp_assist_page(struct vp *vp, unsigned index, uint64_t *value)
 {
@@ -163,7 +204,10 @@ static void reset(struct device *dev)
     for (unsigned n = 0; n < HV_SYNIC_SINT_COUNT; n++)
         vp->state.sint[n] = HV_SINT_RESET;
     vp->state.runtime_retired = cpu_stats(vp->cpu)->retired;
+    vp->state.unhalted_due_ns = TIMER_OFF;
+    cpu_set_npiep(vp->cpu, 0);
     stimer_reset(vp);
+    unhalted_loaded(vp);
     message_reset(vp);
     memset(pages(vp), 0, PAGES_BYTES);
     overlay_wrote(&vp->sim, 0, PAGES_BYTES);
@@ -174,7 +218,9 @@ static void loaded(struct device *dev)
 {
     struct vp *vp = (struct vp *)dev;
 
+    cpu_set_npiep(vp->cpu, (unsigned)vp->state.npiep);
     stimer_loaded(vp);
+    unhalted_loaded(vp);
     message_loaded(vp);
     place_pages(vp);
 }
@@ -230,9 +276,12 @@ struct vp *vp_create(struct hv *hv, struct cpu *cpu, const struct apic_ops *apic
     overlay_init(&vp->sief, hv, page_of(vp, OVERLAY_VP_SIEF), ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE);
     overlay_init(&vp->assist, hv, page_of(vp, OVERLAY_VP_ASSIST), ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE);
     stimer_init(vp);
+    unhalted_init(vp);
     message_init(vp);
     if (apic->on_eoi != NULL)
         apic->on_eoi(apic_self, message_after_eoi, vp);
+    if (apic->assist != NULL)
+        apic->assist(apic_self, &eoi_assist, vp);
     cpu_set_host(cpu, &hv_cpu_host, vp);
     return vp;
 }

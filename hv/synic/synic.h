@@ -33,6 +33,10 @@ void stimer_reset(struct vp *vp);
 void stimer_loaded(struct vp *vp);
 void stimer_buffer_free(struct vp *vp, unsigned index); /* its message was delivered */
 
+/* unhalted.c: the time-unhalted timer */
+void unhalted_init(struct vp *vp);
+void unhalted_loaded(struct vp *vp);
+
 /* port.c: the partition's connections and the ports they lead to */
 void ports_save(struct device *hv, struct writer *out);
 struct err ports_load(struct device *hv, struct reader *in) MUST_USE;

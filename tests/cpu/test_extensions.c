@@ -338,6 +338,23 @@ static void umip32_refuses_all_five_below_level_0(void **state)
     umip_refuses_all_five_below_level_0(&flat);
 }
 
+/* TLFS 8.12: each bit refuses its instruction above level 0, and no other; SMSW has none. */
+static void tlfs_8_12_each_prevention_bit_refuses_its_instruction(void **state)
+{
+    static const unsigned bits[] = { NPIEP_SGDT, NPIEP_SIDT, NPIEP_SLDT, 0, NPIEP_STR };
+
+    (void)state;
+    for (unsigned mask = 0; mask < 16; mask++)
+        for (unsigned k = 0; k < COUNT_OF(descriptor_stores); k++) {
+            fixture_mode(f, FIXTURE_LONG);
+            cpu_set_npiep(f->cpu, mask);
+            f->cpu->s.gpr[RDI] = f->cpu->s.gpr[RBX] = FIXTURE_DATA;
+            assert_int_equal(step_fresh(f, descriptor_stores[k].text, descriptor_stores[k].len), -1);
+            fixture_privilege(f, 3);
+            assert_int_equal(step_fresh(f, descriptor_stores[k].text, descriptor_stores[k].len), mask & bits[k] ? VEC_GP : -1);
+        }
+}
+
 /* SDM 2A "CPUID": the feature bits are there; that REP MOVSB does what it always did is tests/insn/string.txt's. */
 static void fast_strings_are_shown(void **state)
 {
@@ -365,6 +382,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(invpcid_drops_translations, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(pkru_instructions_check_cr4_and_registers, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(umip_refuses_all_five_below_level_0, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(tlfs_8_12_each_prevention_bit_refuses_its_instruction, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(umip32_refuses_all_five_below_level_0, steps_flat32, steps_close),
         cmocka_unit_test_setup_teardown(fast_strings_are_shown, steps_long, steps_close),
     };

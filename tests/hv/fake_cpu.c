@@ -17,6 +17,14 @@ void cpu_attention(struct cpu *cpu, unsigned reasons) { cpu->attention |= reason
 
 bool cpu_waits_for_start(const struct cpu *cpu) { return cpu->waits; }
 
+bool cpu_idle(const struct cpu *cpu) { return cpu->idle; }
+void cpu_set_npiep(struct cpu *cpu, unsigned prevented) { cpu->npiep = prevented; }
+void cpu_signal(void *cpu, enum apic_signal what, unsigned vector)
+{
+    (void)vector;
+    ((struct cpu *)cpu)->nmis += what == APIC_SIGNAL_NMI;
+}
+
 void cpu_sleep(struct cpu *cpu) { cpu->asleep = true; }
 
 void cpu_begin(struct cpu *cpu)
@@ -128,7 +136,16 @@ static void on_eoi(void *self, void (*hook)(void *arg, unsigned vector), void *a
     a->eoi_arg = arg;
 }
 
+static void assist(void *self, const struct apic_assist *words, void *arg)
+{
+    struct fake_apic *a = self;
+
+    a->assist = words;
+    a->assist_arg = arg;
+}
+
 static const struct apic_ops apic_ops = {
+    .assist = assist,
     .request = request, .read = apic_read, .write = apic_write, .base = base, .on_eoi = on_eoi,
 };
 

@@ -34,6 +34,8 @@ struct cpu {
     uint64_t tsc_offset;
     struct cpu_stats stats;
     bool waits, running, asleep;    /* for a start-up; was begun; was put to sleep */
+    bool idle;                      /* halted */
+    unsigned npiep, nmis;
     uint64_t msr[4];                /* of MSRs 174h to 177h; all others are #GP */
     uint64_t pat;
     int raised;                     /* vector, -1 none */
@@ -49,6 +51,8 @@ struct fake_apic {
     unsigned nrequested;
     void (*eoi_hook)(void *arg, unsigned vector);
     void *eoi_arg;
+    const struct apic_assist *assist;
+    void *assist_arg;
 };
 
 struct fixture {

@@ -10,6 +10,7 @@
 enum {
     GUEST_OS_ID = 0x40000000, HYPERCALL = 0x40000001, VP_INDEX = 0x40000002, RESET = 0x40000003, VP_RUNTIME = 0x40000010,
     TIME_REF_COUNT = 0x40000020, REFERENCE_TSC = 0x40000021, TSC_FREQUENCY = 0x40000022, APIC_FREQUENCY = 0x40000023,
+    NPIEP = 0x40000040, ASSIST_PAGE = 0x40000073, UNHALTED_CONFIG = 0x40000114, UNHALTED_COUNT = 0x40000115,
     EOI = 0x40000070, ICR = 0x40000071, TPR = 0x40000072, SCONTROL = 0x40000080, SVERSION = 0x40000081,
     CRASH_P0 = 0x40000100, CRASH_P3 = 0x40000103, CRASH_P4 = 0x40000104, CRASH_CTL = 0x40000105,
 };
@@ -313,6 +314,97 @@ static void tlfs_7_5_reading_guest_idle_sleeps(void **state)
     assert_true(cpuid(f, 0x40000003).edx >> 5 & 1);
 }
 
+static void tlfs_8_12_npiep_is_per_processor(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_true(cpuid(f, 0x40000003).edx >> 12 & 1);
+    must_wrmsr(f, 1, NPIEP, 0xF);
+    assert_int_equal(must_rdmsr(f, 1, NPIEP), 0xF);
+    assert_int_equal(must_rdmsr(f, 0, NPIEP), 0);
+    assert_int_equal(f->cpu[1].npiep, 0xF);
+    assert_int_equal(f->cpu[0].npiep, 0);
+    must_wrmsr(f, 1, NPIEP, 0xFFFFFFFFFFFFFFF4ull);     /* the rest is RsvdP */
+    assert_int_equal(must_rdmsr(f, 1, NPIEP), 4);
+    device_reset_all(&f->tree);
+    assert_int_equal(must_rdmsr(f, 1, NPIEP), 0);
+    assert_int_equal(f->cpu[1].npiep, 0);
+}
+
+static void tlfs_10_3_5_eoi_assist_lies_in_the_assist_page(void **state)
+{
+    struct fixture *f = *state;
+    const struct fake_apic *a = &f->apic[1];
+
+    assert_false(a->assist->set(a->assist_arg, true));              /* no page */
+    must_wrmsr(f, 1, ASSIST_PAGE, 0x9001);
+    assert_true(a->assist->set(a->assist_arg, true));
+    assert_int_equal(get64(f, 0x9000), 1);                          /* bits 31:1 are zero */
+    assert_true(a->assist->get(a->assist_arg));
+    space_write(f->memory, 0x9000, 4, 0);
+    assert_false(a->assist->get(a->assist_arg));
+    assert_true(a->assist->set(a->assist_arg, true));
+    assert_true(a->assist->set(a->assist_arg, false));
+    assert_int_equal(get64(f, 0x9000), 0);
+    must_wrmsr(f, 1, ASSIST_PAGE, 0x9000);
+    assert_false(a->assist->set(a->assist_arg, true));
+}
+
+static void run(struct fixture *f, unsigned vp, uint64_t ns)
+{
+    f->cpu[vp].stats.retired += ns;     /* 1 ns each */
+    advance_ns(f, ns);
+}
+
+static void tlfs_12_6_unhalted_timer_counts_run_time_only(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_true(cpuid(f, 0x40000003).edx >> 23 & 1);
+    must_wrmsr(f, 0, ASSIST_PAGE, 0x9001);
+    must_wrmsr(f, 0, UNHALTED_COUNT, 100);              /* 10 us */
+    must_wrmsr(f, 0, UNHALTED_CONFIG, 1 << 8 | 0xE0);
+    run(f, 0, 9000);
+    assert_int_equal(f->apic[0].nrequested, 0);
+    assert_int_equal(get64(f, 0x9038) & 0xFF, 0);
+    f->cpu[0].idle = true;
+    advance_ns(f, 50000000);                            /* halted */
+    assert_int_equal(f->apic[0].nrequested, 0);
+    f->cpu[0].idle = false;
+    run(f, 0, 1000);
+    advance_ns(f, 1000000);                             /* another processor's: the next look */
+    assert_int_equal(f->apic[0].nrequested, 1);
+    assert_int_equal(f->apic[0].requested[0], 0xE0);
+    assert_int_equal(get64(f, 0x9038) & 0xFF, 1);
+    for (unsigned n = 2; n < 6; n++) {                  /* goes on by itself */
+        run(f, 0, 10000);
+        assert_int_equal(f->apic[0].nrequested, n);
+    }
+    must_wrmsr(f, 0, UNHALTED_CONFIG, 0xE0);
+    run(f, 0, 1000000);
+    assert_int_equal(f->apic[0].nrequested, 5);
+}
+
+static void tlfs_12_6_1_unhalted_timer_configuration(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_false(wrmsr(f, 0, UNHALTED_CONFIG, 1 << 9));
+    assert_false(wrmsr(f, 0, UNHALTED_CONFIG, 1ull << 55));
+    assert_false(wrmsr(f, 0, UNHALTED_CONFIG, 1 << 8 | 15));
+    must_wrmsr(f, 0, UNHALTED_CONFIG, 1 << 8 | 2);      /* NMI */
+    assert_int_equal(must_rdmsr(f, 0, UNHALTED_CONFIG), 1 << 8 | 2);
+    must_wrmsr(f, 0, UNHALTED_COUNT, 10);
+    assert_int_equal(must_rdmsr(f, 0, UNHALTED_COUNT), 10);
+    assert_int_equal(must_rdmsr(f, 1, UNHALTED_COUNT), 0);
+    run(f, 0, 1000);
+    assert_int_equal(f->cpu[0].nmis, 1);
+    assert_int_equal(f->apic[0].nrequested, 0);
+    must_wrmsr(f, 0, UNHALTED_COUNT, 0);                /* no period, no interrupt */
+    run(f, 0, 100000);
+    assert_int_equal(f->cpu[0].nmis, 1);
+}
+
 static void tlfs_16_6_reenlightenment_registers(void **state)
 {
     struct fixture *f = *state;
@@ -397,6 +489,10 @@ int main(void)
         TEST(tlfs_12_7_3_2_a_tsc_about_to_wrap_makes_the_page_invalid),
         TEST(frequencies),
         TEST(tlfs_7_5_reading_guest_idle_sleeps),
+        TEST(tlfs_8_12_npiep_is_per_processor),
+        TEST(tlfs_10_3_5_eoi_assist_lies_in_the_assist_page),
+        TEST(tlfs_12_6_unhalted_timer_counts_run_time_only),
+        TEST(tlfs_12_6_1_unhalted_timer_configuration),
         TEST(tlfs_16_6_reenlightenment_registers),
         TEST(tlfs_7_9_1_run_time_counts_this_processors_instructions),
         TEST(saved_state_loads_again),
