@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gui/conform.h"
 #include "gui/frontend.h"
 #include "gui/options.h"
 #include "gui/screen.h"
@@ -162,10 +163,13 @@ static int help(void)
 {
     puts("Partita " PACKAGE_VERSION ", an exact and deterministic x86-64 full-system emulator with Microsoft's Hv#1 interface\n\n"
          "partita run [options]     run a machine\n"
+         "partita conform [options] run the conformance suite of the TLFS and write a report\n"
          "partita --help            this text\n"
          "partita --version         the version\n\n"
          "Options of run, as QEMU's where they exist there:");
     options_help();
+    puts("\nOptions of conform:");
+    conform_help();
     puts("\nOn the terminal Ctrl-A x quits and Ctrl-A h lists the other keys.\n"
          "Exit status: 0 powered off, (v<<1)|1 isa-debug-exit, 2 bad input, 4 triple fault and 6 reset with -no-reboot,\n"
          "8 -stop-at reached, 10 quit by the user, 12 all processors halted for good, 14 the host failed.");
@@ -178,6 +182,8 @@ int main(int argc, char **argv)
 
     if (strcmp(command, "run") == 0)
         return command_run(argc - 2, argv + 2);
+    if (strcmp(command, "conform") == 0)
+        return command_conform(argc - 2, argv + 2);
     if (strcmp(command, "--version") == 0) {
         puts("partita " PACKAGE_VERSION);
         return STATUS_OK;

@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 bad=0 seen=0
 for source in base/*.[ch] core/*.[ch] cpu/*.[ch] cpu/decoder/*.[ch] cpu/jit/*.[ch] cpu/jit/*/*.[ch] devices/*.[ch] devices/block/*.[ch] hv/*.[ch] hv/synic/*.[ch] \
-              machine/*.[ch] gui/*.[ch] tests/test_*.c tests/*/test_*.c tests/*/*/test_*.c; do
+              machine/*.[ch] conform/*.[ch] conform/*/*.[ch] gui/*.[ch] tests/test_*.c tests/*/test_*.c tests/*/*/test_*.c; do
     [ -e "$source" ] || continue
     seen=$((seen + 1))
     if ! grep -qE "(^|[[:space:]])$source([[:space:]]|\$)" Makefile.am; then
