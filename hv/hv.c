@@ -41,6 +41,7 @@ static void reset(struct device *dev)
 
     memset(&hv->state, 0, sizeof hv->state);
     hv->nports = 0;
+    notify_reset(hv);
     reftime_restart(hv);
     fill_hypercall_page(hv);
     reftime_page_changed(hv);
@@ -54,6 +55,31 @@ static void loaded(struct device *dev)
     fill_hypercall_page(hv);
     reftime_page_changed(hv);
     place_pages(hv);
+    notify_loaded(hv);
+}
+
+/* Ports, and the monitor page, which the guest writes. */
+static void save_more(struct device *dev, struct writer *out)
+{
+    const struct hv *hv = (const struct hv *)dev;
+
+    writer_copy(out, overlay_bytes(&hv->monitor_page), PAGE_SIZE);
+    ports_save(dev, out);
+}
+
+static struct err load_more(struct device *dev, struct reader *in)
+{
+    const struct hv *hv = (const struct hv *)dev;
+
+    reader_copy(in, overlay_bytes(&hv->monitor_page), PAGE_SIZE);
+    return ports_load(dev, in);
+}
+
+static uint64_t hash_more(struct device *dev, uint64_t seed)
+{
+    const struct hv *hv = (const struct hv *)dev;
+
+    return ports_hash(dev, bytes_hash(overlay_bytes(&hv->monitor_page), PAGE_SIZE, seed));
 }
 
 static void destroy(struct device *dev)
@@ -67,7 +93,7 @@ static void destroy(struct device *dev)
 static const struct device_class hv_class = {
     .name = "hv", .size = sizeof(struct hv), .state = &hv_state_schema, .state_at = offsetof(struct hv, state),
     .reset = reset, .loaded = loaded, .destroy = destroy,
-    .save_more = ports_save, .load_more = ports_load, .hash_more = ports_hash,
+    .save_more = save_more, .load_more = load_more, .hash_more = hash_more,
 };
 
 /* What was asked for, less what this machine cannot back. */
@@ -96,6 +122,7 @@ struct hv *hv_create(struct device_tree *tree, const struct hv_config *cfg, stru
     hv->clock = clock;
     overlay_init(&hv->hypercall_page, hv, OVERLAY_HYPERCALL, ACCESS_READ | ACCESS_EXECUTE);
     overlay_init(&hv->tsc_page, hv, OVERLAY_REFERENCE_TSC, ACCESS_READ);
+    notify_init(hv);
     reftime_init(hv);
     return hv;
 }
@@ -108,6 +135,12 @@ void hv_add_vp(struct hv *hv, struct cpu *cpu, const struct apic_ops *apic, void
         hv->cfg.phys_bits = cpu_physical_bits(cpu);
     hv->vps[hv->nvps] = vp_create(hv, cpu, apic, apic_self);
     hv->nvps++;
+}
+
+void hv_set_zeroed(struct hv *hv, uint64_t gpa, uint64_t pages)
+{
+    hv->state.zeroed_gpa = gpa;
+    hv->state.zeroed_pages = pages;
 }
 
 struct ram *hv_overlay_ram(struct hv *hv)

@@ -43,6 +43,10 @@ struct hv_config {
     /* The guest reported a crash (TLFS 4.3): five parameters and, when it gave one, a message of len bytes. May be NULL. */
     void   (*crash)(void *self, const uint64_t p[5], const char *text, size_t len);
     void    *crash_self;
+    /* The parent as a partner of the guest: what arrives at ports that hv_listen_*() made. May be NULL. */
+    void   (*posted)(void *self, uint32_t connection, uint32_t type, const void *payload, size_t len);
+    void   (*signalled)(void *self, uint32_t connection, unsigned flag);
+    void    *partner_self;
     /* The guest asked for a reset by MSR (TLFS 4.2.2 AccessResetReg). NULL: the privilege is not granted. */
     void   (*reset)(void *self);
     void    *reset_self;
@@ -60,13 +64,31 @@ extern const struct cpu_host hv_cpu_host;       /* its self is the VP made by hv
 /* The memory behind overlay pages. Its contents are saved with the devices, not as RAM. */
 struct ram *hv_overlay_ram(struct hv *hv);
 
+/* Which pages of RAM were zero when the guest started, for HvExtCallGetBootZeroedMemory; none: the call is not offered. */
+void hv_set_zeroed(struct hv *hv, uint64_t gpa, uint64_t pages);
+
+/* A device with message-signalled interrupts, for HvRetargetDeviceInterrupt. targets: bit n is VP n. */
+struct hv_msi_target { uint32_t vector; bool multicast; uint64_t targets; };
+typedef unsigned hv_retarget_fn(void *self, uint64_t msi, const struct hv_msi_target *target);     /* enum hv_status */
+void hv_add_device(struct hv *hv, uint64_t id, hv_retarget_fn *retarget, void *self);
+
 uint64_t hv_reference_time(const struct hv *hv);        /* in 100 ns, as the guest's TIME_REF_COUNT */
 
 /* What a parent may do to the guest's SynIC. Results are enum hv_status (hv/tlfs.h), 0 is success. */
 unsigned hv_connect_message(struct hv *hv, uint32_t connection, uint32_t vp, unsigned sint);
 unsigned hv_connect_event(struct hv *hv, uint32_t connection, uint32_t vp, unsigned sint, unsigned base_flag,
                           unsigned flags);
-unsigned hv_disconnect(struct hv *hv, uint32_t connection);
+/* The port is the parent's: what the guest posts or signals there goes to hv_config.posted and .signalled. */
+unsigned hv_listen_message(struct hv *hv, uint32_t connection);
+unsigned hv_listen_event(struct hv *hv, uint32_t connection, unsigned flags);
+unsigned hv_disconnect(struct hv *hv, uint32_t connection);     /* messages already queued still arrive */
+unsigned hv_delete_port(struct hv *hv, uint32_t connection);    /* the connection stays, and leads nowhere */
+/* What the parent itself sends to a port of the guest. */
+unsigned hv_post(struct hv *hv, uint32_t connection, uint32_t type, const void *payload, size_t len);
+unsigned hv_signal(struct hv *hv, uint32_t connection, unsigned flag);
+/* Shows the monitor page at `gpa` (TLFS 11.7.4); its triggers are looked at from now on. */
+unsigned hv_show_monitor(struct hv *hv, uint64_t gpa);
+void     hv_hide_monitor(struct hv *hv);
 unsigned hv_assert_sint(struct hv *hv, uint32_t vp, unsigned sint);     /* the SINT's interrupt, without message or event */
 
 #endif

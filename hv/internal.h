@@ -51,6 +51,10 @@ void offer_settle(struct hv_offer *o);          /* drop what needs a privilege t
     ONE (u64, tsc_shift,     "clock's TSC minus the TSC that reference time is computed from")  \
     ONE (u64, ref_shift,     "added to the scaled TSC: the page's TscOffset")                   \
     ONE (u64, next_ref,      "least value HV_X64_MSR_TIME_REF_COUNT may read as next")          \
+    ONE (u64, monitor,       "where the monitor page is, bit 0: shown")                         \
+    ONE (u64, monitor_due_ns, "when its triggers are looked at next; ~0 never")                 \
+    ONE (u64, zeroed_gpa,    "RAM that was zero at start")                                      \
+    ONE (u64, zeroed_pages,  "its length")                                                      \
     ONE (u32, tsc_sequence,  "TscSequence of the reference TSC page")                           \
     ONE (u32, reserved,      "")
 STATE_STRUCT(hv_state, HV_STATE);
@@ -82,7 +86,7 @@ extern const struct state_schema vp_state_schema;
 
 /* Partition-wide pages, then those of each VP; also the page number in the overlay RAM and, above LAYER_OVERLAY, the
  * layer. */
-enum { OVERLAY_HYPERCALL, OVERLAY_REFERENCE_TSC, OVERLAY_PARTITION_PAGES };
+enum { OVERLAY_HYPERCALL, OVERLAY_REFERENCE_TSC, OVERLAY_MONITOR, OVERLAY_PARTITION_PAGES };
 enum { OVERLAY_VP_SIM, OVERLAY_VP_SIEF, OVERLAY_VP_ASSIST, OVERLAY_VP_PAGES };
 
 struct overlay {
@@ -102,6 +106,8 @@ bool  hv_gpa_valid(const struct hv *hv, gpa_t gpa);
 
 /* ---- the partition ---- */
 
+#define HV_MAX_DEVICES 32u
+
 struct vp;
 struct port;
 
@@ -116,11 +122,14 @@ struct hv {
     struct space *memory;
     struct clock *clock;
     struct ram *ram;                    /* all overlay pages */
-    struct overlay hypercall_page, tsc_page;
+    struct overlay hypercall_page, tsc_page, monitor_page;
+    struct timer monitor;
     struct vp *vps[HV_MAX_VPS];
     uint32_t nvps;
     struct port *ports;                 /* synic/port.c */
     size_t nports, ports_room;
+    struct hv_device { uint64_t id; hv_retarget_fn *retarget; void *self; } devices[HV_MAX_DEVICES];
+    unsigned ndevices;
 };
 
 /* ---- a virtual processor ---- */

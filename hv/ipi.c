@@ -68,24 +68,10 @@ HC_HANDLER(GetVpIndexFromApicId)
     return HV_STATUS_SUCCESS;
 }
 
-/* 4.2.1: unique, and no more is to be read into it. */
-HC_HANDLER(GetPartitionId)
-{
-    store64(call->output, HV_PARTITION_ID_GUEST);
-    return HV_STATUS_SUCCESS;
-}
-
 /* TLFS 14.5.1: advice that another processor should run now. */
 HC_HANDLER(NotifyLongSpinWait)
 {
     cpu_attention(call->vp->cpu, ATTEND_YIELD);
-    return HV_STATUS_SUCCESS;
-}
-
-/* TLFS 3.14.1: none of the extended calls beyond this one is offered. */
-HC_HANDLER(QueryCapabilities)
-{
-    store64(call->output, 0);
     return HV_STATUS_SUCCESS;
 }
 

@@ -230,6 +230,21 @@ struct hv_input_send_synthetic_cluster_ipi_ex {
 };
 _Static_assert(sizeof(struct hv_input_send_synthetic_cluster_ipi_ex) == 24, "HvSendSyntheticClusterIpiEx input");
 
+/* HvRetargetDeviceInterrupt, 10.5.4 */
+#define HV_INTERRUPT_SOURCE_MSI                 1u
+#define HV_DEVICE_INTERRUPT_TARGET_MULTICAST    1u
+#define HV_DEVICE_INTERRUPT_TARGET_PROCESSOR_SET 2u
+
+struct hv_input_retarget_device_interrupt {
+    uint64_t partition_id, device_id;
+    uint32_t source, reserved1;
+    uint64_t msi;                       /* address in the low half, data in the high one */
+    uint64_t reserved2;
+    uint32_t vector, flags;
+    uint64_t processor_mask;            /* or the beginning of an HV_VP_SET */
+};
+_Static_assert(sizeof(struct hv_input_retarget_device_interrupt) == 56, "HvRetargetDeviceInterrupt input");
+
 /* ---- SynIC, chapter 11 ---- */
 
 #define HV_SYNIC_SINT_COUNT         16u
@@ -295,6 +310,30 @@ struct hv_input_post_message {
     uint8_t  message[HV_MESSAGE_PAYLOAD_BYTES];
 };
 _Static_assert(sizeof(struct hv_input_post_message) == 256, "HvPostMessage input");
+
+/* Monitored notifications, 11.10.9 */
+#define HV_MONITOR_GROUPS           4u
+#define HV_MONITOR_TRIGGERS         32u
+
+struct hv_monitor_parameter {
+    uint32_t connection_id;
+    uint16_t flag_number;
+    uint16_t rsvdz;
+};
+
+struct hv_monitor_page {
+    uint32_t trigger_state;             /* bits 3:0: the groups that are enabled */
+    uint32_t reserved1;
+    struct { uint32_t pending, armed; } group[HV_MONITOR_GROUPS];
+    uint8_t  reserved2[536];
+    uint16_t latency[HV_MONITOR_GROUPS][HV_MONITOR_TRIGGERS];      /* 100 ns */
+    uint8_t  reserved3[256];
+    struct hv_monitor_parameter parameter[HV_MONITOR_GROUPS][HV_MONITOR_TRIGGERS];
+    uint8_t  reserved4[1984];
+};
+_Static_assert(sizeof(struct hv_monitor_page) == 4096, "HV_MONITOR_PAGE");
+_Static_assert(__builtin_offsetof(struct hv_monitor_page, latency) == 0x240, "HV_MONITOR_PAGE.Latency");
+_Static_assert(__builtin_offsetof(struct hv_monitor_page, parameter) == 0x440, "HV_MONITOR_PAGE.Parameter");
 
 struct hv_input_signal_event {
     uint32_t connection_id;

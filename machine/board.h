@@ -15,6 +15,9 @@
 /* Put the firmware image below 4 GiB and under 1 MiB and offer it tables and the memory map through fw_cfg. */
 struct err board_add_firmware(struct machine *m, const struct acpi_tables *acpi) MUST_USE;
 
+/* After everything is loaded at a reset: which RAM is still zero, for guests that ask the hypervisor. */
+void board_note_zeroed(struct machine *m);
+
 /* A direct boot has no firmware: open shadow RAM, place PCI BARs, route interrupts, local APIC to virtual-wire mode. */
 void board_direct_setup(struct machine *m);
 

@@ -181,12 +181,10 @@ static void leave_bios_data(struct machine *m)
     space_write_bytes(m->memory, EBDA_AT, &ebda_kib, 1);
 }
 
-void boot_reset(struct machine *m)
+static void boot_directly(struct machine *m)
 {
     const struct boot *b = m->boot;
 
-    if (b->kind == BOOT_FIRMWARE)
-        return;
     board_direct_setup(m);
     start_interrupts(m);
     leave_bios_data(m);
@@ -196,4 +194,11 @@ void boot_reset(struct machine *m)
         linux_load(m, b);
     else
         multiboot_load(m, b);
+}
+
+void boot_reset(struct machine *m)
+{
+    if (m->boot->kind != BOOT_FIRMWARE)
+        boot_directly(m);
+    board_note_zeroed(m);
 }

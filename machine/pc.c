@@ -365,6 +365,36 @@ static struct err create_chips(struct machine *m, struct board *b)
     return create_test_devices(m, b);
 }
 
+#define ZEROED_FROM 0x100000u           /* below lies what a PC always has */
+
+static uint64_t untouched_from(const struct ram *ram, uint64_t page, uint64_t end)
+{
+    uint64_t n = 0;
+
+    while (page + n < end && !ram->touched[page + n])
+        n++;
+    return n;
+}
+
+/* The longest run of pages that nobody has written yet. RAM above 3 GiB appears at 4 GiB, so no run spans that line. */
+void board_note_zeroed(struct machine *m)
+{
+    uint64_t split = RAM_LOW_MAX >> PAGE_SHIFT, pages = m->ram->len >> PAGE_SHIFT, best = 0, at = 0;
+
+    if (m->board->hv == NULL)
+        return;
+    for (uint64_t page = ZEROED_FROM >> PAGE_SHIFT; page < pages;) {
+        uint64_t n = untouched_from(m->ram, page, page < split && pages > split ? split : pages);
+
+        if (n > best) {
+            best = n;
+            at = page < split ? page << PAGE_SHIFT : ((page - split) << PAGE_SHIFT) + GPA_4G;
+        }
+        page += n != 0 ? n : 1;
+    }
+    hv_set_zeroed(m->board->hv, at, best);
+}
+
 struct err board_create(struct machine *m)
 {
     struct board *b = calloc(1, sizeof *b);

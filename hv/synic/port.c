@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * Ports and connections, TLFS 6.0b 11.6: what the parent (the machine) made for the guest. A connection here leads
- * to a port of the guest itself with the same number: what the guest posts or signals comes back at one of its
- * SINTs. */
+ * Ports and connections, TLFS 6.0b 11.6: what the parent (the machine) made for the guest. A connection here leads to a port
+ * with the same number: one of the guest itself, so that what it posts or signals comes back at one of its SINTs, or one of
+ * the parent. */
 #include "hv/synic/synic.h"
 
 #include <stdlib.h>
 
 #include "hv/hypercall.h"
+
+#define PARENT  0xFFFFFFFDu             /* port.vp: the port is not the guest's */
+#define DELETED 0u                      /* port.type: the connection is left */
 
 struct port {
     uint32_t connection, vp;
@@ -38,7 +41,7 @@ static enum hv_status connect_port(struct hv *hv, struct port port, unsigned sin
 {
     if ((port.connection & HV_ID_RSVDZ) != 0 || find(hv, port.connection) != NULL)
         return HV_STATUS_INVALID_CONNECTION_ID;
-    if (port.vp >= hv->nvps && port.vp != HV_ANY_VP)
+    if (port.vp >= hv->nvps && port.vp != HV_ANY_VP && port.vp != PARENT)
         return HV_STATUS_INVALID_VP_INDEX;
     if (sint >= HV_SYNIC_SINT_COUNT)
         return HV_STATUS_INVALID_PARAMETER;
@@ -60,15 +63,38 @@ unsigned hv_connect_event(struct hv *hv, uint32_t connection, uint32_t vp, unsig
                                            .base_flag = (uint16_t)base_flag, .flags = (uint16_t)flags }, sint);
 }
 
+unsigned hv_listen_message(struct hv *hv, uint32_t connection)
+{
+    return connect_port(hv, (struct port){ .connection = connection, .vp = PARENT, .type = HvPortTypeMessage }, 0);
+}
+
+unsigned hv_listen_event(struct hv *hv, uint32_t connection, unsigned flags)
+{
+    if (flags > HV_EVENT_FLAGS_COUNT)
+        return HV_STATUS_INVALID_PARAMETER;
+    return connect_port(hv, (struct port){ .connection = connection, .vp = PARENT, .type = HvPortTypeEvent,
+                                           .flags = (uint16_t)flags }, 0);
+}
+
 unsigned hv_disconnect(struct hv *hv, uint32_t connection)
 {
     struct port *port = find(hv, connection);
 
     if (port == NULL)
         return HV_STATUS_INVALID_CONNECTION_ID;
+    *port = hv->ports[--hv->nports];
+    return HV_STATUS_SUCCESS;
+}
+
+unsigned hv_delete_port(struct hv *hv, uint32_t connection)
+{
+    struct port *port = find(hv, connection);
+
+    if (port == NULL || port->type == DELETED)
+        return HV_STATUS_INVALID_PORT_ID;
     for (uint32_t n = 0; n < hv->nvps; n++)
         message_forget(hv->vps[n], PORT_SOURCE + connection);
-    *port = hv->ports[--hv->nports];
+    port->type = DELETED;
     return HV_STATUS_SUCCESS;
 }
 
@@ -104,51 +130,108 @@ static struct vp *message_target(const struct hv *hv, const struct port *port)
     return NULL;
 }
 
-HC_HANDLER(PostMessage)
+/* What a guest or its parent posts to the port. */
+static enum hv_status post_to(struct hv *hv, const struct port *port, uint32_t type, const void *payload, size_t len)
 {
-    const struct hv_input_post_message *in = call->input;
-    struct hv *hv = call->vp->hv;
-    const struct port *port = find(hv, in->connection_id);
-    struct hv_message message = { .message_type = in->message_type, .payload_size = (uint8_t)in->payload_size };
-    struct vp *target;
+    struct hv_message message = { .message_type = type, .payload_size = (uint8_t)len, .origination_id = port->connection };
+    struct vp *target = message_target(hv, port);
 
-    if (port == NULL)
-        return HV_STATUS_INVALID_CONNECTION_ID;
-    if (port->type != HvPortTypeMessage)
-        return HV_STATUS_INVALID_PORT_ID;
-    if (in->message_type == HvMessageTypeNone || (in->message_type & HV_MESSAGE_TYPE_HYPERVISOR_MASK) != 0 ||
-        in->payload_size > HV_MESSAGE_PAYLOAD_BYTES)
-        return HV_STATUS_INVALID_PARAMETER;
-    target = message_target(hv, port);
     if (target == NULL)
         return HV_STATUS_INVALID_SYNIC_STATE;
     if (buffers_used(hv, port) >= HV_MESSAGE_BUFFERS_PER_PORT)
         return HV_STATUS_INSUFFICIENT_BUFFERS;
-    message.origination_id = port->connection;
-    __builtin_memcpy(message.payload, in->message, in->payload_size);
+    __builtin_memcpy(message.payload, payload, len);
     message_queue(target, port->sint, PORT_SOURCE + port->connection, &message);
     message_deliver(target);
+    return HV_STATUS_SUCCESS;
+}
+
+static enum hv_status signal_to(const struct hv *hv, const struct port *port, unsigned flag)
+{
+    enum hv_status status = HV_STATUS_INVALID_SYNIC_STATE;
+
+    if (flag >= port->flags)
+        return HV_STATUS_INVALID_PARAMETER;
+    if (port->vp != HV_ANY_VP)
+        return event_signal(hv->vps[port->vp], port->sint, port->base_flag + flag);
+    for (uint32_t n = 0; n < hv->nvps && status != HV_STATUS_SUCCESS; n++)
+        status = event_signal(hv->vps[n], port->sint, port->base_flag + flag);
+    return status;
+}
+
+/* The port of the connection, if it is one of that type. */
+static enum hv_status find_port(const struct hv *hv, uint32_t connection, uint8_t type, const struct port **out)
+{
+    *out = find(hv, connection);
+    if (*out == NULL)
+        return HV_STATUS_INVALID_CONNECTION_ID;
+    return (*out)->type == type ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PORT_ID;
+}
+
+HC_HANDLER(PostMessage)
+{
+    const struct hv_input_post_message *in = call->input;
+    struct hv *hv = call->vp->hv;
+    const struct port *port;
+    enum hv_status status = find_port(hv, in->connection_id, HvPortTypeMessage, &port);
+
+    if (status != HV_STATUS_SUCCESS)
+        return status;
+    if (in->message_type == HvMessageTypeNone || (in->message_type & HV_MESSAGE_TYPE_HYPERVISOR_MASK) != 0 ||
+        in->payload_size > HV_MESSAGE_PAYLOAD_BYTES)
+        return HV_STATUS_INVALID_PARAMETER;
+    if (port->vp != PARENT)
+        return post_to(hv, port, in->message_type, in->message, in->payload_size);
+    if (hv->cfg.posted != NULL)
+        hv->cfg.posted(hv->cfg.partner_self, in->connection_id, in->message_type, in->message, in->payload_size);
+    return HV_STATUS_SUCCESS;
+}
+
+enum hv_status port_signal(struct hv *hv, uint32_t connection, unsigned flag)
+{
+    const struct port *port;
+    enum hv_status status = find_port(hv, connection, HvPortTypeEvent, &port);
+
+    if (status != HV_STATUS_SUCCESS)
+        return status;
+    if (port->vp != PARENT)
+        return signal_to(hv, port, flag);
+    if (flag >= port->flags)
+        return HV_STATUS_INVALID_PARAMETER;
+    if (hv->cfg.signalled != NULL)
+        hv->cfg.signalled(hv->cfg.partner_self, connection, flag);
     return HV_STATUS_SUCCESS;
 }
 
 HC_HANDLER(SignalEvent)
 {
     const struct hv_input_signal_event *in = call->input;
-    struct hv *hv = call->vp->hv;
-    const struct port *port = find(hv, in->connection_id);
-    enum hv_status status = HV_STATUS_INVALID_SYNIC_STATE;
 
-    if (port == NULL)
-        return HV_STATUS_INVALID_CONNECTION_ID;
-    if (port->type != HvPortTypeEvent)
-        return HV_STATUS_INVALID_PORT_ID;
-    if (in->flag_number >= port->flags)
+    return port_signal(call->vp->hv, in->connection_id, in->flag_number);
+}
+
+/* ---- the parent sends ---- */
+
+unsigned hv_post(struct hv *hv, uint32_t connection, uint32_t type, const void *payload, size_t len)
+{
+    const struct port *port;
+    enum hv_status status = find_port(hv, connection, HvPortTypeMessage, &port);
+
+    if (status != HV_STATUS_SUCCESS)
+        return status;
+    if (port->vp == PARENT || type == HvMessageTypeNone || len > HV_MESSAGE_PAYLOAD_BYTES)
         return HV_STATUS_INVALID_PARAMETER;
-    if (port->vp != HV_ANY_VP)
-        return event_signal(hv->vps[port->vp], port->sint, port->base_flag + in->flag_number);
-    for (uint32_t n = 0; n < hv->nvps && status != HV_STATUS_SUCCESS; n++)
-        status = event_signal(hv->vps[n], port->sint, port->base_flag + in->flag_number);
-    return status;
+    return post_to(hv, port, type, payload, len);
+}
+
+unsigned hv_signal(struct hv *hv, uint32_t connection, unsigned flag)
+{
+    const struct port *port;
+    enum hv_status status = find_port(hv, connection, HvPortTypeEvent, &port);
+
+    if (status != HV_STATUS_SUCCESS)
+        return status;
+    return port->vp == PARENT ? HV_STATUS_INVALID_PARAMETER : signal_to(hv, port, flag);
 }
 
 /* ---- state ---- */
@@ -172,7 +255,7 @@ void ports_save(struct device *dev, struct writer *out)
 
 static bool port_plausible(const struct hv *hv, const struct port *p)
 {
-    return (p->connection & HV_ID_RSVDZ) == 0 && (p->vp < hv->cfg.nvps || p->vp == HV_ANY_VP) &&
+    return (p->connection & HV_ID_RSVDZ) == 0 && (p->vp < hv->cfg.nvps || p->vp == HV_ANY_VP || p->vp == PARENT) &&
            p->sint < HV_SYNIC_SINT_COUNT &&
            p->base_flag + p->flags <= (int)HV_EVENT_FLAGS_COUNT;
 }

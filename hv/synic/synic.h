@@ -37,7 +37,13 @@ void stimer_buffer_free(struct vp *vp, unsigned index); /* its message was deliv
 void unhalted_init(struct vp *vp);
 void unhalted_loaded(struct vp *vp);
 
+/* notify.c: monitored notifications */
+void notify_init(struct hv *hv);
+void notify_reset(struct hv *hv);
+void notify_loaded(struct hv *hv);
+
 /* port.c: the partition's connections and the ports they lead to */
+enum hv_status port_signal(struct hv *hv, uint32_t connection, unsigned flag);      /* as HvSignalEvent */
 void ports_save(struct device *hv, struct writer *out);
 struct err ports_load(struct device *hv, struct reader *in) MUST_USE;
 uint64_t ports_hash(struct device *hv, uint64_t seed);

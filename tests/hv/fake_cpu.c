@@ -161,6 +161,26 @@ static void crashed(void *self, const uint64_t p[5], const char *text, size_t le
     f->crashes++;
 }
 
+static void posted(void *self, uint32_t connection, uint32_t type, const void *payload, size_t len)
+{
+    struct fixture *f = self;
+
+    f->posted.connection = connection;
+    f->posted.type = type;
+    f->posted.len = len;
+    memcpy(&f->posted.payload, payload, 8);
+    f->posted.count++;
+}
+
+static void signalled(void *self, uint32_t connection, unsigned flag)
+{
+    struct fixture *f = self;
+
+    f->signalled.connection = connection;
+    f->signalled.flag = flag;
+    f->signalled.count++;
+}
+
 static void reset_asked(void *self)
 {
     ((struct fixture *)self)->resets++;
@@ -172,6 +192,7 @@ struct fixture *fixture_create(const struct hv_config *changes)
     struct hv_config cfg = {
         .nvps = FIXTURE_VPS, .tsc_hz = FIXTURE_TSC_HZ, .apic_hz = FIXTURE_APIC_HZ,
         .crash = crashed, .crash_self = f, .reset = reset_asked, .reset_self = f,
+        .posted = posted, .signalled = signalled, .partner_self = f,
     };
     struct err err;
 

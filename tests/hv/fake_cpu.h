@@ -66,6 +66,8 @@ struct fixture {
     uint64_t crash_p[5];
     char crash_text[64];
     unsigned crashes, resets;
+    struct { uint32_t connection, type; size_t len; uint64_t payload; unsigned count; } posted;    /* to the parent */
+    struct { uint32_t connection; unsigned flag, count; } signalled;
 };
 
 /* cmocka set-up and tear-down: *state is the fixture. fixture_create takes the configuration to change first. */

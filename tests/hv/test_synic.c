@@ -223,13 +223,28 @@ static void tlfs_11_3_6_deleting_a_port_frees_its_messages(void **state)
 
     post(f, 1);
     post(f, 2);
-    assert_int_equal(hv_disconnect(f->hv, CONN), HV_STATUS_SUCCESS);
+    assert_int_equal(hv_delete_port(f->hv, CONN), HV_STATUS_SUCCESS);
     empty_slot(f, 3);
     must_wrmsr(f, 1, EOM, 0);
     assert_int_equal(slot_type(f, 3), 0);
+    assert_int_equal(post(f, 3), HV_STATUS_INVALID_PORT_ID);
+    assert_int_equal(hv_delete_port(f->hv, CONN), HV_STATUS_INVALID_PORT_ID);
+    assert_int_equal(hv_disconnect(f->hv, CONN), HV_STATUS_SUCCESS);
     assert_int_equal(post(f, 3), HV_STATUS_INVALID_CONNECTION_ID);
-    assert_int_equal(hv_disconnect(f->hv, CONN), HV_STATUS_INVALID_CONNECTION_ID);
     assert_int_equal(signal_event(f, EVENT, 0), HV_STATUS_SUCCESS);
+}
+
+static void tlfs_11_3_6_breaking_a_connection_leaves_what_is_queued(void **state)
+{
+    struct fixture *f = *state;
+
+    post(f, 1);
+    post(f, 2);
+    assert_int_equal(hv_disconnect(f->hv, CONN), HV_STATUS_SUCCESS);
+    assert_int_equal(hv_disconnect(f->hv, CONN), HV_STATUS_INVALID_CONNECTION_ID);
+    empty_slot(f, 3);
+    must_wrmsr(f, 1, EOM, 0);
+    assert_int_equal(get64(f, SLOT(3) + 16), 2);
 }
 
 static void tlfs_11_8_5_masked_polled_and_auto_eoi(void **state)
@@ -328,6 +343,7 @@ int main(void)
         TEST(tlfs_11_11_1_post_message_parameters),
         TEST(tlfs_11_3_6_disabling_stops_delivery_and_keeps_the_queue),
         TEST(tlfs_11_3_6_deleting_a_port_frees_its_messages),
+        TEST(tlfs_11_3_6_breaking_a_connection_leaves_what_is_queued),
         TEST(tlfs_11_8_5_masked_polled_and_auto_eoi),
         TEST(tlfs_11_5_1_an_event_sets_a_flag_and_interrupts_once),
         TEST(tlfs_11_11_2_signal_event_parameters),
