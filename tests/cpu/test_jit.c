@@ -52,13 +52,13 @@ static unsigned operands(unsigned rex, bool memory, int group, uint8_t *tail, un
 
 enum { NO_GROUP = -1 };
 
-static void emit(struct program *p, unsigned map, unsigned opcode, int group, unsigned imm, bool register_only)
+static void emit_in(struct program *p, unsigned map, unsigned opcode, int group, unsigned imm, bool memory)
 {
     uint8_t tail[2];
     unsigned len, wide = any(3), rex = wide == 0 ? 8 : 0;
     bool narrow = wide == 1 && any(3) == 0;
 
-    rex = operands(rex, !register_only && any(5) < 2, group, tail, &len);
+    rex = operands(rex, memory, group, tail, &len);
     if (narrow)
         put(p, 0x66);
     if (any(24) == 0)
@@ -74,6 +74,11 @@ static void emit(struct program *p, unsigned map, unsigned opcode, int group, un
         imm = narrow ? 2 : 4;
     for (unsigned n = 0; n < imm; n++)
         put(p, any(2) ? any(256) : any(2) ? 0 : 0xff);
+}
+
+static void emit(struct program *p, unsigned map, unsigned opcode, int group, unsigned imm, bool register_only)
+{
+    emit_in(p, map, opcode, group, imm, !register_only && any(5) < 2);
 }
 
 static void arithmetic(struct program *p)
@@ -156,6 +161,80 @@ static void condition(struct program *p)
         emit(p, 1, 0xa3 + 8 * any(4), NO_GROUP, 0, true);
 }
 
+/* What kernels lock, with and without the prefix: exchanges, bits, read-modify-writes. */
+static void locked(struct program *p)
+{
+    static const uint8_t of_two[] = { 0x00, 0x01, 0x08, 0x09, 0x10, 0x11, 0x20, 0x21, 0x28, 0x29, 0x30, 0x31 };
+    const bool memory = any(8) != 0;
+
+    if (memory && any(2))
+        put(p, 0xf0);
+    switch (memory ? any(8) : 2 + any(4)) {
+    case 0: emit_in(p, 0, of_two[any(sizeof of_two)], NO_GROUP, 0, memory); break;
+    case 1: emit_in(p, 0, 0xfe + any(2), (int)any(2), 0, memory); break;
+    case 2: emit_in(p, 0, 0x86 + any(2), NO_GROUP, 0, memory); break;
+    case 3: emit_in(p, 1, 0xb0 + any(2), NO_GROUP, 0, memory); break;
+    case 4: emit_in(p, 1, 0xc0 + any(2), NO_GROUP, 0, memory); break;
+    case 5: emit_in(p, 1, 0xab + 8 * any(3), NO_GROUP, 0, memory); break;
+    case 6: emit_in(p, 1, 0xba, 5 + (int)any(3), 1, memory); break;
+    default:
+        put(p, 0x48);
+        put(p, 0x0f), put(p, 0xc7), put(p, 0x48 | (6 + any(2))), put(p, any(16) * 8);
+    }
+}
+
+/* BT to BTC whose index reaches far out of the operand: of a register that holds anything, or not much (r13). */
+static void bit_string(struct program *p)
+{
+    static const uint8_t opcodes[] = { 0xa3, 0xab, 0xb3, 0xbb };
+    const unsigned rex = any(2) ? 8 : 0, index = any(4) ? 13 : some_register();
+
+    put(p, 0x41), put(p, 0x81), put(p, 0xe5);               /* and r13d, 0-7ffh */
+    put(p, any(256)), put(p, any(8)), put(p, 0), put(p, 0);
+    if (any(3) == 0)
+        put(p, 0x4d), put(p, 0xf7), put(p, 0xdd);           /* neg r13 */
+    if (any(6) == 0)
+        put(p, 0x66);
+    put(p, 0x40 | rex | (index >> 3) << 2);
+    put(p, 0x0f), put(p, opcodes[any(4)]);
+    put(p, 0x40 | (index & 7) << 3 | (6 + any(2)));
+    put(p, any(256));
+}
+
+/* BMI1 and BMI2. */
+static void bmi(struct program *p)
+{
+    static const struct { uint8_t map, prefix, opcode, group; } rows[] = {
+        { 2, 0, 0xf2, 0 }, { 2, 0, 0xf3, 1 }, { 2, 0, 0xf3, 2 }, { 2, 0, 0xf3, 3 }, { 2, 0, 0xf5, 0 }, { 2, 2, 0xf5, 0 },
+        { 2, 3, 0xf5, 0 }, { 2, 3, 0xf6, 0 }, { 2, 0, 0xf7, 0 }, { 2, 1, 0xf7, 0 }, { 2, 2, 0xf7, 0 }, { 2, 3, 0xf7, 0 },
+        { 3, 3, 0xf0, 0 },
+    };
+    const unsigned n = any(COUNT_OF(rows));
+    uint8_t tail[2];
+    unsigned len, rex = operands(0, any(3) == 0, rows[n].group ? rows[n].group : NO_GROUP, tail, &len);
+
+    put(p, 0xc4);
+    put(p, (~rex & 5) << 5 | 0x40 | rows[n].map);
+    put(p, any(2) << 7 | (rows[n].map == 3 ? 15 : ~some_register() & 15) << 3 | rows[n].prefix);
+    put(p, rows[n].opcode);
+    for (unsigned k = 0; k < len; k++)
+        put(p, tail[k]);
+    if (rows[n].map == 3)
+        put(p, any(256));
+}
+
+static void swapped_move(struct program *p)
+{
+    uint8_t tail[2];
+    unsigned len, rex = operands(any(2) ? 8 : 0, true, NO_GROUP, tail, &len);
+
+    if (any(4) == 0)
+        put(p, 0x66);
+    put(p, 0x40 | rex);
+    put(p, 0x0f), put(p, 0x38), put(p, 0xf0 + any(2));
+    put(p, tail[0]), put(p, tail[1]);
+}
+
 static void odd(struct program *p)
 {
     static const uint8_t flags[] = { 0xf5, 0xf8, 0xf9, 0x9e, 0x9f, 0x9c, 0xfc };
@@ -192,7 +271,10 @@ static void jump_over(struct program *p)
 
 static void instruction(struct program *p)
 {
-    switch (any(12)) {
+    switch (any(16)) {
+    case 12: locked(p); break;
+    case 13: (any(3) ? bmi : swapped_move)(p); break;
+    case 14: bit_string(p); break;
     case 0: case 1: case 2: case 3: arithmetic(p); break;
     case 4: multiply(p); break;
     case 5: shift(p); break;
@@ -255,6 +337,13 @@ static int open_max(void **state)
     return 0;
 }
 
+static int open_amd(void **state)
+{
+    (void)state;
+    lockstep_open("EPYC-Milan");
+    return 0;
+}
+
 static int close_both(void **state)
 {
     (void)state;
@@ -266,6 +355,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(in_lockstep, open_max, close_both),
+        cmocka_unit_test_setup_teardown(in_lockstep, open_amd, close_both),
     };
 
     if (!cpu_jit_available()) {

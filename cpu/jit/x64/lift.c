@@ -297,7 +297,7 @@ static void cold_paths(struct lift *l)
 static bool lift_any(struct lift *l)
 {
     return lift_move(l) || lift_int(l) || lift_muldiv(l) || lift_vec(l) || lift_x87(l) ||
-           lift_count(l);
+           lift_count(l) || lift_bits(l) || lift_exchange(l);
 }
 
 void lift_insn(struct lift *l)

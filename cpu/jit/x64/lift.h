@@ -148,6 +148,8 @@ bool lift_vec(struct lift *l);
 bool lift_vec_move(struct lift *l);
 bool lift_x87(struct lift *l);
 bool lift_count(struct lift *l);
+bool lift_bits(struct lift *l);
+bool lift_exchange(struct lift *l);
 bool lift_branch(struct lift *l);               /* the last of a block */
 bool lift_loop(struct lift *l);                 /* instead of that, when it goes back to the block's beginning */
 void lift_insn(struct lift *l);

@@ -210,14 +210,12 @@ static void clear_upper(struct lift *l, struct rm to, unsigned bytes)
     asm_store(&l->a, 8, to, HOST_AX);
 }
 
-static bool shift_constant(struct lift *l, unsigned n)
+static bool shift_constant(struct lift *l, unsigned n, struct rm to)
 {
     const struct insn *i = l->i;
     const unsigned bytes = i->width;
     bool wanted = lift_flags_wanted(l, FLAGS_ARITH);
-    struct rm to = guest(i->o[0]);
 
-    clear_upper(l, to, bytes);
     if (wanted && n > 1)
         asm_mov(&l->a, bytes, HOST_DX, to);
     asm_shift(&l->a, shift_of(i->op), bytes, to, n);
@@ -235,18 +233,14 @@ static bool shift_constant(struct lift *l, unsigned n)
 }
 
 /* By CL: a count of zero leaves the flags. */
-static bool shift_by_cl(struct lift *l)
+static bool shift_by_cl(struct lift *l, struct rm to)
 {
     const struct insn *i = l->i;
     const unsigned bytes = i->width;
     bool wanted = lift_flags_wanted(l, FLAGS_ARITH);
-    struct rm to = guest(i->o[0]);
     uint8_t *none;
 
-    if (bytes < 4)
-        return false;
     asm_mov(&l->a, 4, HOST_CX, guest(REG_AT(RCX)));
-    clear_upper(l, to, bytes);
     if (wanted)
         asm_mov(&l->a, bytes, HOST_DX, to);
     asm_shift_cl(&l->a, shift_of(i->op), bytes, to);
@@ -264,19 +258,20 @@ static bool shift_by_cl(struct lift *l)
 }
 
 /* Rotates leave all flags but CF and OF; what else was wanted must be in the host's before. */
-static bool rotate_constant(struct lift *l, unsigned n)
+static bool rotate_constant(struct lift *l, unsigned n, struct rm to)
 {
     const struct insn *i = l->i;
-    const unsigned bytes = i->width;
     bool wanted = lift_flags_wanted(l, FLAGS_ARITH);
-    struct rm to = guest(i->o[0]);
 
     if (wanted) {
+        if (to.memory && to.reg == HOST_AX) {
+            asm_mov(&l->a, 8, HOST_CX, rm_reg(HOST_AX));
+            to.reg = HOST_CX;
+        }
         lift_flags_need(l, FLAGS_ARITH);
         asm_movzx(&l->a, 1, HOST_DX, CPU_AT(jit_of));          /* which only a count of one changes */
     }
-    clear_upper(l, to, bytes);
-    asm_shift(&l->a, shift_of(i->op), bytes, to, n);
+    asm_shift(&l->a, shift_of(i->op), i->width, to, n);
     l->host_flags = 0;
     if (!wanted)
         return true;
@@ -289,19 +284,27 @@ static bool rotate_constant(struct lift *l, unsigned n)
     return true;
 }
 
+/* In memory every rotate makes OF (docs/vendors.md): those by more than one, and counts in CL below 32 bits, are the handlers'. */
 static bool shift(struct lift *l)
 {
     const struct insn *i = l->i;
-    bool rotates = i->op == OP_ROL || i->op == OP_ROR, intel = cpu_vendor(l->jit->cpu) == VENDOR_INTEL;
-    unsigned n = (unsigned)i->imm & (i->width == 8 ? 63 : 31);
+    const bool rotates = i->op == OP_ROL || i->op == OP_ROR, memory = in_memory(i, 0), constant = immediate(i, 1);
+    const unsigned n = (unsigned)i->imm & (i->width == 8 ? 63 : 31);
+    struct rm to = memory ? rm_at(HOST_AX, 0) : guest(i->o[0]);
 
-    if (in_memory(i, 0) || awkward(i->o[0], i->width) || high_byte(i->o[0], i->width) || !intel)
+    if (cpu_vendor(l->jit->cpu) != VENDOR_INTEL || (!memory && high_byte(i->o[0], i->width)))
         return false;
-    if (!immediate(i, 1))
-        return !rotates && shift_by_cl(l);
-    if (n == 0 || n >= 8u * i->width)
+    if (constant ? n == 0 || n >= 8u * i->width || (rotates && memory && n != 1) : rotates || i->width < 4)
         return false;
-    return rotates ? rotate_constant(l, n) : shift_constant(l, n);
+    if (!memory)
+        clear_upper(l, to, i->width);
+    else if (!lift_address(l))
+        return false;
+    else
+        lift_probe(l, true, i->width);
+    if (!constant)
+        return shift_by_cl(l, to);
+    return rotates ? rotate_constant(l, n, to) : shift_constant(l, n, to);
 }
 
 /* ---- conditions ---- */
@@ -351,42 +354,6 @@ static bool move_on_condition(struct lift *l)
     return true;
 }
 
-/* ---- bit tests of a register: CF alone changes ---- */
-
-static bool bit_test(struct lift *l)
-{
-    static const uint8_t group[] = { 4, 5, 6, 7 };
-    const struct insn *i = l->i;
-    const unsigned bytes = i->width;
-    const uint8_t which = group[i->op - OP_BT];
-    struct rm to = guest(i->o[0]);
-
-    if (in_memory(i, 0) || bytes < 4 || (to.memory && bytes == 4 && i->op != OP_BT))
-        return false;
-    if (immediate(i, 1)) {
-        asm_op(&l->a, 0x0fba, bytes, which, to);
-        asm_byte(&l->a, (unsigned)i->imm & (8 * bytes - 1));
-    } else {
-        unsigned index = lift_read(l, i->o[1], bytes, HOST_DX);
-
-        if (to.memory) {        /* in memory the index would reach further */
-            asm_mov(&l->a, bytes, HOST_AX, to);
-            asm_op(&l->a, 0x0f83u | (unsigned)which << 3, bytes, index, rm_reg(HOST_AX));
-            if (i->op != OP_BT)
-                asm_store(&l->a, bytes, to, HOST_AX);
-        } else {
-            asm_op(&l->a, 0x0f83u | (unsigned)which << 3, bytes, index, to);
-        }
-    }
-    if (lift_flags_wanted(l, FLAG_CF)) {
-        asm_setcc(&l->a, CC_B, rm_reg(HOST_AX));
-        asm_alu_imm(&l->a, ALU_AND, 1, CPU_AT(jit_szapc), -2);
-        asm_alu_to(&l->a, ALU_OR, 1, CPU_AT(jit_szapc), HOST_AX);
-    }
-    l->host_flags = 0;
-    return true;
-}
-
 bool lift_int(struct lift *l)
 {
     switch (l->i->op) {
@@ -400,8 +367,6 @@ bool lift_int(struct lift *l)
         return set_condition(l);
     case OP_CMOVCC:
         return move_on_condition(l);
-    case OP_BT: case OP_BTS: case OP_BTR: case OP_BTC:
-        return bit_test(l);
     default:
         return false;
     }

@@ -197,6 +197,30 @@ static bool swap_bytes(struct lift *l)
     return true;
 }
 
+/* MOVBE: the bytes are turned round in DX. */
+static bool move_swapped(struct lift *l)
+{
+    const struct insn *i = l->i;
+    const bool stores = in_memory(i, 0);
+
+    if (!lift_address(l))
+        return false;
+    lift_probe(l, stores, i->width);
+    asm_mov(&l->a, i->width, HOST_DX, stores ? guest(i->o[1]) : rm_at(HOST_AX, 0));
+    if (i->width == 2) {
+        asm_shift(&l->a, SHIFT_ROL, 2, rm_reg(HOST_DX), 8);
+    } else {
+        asm_byte(&l->a, i->width == 8 ? 0x48 : 0x40);
+        asm_byte(&l->a, 0x0f);
+        asm_byte(&l->a, 0xc8u | HOST_DX);
+    }
+    if (stores)
+        asm_store(&l->a, i->width, rm_at(HOST_AX, 0), HOST_DX);
+    else
+        lift_write(l, i->o[0], i->width, HOST_DX);
+    return true;
+}
+
 /* ---- the stack, 8 bytes wide ---- */
 
 static void move_pointer(struct lift *l, int32_t by)
@@ -260,6 +284,7 @@ bool lift_move(struct lift *l)
     case OP_LEA:     return load_address(l);
     case OP_XCHG:    return exchange(l);
     case OP_BSWAP:   return swap_bytes(l);
+    case OP_MOVBE:   return move_swapped(l);
     case OP_PUSH:    return push(l);
     case OP_POP:     return pop(l);
     case OP_LEAVE:   return leave(l);

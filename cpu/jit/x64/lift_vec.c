@@ -38,6 +38,7 @@ bool lift_host_has(unsigned feature)
     case F_POPCNT:      return cpuid_bit(1, ECX, 23);
     case F_BMI1:        return cpuid_bit(7, EBX, 3);
     case F_LZCNT:       return cpuid_bit(0x80000001, ECX, 5);
+    case F_BMI2:        return cpuid_bit(7, EBX, 8);
     case F_F16C:        return cpuid_bit(1, ECX, 29);
     case F_AES:         return cpuid_bit(1, ECX, 25);
     case F_PCLMULQDQ:   return cpuid_bit(1, ECX, 1);
