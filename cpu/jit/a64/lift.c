@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+#include "cpu/jit/a64/lift.h"
+
+#include <string.h>
+
+/* ---- registers ---- */
+
+unsigned lift_read(struct lift *l, uint8_t o, unsigned bytes, unsigned scratch)
+{
+    if (!high_byte(o, bytes))
+        return pinned(guest_number(o));
+    a64_ubfx(&l->a, 4, scratch, pinned(guest_number(o)), 8, 8);
+    return scratch;
+}
+
+/* Of 4 bytes the register's upper half becomes zero. */
+void lift_write(struct lift *l, uint8_t o, unsigned bytes, unsigned from)
+{
+    const unsigned to = pinned(guest_number(o));
+
+    if (bytes < 4)
+        a64_bfi(&l->a, 8, to, from, high_byte(o, bytes) ? 8 : 0, 8 * bytes);
+    else if (bytes == 4 || to != from)
+        a64_mov(&l->a, bytes, to, from);
+}
+
+void lift_add(struct lift *l, unsigned bytes, unsigned to, unsigned from, int64_t by, unsigned scratch)
+{
+    const uint64_t size = by < 0 ? -(uint64_t)by : (uint64_t)by;
+
+    if (by == 0 && to == from)
+        return;
+    if (a64_sum_imm(&l->a, by < 0 ? A64_SUB : A64_ADD, bytes, to, from, size))
+        return;
+    a64_mov_imm(&l->a, scratch, (uint64_t)by);
+    a64_rrr(&l->a, A64_ADD, bytes, to, from, scratch);
+}
+
+/* ---- memory ---- */
+
+/* Base and index in T0, or the one register that is all there is. */
+static unsigned address_sum(struct lift *l)
+{
+    const struct insn *i = l->i;
+    const unsigned base = pinned(guest_number(i->base)), index = pinned(guest_number(i->index));
+
+    if (i->index == REG_ZERO)
+        return base;
+    if (i->base != REG_ZERO)
+        a64_rrr_by(&l->a, A64_ADD, 8, T0, base, index, A64_LSL, i->scale);
+    else if (i->scale == 0)
+        return index;
+    else
+        a64_shift(&l->a, A64_LSL, 8, T0, index, i->scale);
+    return T0;
+}
+
+/* FS and GS lie below HOST_CPU or above it; their bases are reached with an address. */
+static void add_segment(struct lift *l, unsigned address)
+{
+    a64_mem(&l->a, A64_LDRX, T1, HOST_CPU, CPU_AT(p.seg_base) + 8 * l->i->seg);
+    a64_rrr(&l->a, A64_ADD, 8, T0, address, T1);
+}
+
+unsigned lift_address(struct lift *l)
+{
+    const struct insn *i = l->i;
+    unsigned address = T0;
+
+    if (i->asize != 8)
+        return HOST_NONE;
+    if (i->base == REG_ZERO && i->index == REG_ZERO) {
+        a64_mov_imm(&l->a, T0, (uint64_t)i->disp);
+    } else {
+        address = address_sum(l);
+        if (i->disp != 0) {
+            lift_add(l, 8, T0, address, i->disp, T1);
+            address = T0;
+        }
+    }
+    if (i->flags & INSN_SEGMENT) {
+        add_segment(l, address);
+        address = T0;
+    }
+    return address;
+}
+
+/* A block with more ways out than there is room for stays interpreted. */
+static struct cold *cold(struct lift *l, uint32_t *site)
+{
+    struct cold *c = &l->cold[l->ncold];
+
+    if (l->ncold + 1 < COUNT_OF(l->cold))
+        l->ncold++;
+    else
+        l->lost = true;
+    *c = (struct cold){ .site = site, .k = (uint8_t)l->k };
+    return c;
+}
+
+void lift_cold(struct lift *l, uint32_t *site)
+{
+    cold(l, site)->resume = site;       /* resume() will know where the plain path goes on */
+}
+
+void lift_tail(struct lift *l, uint32_t *site)
+{
+    cold(l, site);
+}
+
+void lift_bail(struct lift *l, uint32_t *site)
+{
+    cold(l, site)->whole = true;
+}
+
+static void page_of_last(struct a64_buf *a, unsigned to, unsigned address, unsigned bytes)
+{
+    if (bytes > 1) {
+        a64_sum_imm(a, A64_ADD, 8, to, address, bytes - 1);
+        address = to;
+    }
+    a64_logic_imm(a, A64_AND, 8, to, address, PAGE_MASK);
+}
+
+/* As mem_hit_read() and mem_hit_write(): the slot is that of the first byte's page, the tag must be the last byte's page. */
+static void probe(struct lift *l, unsigned address, bool write, unsigned bytes, bool tail)
+{
+    struct a64_buf *a = &l->a;
+    const int32_t tag = write ? (int32_t)offsetof(struct tlb_entry, write) : (int32_t)offsetof(struct tlb_entry, read);
+    struct cold *miss;
+
+    _Static_assert(sizeof(struct tlb_entry) == 32 && TLB_ENTRIES == 2048, "the slot's number is 11 bits, times 32");
+    a64_ubfx(a, 8, T1, address, PAGE_SHIFT, 11);
+    a64_rrr_by(a, A64_ADD, 8, T1, HOST_TLB, T1, A64_LSL, 5);
+    a64_mem(a, A64_LDRX, T2, T1, tag);
+    page_of_last(a, T3, address, bytes);
+    a64_rrr(a, A64_EOR, 8, T2, T2, T3);
+    miss = cold(l, a64_cbz(a, 8, true, T2));
+    miss->resume = tail ? NULL : miss->site;
+    a64_mem(a, A64_LDRX, T1, T1, (int32_t)offsetof(struct tlb_entry, addend));
+    miss->found = a->at;
+    miss->write = write;
+    miss->address = (uint8_t)address;
+    miss->bytes = (uint8_t)bytes;
+}
+
+void lift_probe(struct lift *l, unsigned address, bool write, unsigned bytes)
+{
+    probe(l, address, write, bytes, false);
+}
+
+void lift_probe_or_tail(struct lift *l, unsigned address, bool write, unsigned bytes)
+{
+    probe(l, address, write, bytes, true);
+}
+
+static unsigned log2_of(unsigned bytes)
+{
+    return (unsigned)__builtin_ctz(bytes);
+}
+
+void lift_load(struct lift *l, unsigned bytes, unsigned to, unsigned address)
+{
+    static const uint32_t op[] = { A64_LDRB, A64_LDRH, A64_LDRW, A64_LDRX };
+
+    a64_mem_x(&l->a, op[log2_of(bytes)], to, address, T1);
+}
+
+void lift_store(struct lift *l, unsigned bytes, unsigned from, unsigned address)
+{
+    static const uint32_t op[] = { A64_STRB, A64_STRH, A64_STRW, A64_STRX };
+
+    a64_mem_x(&l->a, op[log2_of(bytes)], from, address, T1);
+}
+
+unsigned lift_operand(struct lift *l, unsigned n, unsigned bytes, unsigned scratch)
+{
+    unsigned address;
+
+    if (!in_memory(l->i, n))
+        return lift_read(l, l->i->o[n], bytes, scratch);
+    address = lift_address(l);
+    if (address == HOST_NONE)
+        return HOST_NONE;
+    lift_probe(l, address, false, bytes);
+    lift_load(l, bytes, scratch, address);
+    return scratch;
+}
+
+/* ---- calls of handlers ---- */
+
+static const struct insn *original(const struct lift *l, unsigned k)
+{
+    return &l->t->from->insns[k];
+}
+
+static const uint32_t *glue_at(const struct lift *l, const uint8_t *glue)
+{
+    return (const uint32_t *)codebuf_writable(&l->jit->code, glue);
+}
+
+static void call_glue(struct lift *l, const uint8_t *glue)
+{
+    a64_aim(&l->a, a64_bl(&l->a), glue_at(l, glue));
+}
+
+static void jump_to_glue(struct lift *l, const uint8_t *glue)
+{
+    a64_aim(&l->a, a64_b(&l->a), glue_at(l, glue));
+}
+
+/* X1: the instruction in block b, T4: its handler, X2: the block. */
+static void handler_args(struct lift *l, const struct block *b, unsigned k)
+{
+    const uintptr_t handler = (uintptr_t)(k == 0 ? l->t->from->first : original(l, k)->fn);
+
+    a64_mov_imm(&l->a, 2, (uintptr_t)b);
+    lift_add(l, 8, 1, 2, (int64_t)((uintptr_t)&b->insns[k] - (uintptr_t)b), T4);
+    a64_mov_imm(&l->a, T4, handler);
+}
+
+static const uint8_t *call_for(const struct lift *l, unsigned op)
+{
+    const struct jit_glue *g = &l->jit->glue;
+
+    return op_flags_written[op] & FLAGS_ARITH ? g->call_flags : jit_keeps_flags(op) ? g->call_plain : g->call;
+}
+
+static void call_handler(struct lift *l)
+{
+    handler_args(l, l->t->run, l->k);
+    call_glue(l, call_for(l, l->i->op));
+    l->flags.host = 0;
+}
+
+static void tail_to_handler(struct lift *l, unsigned k)
+{
+    handler_args(l, l->t->run, k);
+    jump_to_glue(l, l->jit->glue.tail);
+}
+
+/* The rest of the block as it was before it was translated: its instructions hand on to one another. */
+static void bail(struct lift *l, unsigned k)
+{
+    handler_args(l, l->t->from, k);
+    jump_to_glue(l, l->jit->glue.tail);
+}
+
+/* ---- out of line ---- */
+
+/* The plain path of this instruction is complete. */
+static void resume(struct lift *l)
+{
+    for (unsigned n = l->insn_cold; n < l->ncold; n++)
+        if (l->cold[n].resume != NULL) {
+            l->cold[n].resume = l->a.at;
+            l->cold[n].after = l->flags;
+        }
+}
+
+/* NZCV as the plain path has it. */
+static void restore_nzcv(struct lift *l, struct flag_state after)
+{
+    unsigned from = HOST_NZCV;
+
+    if (after.host == 0)
+        return;
+    if (after.sum) {
+        a64_logic_imm(&l->a, A64_EOR, 4, T5, HOST_NZCV, NZCV_C);
+        from = T5;
+    }
+    a64_write_nzcv(&l->a, from);
+}
+
+static void probe_again(struct lift *l, const struct cold *c)
+{
+    if (c->address != T0)
+        a64_mov(&l->a, 8, T0, c->address);
+    page_of_last(&l->a, T2, T0, c->bytes);
+    call_glue(l, l->jit->glue.reprobe[c->write]);
+    a64_aim(&l->a, a64_cbz(&l->a, 8, false, T2), c->found);
+}
+
+static void cold_path(struct lift *l, struct cold *c)
+{
+    a64_aim(&l->a, c->site, l->a.at);
+    if (c->found != NULL)
+        probe_again(l, c);
+    if (c->whole) {
+        bail(l, c->k);
+    } else if (c->resume == NULL) {
+        tail_to_handler(l, c->k);
+    } else {
+        handler_args(l, l->t->run, c->k);
+        call_glue(l, call_for(l, original(l, c->k)->op));
+        restore_nzcv(l, c->after);
+        a64_aim(&l->a, a64_b(&l->a), c->resume);
+    }
+}
+
+uint32_t *lift_tag_check(struct lift *l, unsigned tag)
+{
+    struct a64_buf *a = &l->a;
+    uint32_t *good, *stale;
+
+    a64_mem(a, A64_LDRX, T2, HOST_CPU, CPU_AT(code_tag));
+    a64_rrr(a, A64_EOR, 8, T2, T2, tag);
+    good = a64_cbz(a, 8, false, T2);
+    a64_mem(a, A64_LDRX, T2, HOST_CPU, CPU_AT(global_tag));
+    a64_rrr(a, A64_EOR, 8, T2, T2, tag);
+    stale = a64_cbz(a, 8, true, T2);
+    a64_aim(a, good, a->at);
+    return stale;
+}
+
+void lift_link(struct lift *l, uint32_t *site, uint64_t rip)
+{
+    struct jit_link *link = arena_alloc(&l->jit->arena, sizeof *link);
+
+    link->rip = rip;
+    link->from = l->t;
+    link->near = ((rip ^ l->t->run->rip) & PAGE_MASK) == 0 && l->t->run->tail == NULL;
+    l->links[l->nlinks] = link;
+    l->link_sites[l->nlinks++] = site;
+}
+
+static void link_stub(struct lift *l, struct jit_link *link, uint32_t *site)
+{
+    struct a64_buf *a = &l->a;
+    uint32_t *stale;
+
+    a64_aim(a, site, a->at);
+    link->site = (uint8_t *)site;
+    link->stub = (uint8_t *)a->at;
+    a64_mov_imm(a, 0, (uintptr_t)link);
+    if (!link->near) {
+        a64_mem(a, A64_LDRX, T1, 0, (int32_t)offsetof(struct jit_link, tag));
+        stale = lift_tag_check(l, T1);
+        a64_mem(a, A64_LDRX, T4, 0, (int32_t)offsetof(struct jit_link, target));
+        a64_br(a, T4);
+        a64_aim(a, stale, a->at);
+    }
+    jump_to_glue(l, l->jit->glue.follow);
+}
+
+/* ---- the block ---- */
+
+static bool lift_any(struct lift *l)
+{
+    return lift_move(l) || lift_int(l) || lift_shift(l) || lift_muldiv(l) || lift_bits(l) || lift_vec(l);
+}
+
+static void lift_insn(struct lift *l)
+{
+    const struct flag_state before = l->flags;
+
+    l->insn_cold = l->ncold;
+    if (!lift_any(l)) {
+        l->flags = before;
+        call_handler(l);
+    }
+    resume(l);              /* in either case: a family may have left the plain path before it gave up */
+}
+
+/* The last instruction, or what follows when a block ends for its length. */
+static void lift_end(struct lift *l)
+{
+    const struct block *b = l->t->run;
+    insn_fn *fn;
+
+    l->k = b->count - 1u;
+    l->i = &b->insns[l->k];
+    fn = original(l, l->k)->fn;
+    if (fn != exec_undefined && fn != exec_too_long && op_then[l->i->op] == FALLS) {
+        lift_insn(l);
+        lift_link(l, a64_b(&l->a), b->rip + b->bytes);
+        return;
+    }
+    l->insn_cold = l->ncold;
+    if (!lift_branch(l))
+        tail_to_handler(l, l->k);
+}
+
+static void lift_block(struct lift *l)
+{
+    struct a64_buf *a = &l->a;
+    const struct block *b = l->t->run;
+    uint32_t *dry;
+
+    l->t->check = codebuf_runs_at(&l->jit->code, (uint8_t *)a->at);
+    a64_sum_imm(a, A64_SUBS, 8, HOST_BUDGET, HOST_BUDGET, b->count);
+    dry = a64_b_if(a, A64_CC);
+    l->t->code = codebuf_runs_at(&l->jit->code, (uint8_t *)a->at);
+    for (l->k = 0; l->k + 1u < b->count; l->k++) {
+        l->i = &b->insns[l->k];
+        lift_insn(l);
+    }
+    lift_end(l);
+    for (unsigned n = 0; n < l->ncold; n++)
+        cold_path(l, &l->cold[n]);
+    for (unsigned n = 0; n < l->nlinks; n++)
+        link_stub(l, l->links[n], l->link_sites[n]);
+    a64_aim(a, dry, a->at);
+    a64_sum_imm(a, A64_ADD, 8, HOST_BUDGET, HOST_BUDGET, b->count);
+    a64_mov_imm(a, 0, (uintptr_t)l->t);
+    jump_to_glue(l, l->jit->glue.dry);
+}
+
+bool backend_translate(struct jit *j, struct jit_block *t)
+{
+    struct lift l;
+
+    memset(&l, 0, offsetof(struct lift, cold));
+    l.jit = j;
+    l.t = t;
+    l.a = (struct a64_buf){ (uint32_t *)(j->code.write + j->code.used), (uint32_t *)codebuf_limit(&j->code), false };
+    jit_live_flags(t->run, l.read, l.seen);
+    lift_block(&l);
+    if (l.a.full || l.lost)
+        return false;
+    j->code.used = (size_t)((uint8_t *)l.a.at - j->code.write + 15) & ~(size_t)15;
+    return true;
+}
+
+void backend_link(struct jit *j, struct jit_link *link, const uint8_t *target)
+{
+    link->target = target;
+    if (link->near)
+        a64_reaim((uint32_t *)link->site, (const uint32_t *)codebuf_writable(&j->code, target));
+}
+
+void backend_unlink(struct jit *j, struct jit_link *link)
+{
+    (void)j;
+    if (link->near)
+        a64_reaim((uint32_t *)link->site, (const uint32_t *)link->stub);
+}

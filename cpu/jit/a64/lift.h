@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT
+ * One block from guest to AArch64 instructions, in one pass. Shared by the files that know the families of instructions.
+ *
+ * Host registers: 0 to 3, 16, 17 and 30 are free within an instruction; all sixteen guest registers live in 4 to 15 and 25 to
+ * 28; 18 is the system's. What handlers may not change is in registers that calls preserve: 19 points into struct cpu, 20 holds
+ * the budget, 21 the TLB bank, 22 to 24 the guest's flags.
+ *
+ * Flags: NZCV as an instruction left it, for those that read it soon after; and, where anybody else may look, three registers:
+ * NZCV in the processor's own form with C inverted (a borrow, as SUBS and x86 see a subtraction); the result, whose low byte
+ * has PF; and what, xor-ed with the result, has AF in bit 4: the operands xor-ed, or the result where AF is clear. */
+#ifndef CPU_JIT_A64_LIFT_H
+#define CPU_JIT_A64_LIFT_H
+
+#include <stddef.h>
+
+#include "cpu/exec.h"
+#include "cpu/jit/a64/asm.h"
+#include "cpu/jit/internal.h"
+#include "cpu/jit/live.h"
+
+enum {
+    T0 = 0, T1 = 1, T2 = 2, T3 = 3, T4 = 16, T5 = 17,
+    HOST_CPU = 19, HOST_BUDGET = 20, HOST_TLB = 21, HOST_NZCV = 22, HOST_RESULT = 23, HOST_OPERANDS = 24,
+    HOST_NONE = 0xff
+};
+
+/* In NZCV. */
+#define NZCV_N 0x80000000u
+#define NZCV_Z 0x40000000u
+#define NZCV_C 0x20000000u
+#define NZCV_V 0x10000000u
+#define FLAGS_NZCV (FLAG_SF | FLAG_ZF | FLAG_CF | FLAG_OF)
+
+/* HOST_CPU is so that vector registers lie at offsets divisible by their size. */
+#define CPU_BASE        ((int32_t)(offsetof(struct cpu, s.zmm) % 16))
+#define CPU_AT(field)   ((int32_t)offsetof(struct cpu, field) - CPU_BASE)
+
+struct flag_state {
+    uint16_t host;              /* guest flags that are right in NZCV now */
+    bool sum;                   /* C there is the guest's CF itself, not inverted */
+};
+
+/* A place out of line, made after the block's plain path: the handler of instruction `k` does it. */
+struct cold {
+    uint32_t *site;             /* the jump that leads here */
+    const uint32_t *resume;     /* NULL: the handler ends the block */
+    const uint32_t *found;      /* a probe that missed: where the plain path goes on with the addend in T1 */
+    uint8_t k, address, bytes;  /* of the probe: the register with the linear address, the size */
+    bool write;
+    bool whole;                 /* the interpreter does the rest of the block */
+    struct flag_state after;
+};
+
+struct lift {
+    struct a64_buf a;
+    struct jit *jit;
+    struct jit_block *t;
+    const struct insn *i;       /* the one at hand */
+    unsigned k;
+    uint16_t read[BLOCK_INSNS], seen[BLOCK_INSNS];      /* of jit_live_flags() */
+    bool lost;                  /* no translation: too many ways out */
+    struct flag_state flags;
+    unsigned ncold, insn_cold;  /* and how many there were before this instruction */
+    struct jit_link *links[4];
+    uint32_t *link_sites[4];
+    unsigned nlinks;
+    uint8_t vec_ready;          /* units known to be on: VEC_READY_* */
+    struct cold cold[BLOCK_INSNS * 8 + 8];
+};
+
+/* ---- operands ---- */
+
+static inline unsigned guest_number(uint8_t o) { return o >> 3; }
+static inline bool high_byte(uint8_t o, unsigned bytes) { return bytes == 1 && (o & 7) == 1; }
+static inline bool in_memory(const struct insn *i, unsigned n) { return FORM_KIND(i->form, n) == KIND_MEM; }
+static inline bool immediate(const struct insn *i, unsigned n) { return FORM_KIND(i->form, n) == KIND_IMM; }
+
+static inline unsigned pinned(unsigned n)      /* the host register of guest register n */
+{
+    return n < 12 ? 4 + n : 13 + n;
+}
+
+/* The host register with guest register o in its low bytes, whatever lies above them; of AH and so on the scratch. */
+unsigned lift_read(struct lift *l, uint8_t o, unsigned bytes, unsigned scratch);
+void lift_write(struct lift *l, uint8_t o, unsigned bytes, unsigned from);
+void lift_add(struct lift *l, unsigned bytes, unsigned to, unsigned from, int64_t by, unsigned scratch);     /* flags stay */
+
+/* ---- memory ---- */
+
+/* The linear address of the operand: the register that holds it, T0 or a guest's own; HOST_NONE: only the handler can. T1 is
+ * lost, flags stay. */
+unsigned lift_address(struct lift *l);
+/* Is it plain memory? Else the handler does the instruction, or ends the block with it. Then address + T1 is the host's. T2 and
+ * T3 are lost, flags stay. */
+void lift_probe(struct lift *l, unsigned address, bool write, unsigned bytes);
+void lift_probe_or_tail(struct lift *l, unsigned address, bool write, unsigned bytes);
+void lift_load(struct lift *l, unsigned bytes, unsigned to, unsigned address);      /* zero-extended; after a probe */
+void lift_store(struct lift *l, unsigned bytes, unsigned from, unsigned address);
+/* All of it for an operand: where its value is now; HOST_NONE: only the handler can. */
+unsigned lift_operand(struct lift *l, unsigned n, unsigned bytes, unsigned scratch);
+
+/* A jump from the plain path to the handler, which does this instruction, or ends the block with it. */
+void lift_cold(struct lift *l, uint32_t *site);
+void lift_tail(struct lift *l, uint32_t *site);
+void lift_bail(struct lift *l, uint32_t *site);     /* the interpreter does this instruction and the rest of the block */
+/* `tag` holds a tag of a shortcut or link: falls through when it is good; where to jump else. T2 is lost. */
+uint32_t *lift_tag_check(struct lift *l, unsigned tag);
+void lift_link(struct lift *l, uint32_t *site, uint64_t rip);
+
+/* ---- flags ---- */
+
+unsigned lift_flags_wanted(const struct lift *l, unsigned which);
+/* NZCV has just been made; keep what is wanted. `sum`: by an addition. */
+void lift_flags_made(struct lift *l, unsigned which, bool sum);
+/* Of a result: SF, ZF from it, CF and OF clear in NZCV, PF and AF (clear) kept. T2 is lost. */
+void lift_flags_of_result(struct lift *l, unsigned bytes, unsigned result);
+void lift_flags_carry(struct lift *l, bool sum);        /* CF into C */
+void lift_flags_put_carry(struct lift *l, unsigned reg);        /* CF alone: bit 0 of reg, which has no other bits */
+enum a64_cond lift_condition(struct lift *l, unsigned cc);      /* T4 and T5 are lost */
+
+/* ---- the families; false: its handler must do, and what was made until then has changed nothing of the guest's ---- */
+
+bool lift_move(struct lift *l);
+bool lift_int(struct lift *l);
+bool lift_shift(struct lift *l);
+bool lift_muldiv(struct lift *l);
+bool lift_bits(struct lift *l);
+bool lift_vec(struct lift *l);
+bool lift_branch(struct lift *l);               /* the last of a block */
+
+#endif
