@@ -292,6 +292,14 @@ static struct err set_hv(struct options *o, const char *value)
     return on_off("-hv", value, &o->machine.hv);
 }
 
+static struct err set_trace(struct options *o, const char *value)
+{
+    if (strcmp(value, "hv") != 0 && (strncmp(value, "hv,file=", 8) != 0 || value[8] == '\0'))
+        return err_make(ERR_USAGE, "-trace %s: give hv or hv,file=PATH", value);
+    o->machine.trace = value;
+    return OK;
+}
+
 static struct err set_clock(struct options *o, const char *value)
 {
     uint64_t ips;
@@ -490,6 +498,7 @@ static const struct option_row rows[] = {
     { "stop-at",   "INSNS",  "end after so many instructions", set_stop_at },
     { "hash-at",   "INSNS[,...]", "print a hash of the whole guest-visible state at these instructions", set_hash_at },
     { "stats",     "FILE.json", "write counters at the end", set_stats },
+    { "trace",     "hv[,file=PATH]", "hypercalls, synthetic MSRs, messages, events, timers and overlays, decoded; to stderr or a file", set_trace },
     { "log",       "AREA=LEVEL[,...]", "diagnostics on stderr", set_log },
 };
 

@@ -43,6 +43,9 @@ struct hv_config {
     /* The guest reported a crash (TLFS 4.3): five parameters and, when it gave one, a message of len bytes. May be NULL. */
     void   (*crash)(void *self, const uint64_t p[5], const char *text, size_t len);
     void    *crash_self;
+    /* -trace hv: a line of text without its end. NULL: nothing is traced. */
+    void   (*trace)(void *self, const char *line);
+    void    *trace_self;
     /* The parent as a partner of the guest: what arrives at ports that hv_listen_*() made. May be NULL. */
     void   (*posted)(void *self, uint32_t connection, uint32_t type, const void *payload, size_t len);
     void   (*signalled)(void *self, uint32_t connection, unsigned flag);
@@ -63,6 +66,9 @@ extern const struct cpu_host hv_cpu_host;       /* its self is the VP made by hv
 
 /* The memory behind overlay pages. Its contents are saved with the devices, not as RAM. */
 struct ram *hv_overlay_ram(struct hv *hv);
+
+/* Counters since the machine was made, for -stats: those that are not zero, calls by name. */
+void hv_counters(const struct hv *hv, void (*counter)(void *arg, const char *name, uint64_t value), void *arg);
 
 /* Which pages of RAM were zero when the guest started, for HvExtCallGetBootZeroedMemory; none: the call is not offered. */
 void hv_set_zeroed(struct hv *hv, uint64_t gpa, uint64_t pages);

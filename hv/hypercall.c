@@ -3,7 +3,10 @@
  * continuation, result. Which calls there are is in hypercalls.def; what they do is in their handlers. */
 #include "hv/hypercall.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#include "hv/trace.h"
 
 /* A rep call returns to its instruction after so many elements, so that interrupts get through (3.3: about 50 us). */
 #define REPS_PER_ENTRY      64u
@@ -22,6 +25,7 @@ const struct hc_row hc_rows[] = {
 #undef HYPERCALL_ABSENT
 };
 const unsigned hc_nrows = COUNT_OF(hc_rows);
+_Static_assert(COUNT_OF(hc_rows) <= HV_MAX_CALLS, "every call has a counter");
 
 /* One call while it is carried out. */
 struct request {
@@ -30,7 +34,10 @@ struct request {
     struct cpu *cpu;
     uint64_t control;
     bool wide, fast;                    /* 64-bit caller; parameters in registers */
+    bool fetched;                       /* the input is there */
+    enum hv_status status;              /* as returned */
     unsigned reps, start;               /* count and index of the first one to do */
+    unsigned done;                      /* index of the first element not carried out */
     uint32_t in_bytes, out_bytes;       /* whole parameter lists */
     uint32_t out_at;                    /* fast output: offset in the register block */
     gpa_t in_gpa, out_gpa;
@@ -246,9 +253,12 @@ static enum hv_status run_reps(struct request *r, unsigned *done)
     return status;
 }
 
-static enum intercept finish(const struct request *r, enum hv_status status, unsigned done)
+static enum intercept finish(struct request *r, enum hv_status status, unsigned done)
 {
     uint64_t result = (uint64_t)status | (uint64_t)done << 32;
+
+    r->status = status;
+    r->call.vp->hv->counts.refused += status != HV_STATUS_SUCCESS;
 
     if (r->wide)
         cpu_set_reg(r->cpu, CPU_REG_RAX, result);
@@ -265,6 +275,7 @@ static enum intercept carry_out(struct request *r)
     r->row = find(HV_HYPERCALL_CODE(r->control));
     if (r->row == NULL)
         return finish(r, HV_STATUS_INVALID_HYPERCALL_CODE, 0);
+    r->call.vp->hv->counts.calls[r->row - hc_rows]++;
     status = check_control(r);
     if (status == HV_STATUS_SUCCESS && !form_exists(r))
         return PASS;            /* #UD */
@@ -272,11 +283,13 @@ static enum intercept carry_out(struct request *r)
         status = fetch_input(r);
     if (status != HV_STATUS_SUCCESS)
         return finish(r, status, 0);
+    r->fetched = true;
     r->call.input = r->in;
     memset(r->out, 0, r->out_bytes);
     if ((r->row->class & REP) == 0)
         return finish(r, run_simple(r), 0);
     status = run_reps(r, &done);
+    r->done = done;
     set_control_register(r, bits_put(r->control, 59, 48, done));
     return status == HV_STATUS_SUCCESS && done < r->reps ? RETRY : finish(r, status, done);
 }
@@ -288,14 +301,44 @@ static bool may_call(const struct hv *hv, const struct cpu *cpu)
            cpu_cpl(cpu) == 0 && hv->state.guest_os_id != 0;
 }
 
+static void trace(const struct request *r, enum intercept answer)
+{
+    trace_hypercall(&(struct trace_call){
+        .vp = r->call.vp, .row = r->row, .control = r->control, .in = r->fetched ? r->in : NULL, .out = r->fetched ? r->out : NULL,
+        .variable = r->call.variable, .first = r->start, .end = r->fetched ? r->done : r->start, .status = r->status, .answer = answer,
+    });
+}
+
+void hv_counters(const struct hv *hv, void (*counter)(void *arg, const char *name, uint64_t value), void *arg)
+{
+    const struct hv_counts *c = &hv->counts;
+    const struct { const char *name; uint64_t value; } others[] = {
+        { "refused hypercalls", c->refused }, { "msr reads", c->msr_reads }, { "msr writes", c->msr_writes },
+        { "messages", c->messages }, { "events", c->events }, { "timer expirations", c->timers },
+        { "SINT interrupts", c->sint_interrupts },
+    };
+
+    for (unsigned n = 0; n < hc_nrows; n++) {
+        char name[64];
+
+        snprintf(name, sizeof name, "%04x %s", hc_rows[n].code, hc_rows[n].name);
+        if (c->calls[n] != 0)
+            counter(arg, name, c->calls[n]);
+    }
+    for (unsigned n = 0; n < COUNT_OF(others); n++)
+        if (others[n].value != 0)
+            counter(arg, others[n].name, others[n].value);
+}
+
 enum intercept hv_hypercall(void *self, struct cpu *cpu)
 {
     struct vp *vp = self;
+    enum intercept answer;
     struct request r;
 
     if (!may_call(vp->hv, cpu))
         return PASS;
-    memset(&r.call, 0, sizeof r.call);
+    memset(&r, 0, offsetof(struct request, in));
     r.call.vp = vp;
     r.cpu = cpu;
     r.wide = cpu_code64(cpu);
@@ -304,5 +347,8 @@ enum intercept hv_hypercall(void *self, struct cpu *cpu)
     r.reps = HV_HYPERCALL_REP_COUNT(r.control);
     r.start = HV_HYPERCALL_REP_START(r.control);
     r.call.variable = HV_HYPERCALL_VARIABLE(r.control);
-    return carry_out(&r);
+    answer = carry_out(&r);
+    if (hv_traced(vp->hv))
+        trace(&r, answer);
+    return answer;
 }

@@ -107,6 +107,13 @@ bool  hv_gpa_valid(const struct hv *hv, gpa_t gpa);
 /* ---- the partition ---- */
 
 #define HV_MAX_DEVICES 32u
+#define HV_MAX_CALLS   128u             /* rows of hypercalls.def */
+
+/* For -stats; no state. */
+struct hv_counts {
+    uint64_t calls[HV_MAX_CALLS], refused;      /* by row; refused: with a status, or a code without a row */
+    uint64_t msr_reads, msr_writes, messages, events, timers, sint_interrupts;
+};
 
 struct vp;
 struct port;
@@ -130,6 +137,7 @@ struct hv {
     size_t nports, ports_room;
     struct hv_device { uint64_t id; hv_retarget_fn *retarget; void *self; } devices[HV_MAX_DEVICES];
     unsigned ndevices;
+    struct hv_counts counts;
 };
 
 /* ---- a virtual processor ---- */

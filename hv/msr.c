@@ -2,6 +2,8 @@
  * Synthetic MSRs: dispatch by row, and the registers too small for a file: identity, hypercall page, reset, crash. */
 #include "hv/msr.h"
 
+#include "hv/trace.h"
+
 #define VECTOR_GP 13u
 
 const struct msr_row msr_rows[] = {
@@ -46,11 +48,15 @@ enum intercept hv_rdmsr(void *self, struct cpu *cpu, uint32_t msr, uint64_t *val
     struct vp *vp = self;
     const struct msr_row *row = msr_find(vp, msr);
 
+    bool ok;
+
     if (row == NULL)
         return PASS;
-    if (row->read == NULL || !row->read(vp, row->index, value))
-        return gp(cpu);
-    return DONE;
+    vp->hv->counts.msr_reads++;
+    ok = row->read != NULL && row->read(vp, row->index, value);
+    if (hv_traced(vp->hv))
+        trace_msr(vp, row, false, *value, !ok);
+    return ok ? DONE : gp(cpu);
 }
 
 enum intercept hv_wrmsr(void *self, struct cpu *cpu, uint32_t msr, uint64_t value)
@@ -58,11 +64,15 @@ enum intercept hv_wrmsr(void *self, struct cpu *cpu, uint32_t msr, uint64_t valu
     struct vp *vp = self;
     const struct msr_row *row = msr_find(vp, msr);
 
+    bool ok;
+
     if (row == NULL)
         return PASS;
-    if (row->write == NULL || !row->write(vp, row->index, value))
-        return gp(cpu);
-    return DONE;
+    vp->hv->counts.msr_writes++;
+    ok = row->write != NULL && row->write(vp, row->index, value);
+    if (hv_traced(vp->hv))
+        trace_msr(vp, row, true, value, !ok);
+    return ok ? DONE : gp(cpu);
 }
 
 /* ---- identity and the hypercall page, TLFS 2.6 and 3.13 ---- */

@@ -18,6 +18,9 @@ struct err board_add_firmware(struct machine *m, const struct acpi_tables *acpi)
 /* After everything is loaded at a reset: which RAM is still zero, for guests that ask the hypervisor. */
 void board_note_zeroed(struct machine *m);
 
+/* The hypervisor's counters, if there is one (hv_counters()). */
+void board_counters(const struct machine *m, void (*counter)(void *arg, const char *name, uint64_t value), void *arg);
+
 /* A direct boot has no firmware: open shadow RAM, place PCI BARs, route interrupts, local APIC to virtual-wire mode. */
 void board_direct_setup(struct machine *m);
 

@@ -48,6 +48,7 @@ struct machine {
     struct loop_state loop;
     struct board *board;                /* pc.c: chips and their wiring */
     struct boot *boot;                  /* boot.c: what to load at each reset */
+    void *trace_file;                   /* FILE * of -trace */
     char error[256];
     volatile sig_atomic_t interrupted;  /* by machine_interrupt() */
 

@@ -123,6 +123,8 @@ void machine_free(struct machine *m)
     ram_free(m->ram);
     clock_free(&m->clock);
     nondet_free(m->nondet);
+    if (m->trace_file != NULL && m->trace_file != stderr)
+        fclose(m->trace_file);
     free(m);
 }
 

@@ -44,6 +44,7 @@ struct machine_config {
     uint64_t ram_bytes;
     unsigned nvps;
     const char *cpu;                /* "max", "max,-sse4_2" */
+    const char *trace;              /* "hv" or "hv,file=PATH": what passes between guest and hypervisor, to stderr or there */
     const char *hv_spec;            /* with hv: what the guest is offered (hv_offer_parse); NULL: the default */
     const char *bios;               /* firmware image; NULL: the distribution's SeaBIOS */
     const char *kernel, *initrd, *append;

@@ -259,12 +259,36 @@ static struct err create_processors(struct machine *m, struct board *b)
     return OK;
 }
 
+/* ---- -trace ---- */
+
+static void on_trace(void *self, const char *line)
+{
+    const struct machine *m = self;
+
+    fprintf(m->trace_file, "%s\n", line);
+}
+
+static struct err open_trace(struct machine *m, struct hv_config *cfg)
+{
+    const char *file = m->cfg.trace != NULL ? strstr(m->cfg.trace, "file=") : NULL;
+
+    if (m->cfg.trace == NULL)
+        return OK;
+    m->trace_file = file != NULL ? fopen(file + 5, "w") : stderr;
+    if (m->trace_file == NULL)
+        return err_make(ERR_IO, "-trace %s: cannot write that file", m->cfg.trace);
+    cfg->trace = on_trace;
+    cfg->trace_self = m;
+    return OK;
+}
+
 static struct err create_hypervisor(struct machine *m, struct board *b)
 {
     struct hv_config cfg = { .nvps = m->nvps, .tsc_hz = MACHINE_TSC_HZ, .apic_hz = MACHINE_APIC_HZ, .crash = on_crash,
                              .crash_self = m, .reset = on_reset, .reset_self = m };
 
     TRY(hv_offer_parse(&cfg.offer, m->cfg.hv_spec != NULL ? m->cfg.hv_spec : ""));
+    TRY(open_trace(m, &cfg));
     cfg.amd = cpu_is_amd(m->vps[0]);
     cfg.ibt = cpu_has(m->vps[0], F_CET_IBT);
     b->hv = hv_create(&m->tree, &cfg, m->memory, &m->clock);
@@ -351,6 +375,8 @@ static struct err create_chips(struct machine *m, struct board *b)
     TRY(create_processors(m, b));
     if (m->cfg.hv)
         TRY(create_hypervisor(m, b));
+    else if (m->cfg.trace != NULL)
+        return err_make(ERR_USAGE, "-trace hv: there is no hypervisor with -hv off");
     create_chipset(m, b);
     b->dma = dma8237_create(&m->tree, m->memory, m->io);
     b->fdc = fdc_create(&m->tree, m->io, &m->clock, b->dma, isa(b, 6));
@@ -393,6 +419,12 @@ void board_note_zeroed(struct machine *m)
         page += n != 0 ? n : 1;
     }
     hv_set_zeroed(m->board->hv, at, best);
+}
+
+void board_counters(const struct machine *m, void (*counter)(void *arg, const char *name, uint64_t value), void *arg)
+{
+    if (m->board->hv != NULL)
+        hv_counters(m->board->hv, counter, arg);
 }
 
 struct err board_create(struct machine *m)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "machine/board.h"
 #include "machine/internal.h"
 
 static const struct { const char *name; size_t at; } counters[] = {
@@ -26,9 +27,27 @@ static uint64_t counter(const struct machine *m, size_t at)
     return sum;
 }
 
+struct text {
+    char bytes[8192];
+    size_t len;
+    const char *separator;
+};
+
+static void add_counter(void *arg, const char *name, uint64_t value)
+{
+    struct text *t = arg;
+    size_t room = sizeof t->bytes - t->len;
+    int n = snprintf(t->bytes + t->len, room, "%s\n    \"%s\": %" PRIu64, t->separator, name, value);
+
+    if (n > 0 && (size_t)n < room)
+        t->len += (size_t)n;
+    t->separator = ",";
+}
+
 struct err machine_write_stats(struct machine *m, const char *path, double host_seconds)
 {
-    char text[2048];
+    char text[2048 + sizeof(struct text)];
+    struct text hv = { .separator = "" };
     size_t len;
 
     len = (size_t)snprintf(text, sizeof text,
@@ -39,6 +58,9 @@ struct err machine_write_stats(struct machine *m, const char *path, double host_
                            m->clock.state.idle_ns, m->nvps);
     for (size_t k = 0; k < COUNT_OF(counters); k++)
         len += (size_t)snprintf(text + len, sizeof text - len, ",\n  \"%s\": %" PRIu64, counters[k].name, counter(m, counters[k].at));
+    board_counters(m, add_counter, &hv);
+    if (hv.len != 0)
+        len += (size_t)snprintf(text + len, sizeof text - len, ",\n  \"hv\": {%s\n  }", hv.bytes);
     len += (size_t)snprintf(text + len, sizeof text - len, "\n}\n");
     return file_write_all(path, text, len);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hv/trace.h"
+
 /* How long a message that found its slot full waits when the guest tells of nothing (11.4: "typically milliseconds"). */
 #define RETRY_NS    5000000u
 
@@ -31,6 +33,8 @@ void message_queue(struct vp *vp, unsigned sint, uint32_t source, const struct h
         invariant(vp->queue != NULL, "out of memory for messages");
     }
     vp->queue[vp->nqueue++] = (struct queued_message){ sint, source, *message };
+    TRACE(vp->hv, vp, "11.4", "message %#x (%s) queued for SINT%u", message->message_type,
+          trace_message_name(message->message_type), sint);
 }
 
 static void dequeue(struct vp *vp, size_t at)
@@ -80,6 +84,8 @@ static void deliver_one(struct vp *vp, size_t at)
     uint32_t sint = vp->queue[at].sint, source = vp->queue[at].source;
 
     fill_slot(vp, slot(vp, sint), &vp->queue[at]);
+    vp->hv->counts.messages++;
+    TRACE(vp->hv, vp, "11.4", "message %#x delivered to SINT%u", vp->queue[at].message.message_type, sint);
     dequeue(vp, at);
     if (source < HV_STIMER_COUNT)
         stimer_buffer_free(vp, source);

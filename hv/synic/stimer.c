@@ -4,6 +4,7 @@
 #include "hv/synic/synic.h"
 
 #include "hv/msr.h"
+#include "hv/trace.h"
 
 static void arm(struct vp *vp, unsigned n, uint64_t expiry)
 {
@@ -38,6 +39,8 @@ static void expire(struct vp *vp, unsigned n, uint64_t now)
 {
     uint64_t config = vp->state.stimer_config[n], expiry = vp->state.stimer_expiry[n], period = vp->state.stimer_count[n];
 
+    vp->hv->counts.timers++;
+    TRACE(vp->hv, vp, "12.5", "timer %u expires at %llu, due at %llu", n, (unsigned long long)now, (unsigned long long)expiry);
     if (config & HV_STIMER_PERIODIC) {
         arm(vp, n, expiry + ((now - expiry) / period + 1) * period);    /* skips what was missed (12.1.4) */
     } else {

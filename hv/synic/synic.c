@@ -20,6 +20,7 @@ void synic_interrupt(struct vp *vp, unsigned sint)
 
     if (control & (HV_SINT_MASKED | HV_SINT_POLLING))
         return;
+    vp->hv->counts.sint_interrupts++;
     vp->apic->request(vp->apic_self, HV_SINT_VECTOR(control), control & HV_SINT_AUTO_EOI ? APIC_AUTO_EOI : APIC_EDGE);
 }
 

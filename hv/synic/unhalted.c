@@ -3,6 +3,7 @@
  * halted. Its time is the processor's run time, so a look in virtual time comes when it could have passed at the earliest. */
 #include "hv/msr.h"
 #include "hv/synic/synic.h"
+#include "hv/trace.h"
 
 #define TICK_NS     100u
 #define IDLE_NS     1000000u            /* how often a halted processor is looked at */
@@ -26,6 +27,7 @@ static void tell(struct vp *vp)
     unsigned vector = HV_UNHALTED_VECTOR(vp->state.unhalted_config);
     struct hv_vp_assist_page *page = overlay_bytes(&vp->assist);
 
+    TRACE(vp->hv, vp, "12.6", "time-unhalted timer expires, vector %#x", vector);
     if (vp->state.assist_page & HV_PAGE_MSR_ENABLE) {
         page->synthetic_time_unhalted_timer_expired = 1;
         overlay_wrote(&vp->assist, offsetof(struct hv_vp_assist_page, synthetic_time_unhalted_timer_expired), 1);

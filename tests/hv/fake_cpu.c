@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/hv/fake_cpu.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -181,6 +182,14 @@ static void signalled(void *self, uint32_t connection, unsigned flag)
     f->signalled.count++;
 }
 
+static void traced(void *self, const char *line)
+{
+    struct fixture *f = self;
+    size_t len = strlen(f->trace);
+
+    snprintf(f->trace + len, sizeof f->trace - len, "%s\n", line);
+}
+
 static void reset_asked(void *self)
 {
     ((struct fixture *)self)->resets++;
@@ -199,6 +208,8 @@ struct fixture *fixture_create(const struct hv_config *changes)
     assert_non_null(f);
     if (changes != NULL) {
         cfg.offer = changes->offer;
+        cfg.trace = changes->trace;
+        cfg.trace_self = f;
         cfg.amd = changes->amd;
         cfg.ibt = changes->ibt;
     }
@@ -217,6 +228,11 @@ struct fixture *fixture_create(const struct hv_config *changes)
     }
     device_reset_all(&f->tree);
     return f;
+}
+
+struct fixture *fixture_tracing(void)
+{
+    return fixture_create(&(struct hv_config){ .trace = traced });
 }
 
 struct fixture *fixture_offering(const char *spec)

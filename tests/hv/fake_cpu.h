@@ -65,6 +65,7 @@ struct fixture {
     struct fake_apic apic[FIXTURE_VPS];
     uint64_t crash_p[5];
     char crash_text[64];
+    char trace[16384];              /* lines of -trace hv, when fixture_create's `changes` has a `trace` */
     unsigned crashes, resets;
     struct { uint32_t connection, type; size_t len; uint64_t payload; unsigned count; } posted;    /* to the parent */
     struct { uint32_t connection; unsigned flag, count; } signalled;
@@ -74,6 +75,7 @@ struct fixture {
 int fixture_setup(void **state);
 int fixture_teardown(void **state);
 struct fixture *fixture_create(const struct hv_config *changes);
+struct fixture *fixture_tracing(void);
 struct fixture *fixture_offering(const char *spec);     /* with what `-hv SPEC` offers */
 
 #define GP 13
