@@ -73,6 +73,8 @@ void on_vector(struct frame *f)
         exception(c, f);
     c->taken[v]++;
     c->when[v] = rdtsc();
+    c->at_rip = f->rip;
+    c->at_rcx = f->rcx;
     if (c->norder < COUNT_OF(c->order) && v != VECTOR_WORK)
         c->order[c->norder++] = v;
     if (c->on_interrupt[v] != NULL)

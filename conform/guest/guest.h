@@ -131,6 +131,7 @@ struct cpu {
     u64 error, address;
     volatile u64 taken[256];                    /* interrupts by vector */
     volatile u64 when[256];                     /* TSC at the last one */
+    volatile u64 at_rip, at_rcx;                /* RIP and RCX that the last one found */
     void (*on_interrupt[256])(u32 vector);      /* runs before the EOI */
     bool keep[256];                             /* no EOI: the test does it */
     volatile u32 order[64], norder;             /* vectors as they came */
@@ -154,6 +155,10 @@ void on_cpu_wait(u32 cpu);
 void cpu_reset(u32 cpu);                        /* INIT: it waits for a SIPI now */
 void cpu_start(u32 cpu);                        /* SIPI: and is back at work */
 void cpu_sipi(u32 cpu, u32 page);
+
+/* A hypercall from another mode, on processor 1: true when it raised #UD. Which instruction: as in the hypercall page. */
+enum mode { REAL_MODE, V86_MODE };
+bool call_from_is_ud(enum mode mode);
 
 /* ---- interrupts ---- */
 

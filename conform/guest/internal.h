@@ -7,6 +7,7 @@
 
 /* start.S */
 extern const u8 vector_entries[], trampoline[], trampoline_end[];
+extern const u8 real_mode[], real_mode_end[], real_mode_call[], v86_mode[], v86_mode_end[], v86_code[], v86_code_end[];    /* modes.S */
 extern u64 gdt[], boot_pml4[], boot_pdpt[], boot_pd[];
 extern u32 multiboot_magic, multiboot_info, ap_starts;
 int  guarded_call(struct guard *g, void (*fn)(void *), void *arg);

@@ -70,12 +70,12 @@ u64 make_space(void)
 
 void memory_tidy(void)
 {
+    write_cr3(gpa(boot_pml4));                          /* the tables of a test's own space lie in the pool */
     memset(pool, 0, (size_t)(pool_used < POOL_PAGES ? pool_used : POOL_PAGES) * PAGE);
     pool_used = 0;
     memset(window_pt, 0, sizeof window_pt);
     boot_pdpt[256] = gpa(window_pdpt_pd) | 7;
     window_pdpt_pd[0] = gpa(window_pt) | 7;
-    write_cr3(gpa(boot_pml4));
     write_cr4(read_cr4() ^ BIT(7));                     /* global translations, too */
     write_cr4(read_cr4() ^ BIT(7));
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The other processors: started by INIT and SIPI, they sleep until on_cpu() gives them work. And the local APIC. */
+#include "conform/guest/hv.h"
 #include "conform/guest/internal.h"
 
 enum { APIC = 0xFEE00000, TRAMPOLINE_PAGE = 8 };
@@ -202,6 +203,40 @@ void cpu_start(u32 n)
         cpu_sipi(n, TRAMPOLINE_PAGE);
         expect(wait_for(c->alive != before, 500 * MS), "processor %u does not start", n);
     }
+}
+
+/* ---- other modes ---- */
+
+/* The instruction of the hypercall page: VMCALL or VMMCALL. */
+static u8 call_byte(void)
+{
+    for (unsigned k = 0; k + 2 < 32; k++)
+        if (hypercall_page[k] == 0x0F && hypercall_page[k + 1] == 0x01)
+            return hypercall_page[k + 2];
+    return 0xC1;
+}
+
+bool call_from_is_ud(enum mode mode)
+{
+    u8 *page = (u8 *)0x9000, *code = mode == REAL_MODE ? page + (real_mode_call - real_mode) : page + 0x800;
+    volatile u8 *report = (volatile u8 *)0x9e00;
+
+    need_cpus(2);
+    cpu_reset(1);
+    if (mode == REAL_MODE) {
+        memcpy(page, real_mode, (size_t)(real_mode_end - real_mode));
+    } else {
+        memcpy(page, v86_mode, (size_t)(v86_mode_end - v86_mode));
+        memcpy(page + 0x800, v86_code, (size_t)(v86_code_end - v86_code));
+    }
+    code[2] = call_byte();
+    *report = 0;
+    cpu_sipi(1, 9);
+    if (!wait_for(*report > 1, 100 * MS))
+        cpu_sipi(1, 9);
+    expect(wait_for(*report > 1, 100 * MS), "the processor did not get to the call (report %u)", *report);
+    expect(*report != 4, "the call raised #GP");
+    return *report == 3;
 }
 
 static void tidy(void *arg)
