@@ -140,6 +140,7 @@ struct cpu {
     volatile u32 work_done, alive;
     volatile int work_vector;                   /* NONE or why it ended */
     bool used;
+    volatile bool down;                         /* INIT came, and it has not begun again */
     u64 tss[16], user_stack[512], trap_stack[1024];
     char failure[256];
 };

@@ -149,6 +149,43 @@ void expect_reps(const char *what, u64 result, u32 want, u32 done)
     expect(reps_done(result) == done, "%s: %u reps completed, not %u", what, reps_done(result), done);
 }
 
+/* ---- who takes an interrupt ---- */
+
+static u64 watched[MAX_CPUS];
+
+void watch(u32 vector)
+{
+    for (u32 k = 0; k < ncpus; k++)
+        watched[k] = cpus[k].taken[vector];
+}
+
+static u32 arrived_now(u32 vector)
+{
+    u32 mask = 0;
+
+    for (u32 k = 0; k < ncpus; k++)
+        mask |= (cpus[k].taken[vector] != watched[k] ? 1u : 0) << k;
+    return mask;
+}
+
+u32 arrived(u32 vector, u32 wanted)
+{
+    (void)wait_for((arrived_now(vector) & wanted) == wanted, 100 * MS);
+    delay_us(MS);
+    return arrived_now(vector);
+}
+
+u64 vp_bit(u32 cpu) { return BIT(cpus[cpu].vp_index & 63); }
+
+u64 all_vps(void)
+{
+    u64 mask = 0;
+
+    for (u32 k = 0; k < ncpus; k++)
+        mask |= vp_bit(k);
+    return mask;
+}
+
 /* ---- registers ---- */
 
 u64 get_register(u32 vp, u32 name, struct reg128 *value)
@@ -174,6 +211,15 @@ u64 set_register(u32 vp, u32 name, u64 low, u64 high)
 
     p[0] = PARTITION_SELF, p[1] = vp, p[2] = name, p[3] = 0, p[4] = low, p[5] = high;
     return hypercall_mem(HvSetVpRegisters | REPS(1), p, NULL);
+}
+
+u64 register_of(u32 vp, u32 name)
+{
+    struct reg128 v;
+
+    NEED(AccessVpRegisters);
+    expect_reps("HvGetVpRegisters", get_register(vp, name, &v), 0, 1);
+    return v.low;
 }
 
 /* ---- SynIC ---- */

@@ -50,11 +50,18 @@ void expect_status(const char *what, u64 result, u32 want);
 void expect_reps(const char *what, u64 result, u32 want, u32 done);
 const char *status_name(u32 code);
 
+/* Which processors take a vector: watch(), then make it happen, then arrived() gives a bit for each processor number. */
+void watch(u32 vector);
+u32  arrived(u32 vector, u32 wanted);           /* waits until all of `wanted` did, then a little for others */
+u64  vp_bit(u32 cpu);                           /* 1 << VP index */
+u64  all_vps(void);
+
 /* ---- VP registers ---- */
 
 struct reg128 { u64 low, high; };
 u64  get_register(u32 vp, u32 name, struct reg128 *value);      /* the result value */
 u64  set_register(u32 vp, u32 name, u64 low, u64 high);
+u64  register_of(u32 vp, u32 name);             /* low half; fails or, without the privilege, skips the test */
 #define PARTITION_SELF  (~0ull)
 #define VP_SELF         0xFFFFFFFEu
 #define VP_ANY          0xFFFFFFFFu

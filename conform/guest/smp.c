@@ -124,6 +124,7 @@ void ap_main(void)
     apic_start();
     if (cpuid(1).ecx & BIT(31) && rdmsr_try(0x40000002, &index) == NONE)
         c->vp_index = (u32)index;
+    c->down = false;
     c->alive++;
     for (;;) {
         cli();
@@ -181,6 +182,7 @@ void on_cpu(u32 n, void (*fn)(void *), void *arg)
 void cpu_reset(u32 n)
 {
     cpus[n].used = true;
+    cpus[n].down = true;
     apic_ipi(cpus[n].apic_id, 0x4500);
     delay_us(MS);
 }
@@ -254,8 +256,9 @@ static void tidy_cpu(u32 n)
 
     if (!c->used)
         return;
-    on_cpu_start(n, tidy, NULL);
-    if (!wait_for(c->work_done != 0, 200 * MS)) {
+    if (!c->down)
+        on_cpu_start(n, tidy, NULL);
+    if (c->down || !wait_for(c->work_done != 0, 200 * MS)) {
         cpu_reset(n);
         c->work = NULL;
         c->work_done = 0;
