@@ -114,7 +114,7 @@ unsigned lift_flags_wanted(const struct lift *l, unsigned which);
 void lift_flags_made(struct lift *l, unsigned which, bool sum);
 /* Of a result: SF, ZF from it, CF and OF clear in NZCV, PF and AF (clear) kept. T2 is lost. */
 void lift_flags_of_result(struct lift *l, unsigned bytes, unsigned result);
-void lift_flags_carry(struct lift *l, bool sum);        /* CF into C */
+void lift_flags_carry(struct lift *l, bool sum);        /* CF into C; T2 is lost */
 void lift_flags_put_carry(struct lift *l, unsigned reg);        /* CF alone: bit 0 of reg, which has no other bits */
 enum a64_cond lift_condition(struct lift *l, unsigned cc);      /* T4 and T5 are lost */
 

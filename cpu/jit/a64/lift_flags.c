@@ -59,8 +59,8 @@ void lift_flags_carry(struct lift *l, bool sum)
         from_kept(l);
         return;
     }
-    a64_logic_imm(&l->a, A64_EOR, 4, T5, HOST_NZCV, NZCV_C);
-    a64_write_nzcv(&l->a, T5);
+    a64_logic_imm(&l->a, A64_EOR, 4, T2, HOST_NZCV, NZCV_C);
+    a64_write_nzcv(&l->a, T2);
     l->flags = (struct flag_state){ .host = FLAGS_NZCV, .sum = true };
 }
 
