@@ -101,6 +101,16 @@ void     cpu_start(struct cpu *cpu, uint8_t vector);                        /* S
 /* TLFS 7.10.3 starts a processor in any state instead of by SIPI: set its registers while it waits, then let it run. */
 bool     cpu_waits_for_start(const struct cpu *cpu);
 void     cpu_begin(struct cpu *cpu);
+/* x87 state and MXCSR as the first 160 bytes that FXSAVE64 stores. Setting is false for a value that FXRSTOR refuses. */
+#define CPU_LEGACY_BYTES 160u
+void     cpu_legacy_state(const struct cpu *cpu, uint8_t area[CPU_LEGACY_BYTES]);
+bool     cpu_set_legacy_state(struct cpu *cpu, const uint8_t area[CPU_LEGACY_BYTES]);
+
+/* After MOV SS or STI, and while an NMI is handled (TLFS 7.9.2). */
+enum { CPU_INTERRUPT_SHADOW = 1, CPU_NMI_MASKED = 2 };
+unsigned cpu_interrupt_state(const struct cpu *cpu);
+void     cpu_set_interrupt_state(struct cpu *cpu, unsigned state);
+
 /* SGDT, SIDT, SLDT, STR above privilege level 0 are #GP where their bit is set (TLFS 8.12). Wiring: reset and load keep it. */
 enum { NPIEP_SGDT = 1, NPIEP_SIDT = 2, NPIEP_SLDT = 4, NPIEP_STR = 8 };
 void     cpu_set_npiep(struct cpu *cpu, unsigned prevented);

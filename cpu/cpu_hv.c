@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * What only the hypervisor asks of a processor: to start without a start-up IPI, and to keep user programs from reading its
- * tables. Its sleep is monitor.c's. */
+ * What only the hypervisor asks of a processor: to start without a start-up IPI, to keep user programs from reading its tables,
+ * and state that has no name in regs.def. Its sleep is monitor.c's. */
+#include "base/bytes.h"
+#include "cpu/exec_xsave.h"
 #include "cpu/internal.h"
 
 bool cpu_waits_for_start(const struct cpu *cpu)
@@ -19,4 +21,35 @@ void cpu_begin(struct cpu *cpu)
 void cpu_set_npiep(struct cpu *cpu, unsigned prevented)
 {
     cpu->npiep = (uint8_t)prevented;
+}
+
+void cpu_legacy_state(const struct cpu *cpu, uint8_t area[CPU_LEGACY_BYTES])
+{
+    legacy_save_x87(cpu, true, area);
+    legacy_save_mxcsr(cpu, area + LEGACY_MXCSR);
+}
+
+bool cpu_set_legacy_state(struct cpu *cpu, const uint8_t area[CPU_LEGACY_BYTES])
+{
+    uint32_t mxcsr = load32(area + LEGACY_MXCSR);
+
+    if (mxcsr & ~MXCSR_VALID)
+        return false;
+    legacy_load_x87(cpu, true, area);
+    cpu->s.mxcsr = mxcsr;
+    return true;
+}
+
+_Static_assert(CPU_LEGACY_BYTES == LEGACY_XMM, "all before the XMM registers");
+
+unsigned cpu_interrupt_state(const struct cpu *cpu)
+{
+    return (cpu->p.inhibit != 0 ? CPU_INTERRUPT_SHADOW : 0) | (cpu->p.nmi_blocked ? CPU_NMI_MASKED : 0);
+}
+
+void cpu_set_interrupt_state(struct cpu *cpu, unsigned state)
+{
+    cpu->p.inhibit = state & CPU_INTERRUPT_SHADOW ? 1 : 0;
+    cpu->p.nmi_blocked = state & CPU_NMI_MASKED ? 1 : 0;
+    cpu->attention |= ATTEND_INTR | ATTEND_NMI;
 }

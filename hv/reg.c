@@ -6,7 +6,8 @@
 
 #include "hv/hypercall.h"
 
-enum place { PLACE_CPU, PLACE_SEGMENT, PLACE_TABLE, PLACE_MSR, PLACE_XMM, PLACE_YMM, PLACE_LEAF };
+enum place { PLACE_CPU, PLACE_SEGMENT, PLACE_TABLE, PLACE_MSR, PLACE_XMM, PLACE_YMM, PLACE_LEAF, PLACE_FP, PLACE_STATE,
+             PLACE_APIC_ID };
 
 struct reg_row {
     uint32_t name;
@@ -22,6 +23,9 @@ static const struct reg_row rows[] = {
 #define REG_XMM(number, name, n)        { number, n, PLACE_XMM },
 #define REG_YMM(number, name, n)        { number, n, PLACE_YMM },
 #define REG_LEAF(number, name, leaf)    { number, leaf, PLACE_LEAF },
+#define REG_FP(number, name, at)        { number, at, PLACE_FP },
+#define REG_STATE(number, name, none)   { number, none, PLACE_STATE },
+#define REG_APIC_ID(number, name, none) { number, none, PLACE_APIC_ID },
 #include "hv/regs.def"
 #undef REG_CPU
 #undef REG_SEGMENT
@@ -30,6 +34,9 @@ static const struct reg_row rows[] = {
 #undef REG_XMM
 #undef REG_YMM
 #undef REG_LEAF
+#undef REG_FP
+#undef REG_STATE
+#undef REG_APIC_ID
 };
 
 static const struct reg_row *find(uint32_t name)
@@ -100,6 +107,14 @@ static void get_leaf(struct vp *vp, uint32_t leaf, struct hv_register_value *val
     value->high = (uint64_t)r.edx << 32 | r.ecx;
 }
 
+static void get_fp(const struct cpu *cpu, unsigned at, struct hv_register_value *value)
+{
+    uint8_t area[CPU_LEGACY_BYTES];
+
+    cpu_legacy_state(cpu, area);
+    memcpy(value, area + at, sizeof *value);
+}
+
 enum hv_status reg_get(struct vp *vp, uint32_t name, struct hv_register_value *value)
 {
     const struct reg_row *row = find(name);
@@ -114,6 +129,9 @@ enum hv_status reg_get(struct vp *vp, uint32_t name, struct hv_register_value *v
     case PLACE_TABLE:   get_table(vp->cpu, row->arg, value);            break;
     case PLACE_MSR:     return get_msr(vp, row->arg, &value->low);
     case PLACE_LEAF:    get_leaf(vp, row->arg, value);                  break;
+    case PLACE_FP:      get_fp(vp->cpu, row->arg, value);               break;
+    case PLACE_STATE:   value->low = cpu_interrupt_state(vp->cpu);      break;
+    case PLACE_APIC_ID: value->low = vp->index;                         break;      /* cpu/cpu.h */
     case PLACE_XMM:
     case PLACE_YMM:
         vector = cpu_xmm(vp->cpu, row->arg) + (row->place == PLACE_YMM ? 2 : 0);
@@ -175,6 +193,27 @@ static enum hv_status set_vector(struct vp *vp, unsigned n, unsigned half, const
     return HV_STATUS_SUCCESS;
 }
 
+#define FP_REGISTERS    32u             /* those before are control and status */
+
+static enum hv_status set_fp(struct vp *vp, unsigned at, const struct hv_register_value *value)
+{
+    uint8_t area[CPU_LEGACY_BYTES];
+
+    if (at >= FP_REGISTERS && value->high >> 16 != 0)
+        return HV_STATUS_INVALID_REGISTER_VALUE;        /* 7.9.4: higher bits are reserved */
+    cpu_legacy_state(vp->cpu, area);
+    memcpy(area + at, value, sizeof *value);
+    return cpu_set_legacy_state(vp->cpu, area) ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_REGISTER_VALUE;
+}
+
+static enum hv_status set_state(struct vp *vp, uint64_t value)
+{
+    if (value & ~(uint64_t)(CPU_INTERRUPT_SHADOW | CPU_NMI_MASKED))
+        return HV_STATUS_INVALID_REGISTER_VALUE;
+    cpu_set_interrupt_state(vp->cpu, (unsigned)value);
+    return HV_STATUS_SUCCESS;
+}
+
 enum hv_status reg_set(struct vp *vp, uint32_t name, const struct hv_register_value *value)
 {
     const struct reg_row *row = find(name);
@@ -183,7 +222,7 @@ enum hv_status reg_set(struct vp *vp, uint32_t name, const struct hv_register_va
 
     if (row == NULL)
         return HV_STATUS_INVALID_PARAMETER;
-    if ((row->place == PLACE_CPU || row->place == PLACE_MSR) && value->high != 0)
+    if ((row->place == PLACE_CPU || row->place == PLACE_MSR || row->place == PLACE_STATE) && value->high != 0)
         return HV_STATUS_INVALID_REGISTER_VALUE;        /* beyond the register's size */
     memcpy(&segment, value, sizeof segment);
     memcpy(&table, value, sizeof table);
@@ -194,6 +233,9 @@ enum hv_status reg_set(struct vp *vp, uint32_t name, const struct hv_register_va
     case PLACE_MSR:     return set_msr(vp, row->arg, value->low);
     case PLACE_XMM:     return set_vector(vp, row->arg, 0, value);
     case PLACE_YMM:     return set_vector(vp, row->arg, 1, value);
+    case PLACE_FP:      return set_fp(vp, row->arg, value);
+    case PLACE_STATE:   return set_state(vp, value->low);
+    case PLACE_APIC_ID:
     case PLACE_LEAF:    break;
     }
     return HV_STATUS_INVALID_PARAMETER;

@@ -338,6 +338,40 @@ static void umip32_refuses_all_five_below_level_0(void **state)
     umip_refuses_all_five_below_level_0(&flat);
 }
 
+/* What the hypervisor reads and sets is what FXSAVE and FXRSTOR know; TLFS 7.9.4. */
+static void tlfs_7_9_4_legacy_state_is_fxsaves(void **state)
+{
+    uint8_t area[CPU_LEGACY_BYTES], saved[CPU_LEGACY_BYTES];
+
+    (void)state;
+    assert_int_equal(FRESH("\xd9\xe8\xd9\xeb"), -1);                    /* fld1; fldpi */
+    f->cpu->s.gpr[RDI] = FIXTURE_DATA;
+    assert_int_equal(FRESH("\x48\x0f\xae\x07"), -1);                    /* fxsave64 [rdi] */
+    for (unsigned n = 0; n < sizeof saved; n++)
+        saved[n] = (uint8_t)fixture_read(f, FIXTURE_DATA + n, 1);
+    cpu_legacy_state(f->cpu, area);
+    assert_memory_equal(area, saved, sizeof area);
+    memset(area + 32, 0x11, 8);
+    area[24] = 0xC0;                                                        /* MXCSR */
+    assert_true(cpu_set_legacy_state(f->cpu, area));
+    assert_int_equal(f->cpu->s.mxcsr & 0xFF, 0xC0);
+    cpu_legacy_state(f->cpu, saved);
+    assert_memory_equal(area, saved, sizeof area);
+    area[26] = 1;
+    assert_false(cpu_set_legacy_state(f->cpu, area));
+}
+
+static void tlfs_7_9_2_interrupt_state_is_the_processors(void **state)
+{
+    (void)state;
+    assert_int_equal(cpu_interrupt_state(f->cpu), 0);
+    cpu_set_interrupt_state(f->cpu, CPU_NMI_MASKED);
+    assert_int_equal(f->cpu->p.nmi_blocked, 1);
+    assert_int_equal(cpu_interrupt_state(f->cpu), CPU_NMI_MASKED);
+    cpu_set_interrupt_state(f->cpu, CPU_INTERRUPT_SHADOW);
+    assert_int_equal(cpu_interrupt_state(f->cpu), CPU_INTERRUPT_SHADOW);
+}
+
 /* TLFS 8.12: each bit refuses its instruction above level 0, and no other; SMSW has none. */
 static void tlfs_8_12_each_prevention_bit_refuses_its_instruction(void **state)
 {
@@ -382,6 +416,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(invpcid_drops_translations, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(pkru_instructions_check_cr4_and_registers, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(umip_refuses_all_five_below_level_0, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(tlfs_7_9_4_legacy_state_is_fxsaves, steps_long, steps_close),
+        cmocka_unit_test_setup_teardown(tlfs_7_9_2_interrupt_state_is_the_processors, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(tlfs_8_12_each_prevention_bit_refuses_its_instruction, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(umip32_refuses_all_five_below_level_0, steps_flat32, steps_close),
         cmocka_unit_test_setup_teardown(fast_strings_are_shown, steps_long, steps_close),

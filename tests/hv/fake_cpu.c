@@ -19,6 +19,16 @@ void cpu_attention(struct cpu *cpu, unsigned reasons) { cpu->attention |= reason
 bool cpu_waits_for_start(const struct cpu *cpu) { return cpu->waits; }
 
 bool cpu_idle(const struct cpu *cpu) { return cpu->idle; }
+unsigned cpu_interrupt_state(const struct cpu *cpu) { return cpu->interrupt_state; }
+void cpu_set_interrupt_state(struct cpu *cpu, unsigned state) { cpu->interrupt_state = state; }
+void cpu_legacy_state(const struct cpu *cpu, uint8_t area[CPU_LEGACY_BYTES]) { memcpy(area, cpu->legacy, CPU_LEGACY_BYTES); }
+bool cpu_set_legacy_state(struct cpu *cpu, const uint8_t area[CPU_LEGACY_BYTES])
+{
+    if (area[26] != 0)          /* MXCSR's upper half */
+        return false;
+    memcpy(cpu->legacy, area, CPU_LEGACY_BYTES);
+    return true;
+}
 void cpu_set_npiep(struct cpu *cpu, unsigned prevented) { cpu->npiep = prevented; }
 void cpu_signal(void *cpu, enum apic_signal what, unsigned vector)
 {

@@ -35,7 +35,8 @@ struct cpu {
     struct cpu_stats stats;
     bool waits, running, asleep;    /* for a start-up; was begun; was put to sleep */
     bool idle;                      /* halted */
-    unsigned npiep, nmis;
+    unsigned npiep, nmis, interrupt_state;
+    uint8_t legacy[CPU_LEGACY_BYTES];
     uint64_t msr[4];                /* of MSRs 174h to 177h; all others are #GP */
     uint64_t pat;
     int raised;                     /* vector, -1 none */

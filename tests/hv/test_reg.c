@@ -74,6 +74,45 @@ static void tlfs_7_10_registers_of_every_kind_read_back(void **state)
     assert_int_equal(f->cpu[0].reg[CPU_REG_CS], 0);
 }
 
+static void tlfs_7_9_4_floating_point_registers(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(set(f, 1, 0x00030012, 0x8000000000000000, 0x3FFF), HV_STATUS_SUCCESS);        /* FpMmx2 */
+    expect(f, 0x00030012, 0x8000000000000000, 0x3FFF);
+    assert_int_equal(f->cpu[1].legacy[32 + 2 * 16 + 9], 0x3F);
+    assert_int_equal(set(f, 1, 0x00030012, 1, 0x10000), HV_STATUS_INVALID_REGISTER_VALUE);
+    assert_int_equal(set(f, 1, 0x00030018, 0x0123000400003344 | 0x037Full, 0x12345678), HV_STATUS_SUCCESS);
+    expect(f, 0x00030018, 0x012300040000337F | 0x3344, 0x12345678);
+    assert_int_equal(set(f, 1, 0x00030019, 0x77, 0x1F80), HV_STATUS_SUCCESS);
+    expect(f, 0x00030019, 0x77, 0x1F80);
+    assert_int_equal(f->cpu[1].legacy[24], 0x80);
+    assert_int_equal(set(f, 1, 0x00030019, 0, 0x10000), HV_STATUS_INVALID_REGISTER_VALUE);
+}
+
+static void tlfs_7_9_2_interrupt_state(void **state)
+{
+    struct fixture *f = *state;
+
+    f->cpu[1].interrupt_state = CPU_NMI_MASKED;
+    expect(f, 0x00010003, 2, 0);
+    assert_int_equal(set(f, 1, 0x00010003, 1, 0), HV_STATUS_SUCCESS);
+    assert_int_equal(f->cpu[1].interrupt_state, CPU_INTERRUPT_SHADOW);
+    assert_int_equal(set(f, 1, 0x00010003, 4, 0), HV_STATUS_INVALID_REGISTER_VALUE);
+    assert_int_equal(set(f, 1, 0x00010003, 0, 1), HV_STATUS_INVALID_REGISTER_VALUE);
+}
+
+static void tlfs_7_10_1_read_only_registers(void **state)
+{
+    struct fixture *f = *state;
+
+    expect(f, 0x0008000C, 1, 0);                        /* InitialApicId */
+    assert_int_equal(set(f, 1, 0x0008000C, 1, 0), HV_STATUS_INVALID_PARAMETER);
+    assert_int_equal(set(f, 1, VP_INDEX, 1, 0), HV_STATUS_INVALID_PARAMETER);
+    assert_int_equal(set(f, 1, 0x00000100, 1, 0), HV_STATUS_INVALID_PARAMETER);
+    assert_int_equal(set(f, 1, 0x000D0002, 1, 0), HV_STATUS_INVALID_PARAMETER);    /* VsmCodePageOffsets, decision 10 */
+}
+
 static void tlfs_7_8_2_leaves_are_registers(void **state)
 {
     struct fixture *f = *state;
@@ -186,6 +225,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(tlfs_7_10_registers_of_every_kind_read_back),
+        TEST(tlfs_7_9_4_floating_point_registers),
+        TEST(tlfs_7_9_2_interrupt_state),
+        TEST(tlfs_7_10_1_read_only_registers),
         TEST(tlfs_7_8_2_leaves_are_registers),
         TEST(tlfs_7_8_1_self_is_the_caller),
         TEST(tlfs_7_10_what_cannot_be),

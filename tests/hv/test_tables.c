@@ -235,6 +235,9 @@ static const struct { uint32_t number; const char *name; } reg_rows[] = {
 #define REG_XMM     ROW
 #define REG_YMM     ROW
 #define REG_LEAF    ROW
+#define REG_FP      ROW
+#define REG_STATE   ROW
+#define REG_APIC_ID ROW
 #include "hv/regs.def"
 };
 
