@@ -19,8 +19,9 @@
 #define LINES           64u
 #define BLOCK_SPAN      16u                     /* lines the longest block covers: 64 instructions of 15 bytes */
 #define WATCHED         16u
-#define RECENT          4096u
+#define RECENT          16384u
 #define INSN_BYTES      15u
+#define PAGE_BITS       32768u
 
 struct code_page {
     const uint8_t *host;
@@ -44,7 +45,7 @@ struct block_cache {
     struct code_map *watched[WATCHED];
     unsigned nwatched;
     bool flush_wanted;
-    uint64_t shortcut_pages[2][16];     /* a set bit: a shortcut may lead to a page with this hash; [1]: to a global one */
+    uint64_t shortcut_pages[2][PAGE_BITS / 64];     /* a shortcut may lead to a page both of whose bits are set; [1]: a global one */
     uint64_t generation;                /* the last one given to a tag */
     struct block *recent[RECENT];       /* blocks by place and mode: what is found again when a flush left no shortcuts */
     struct block *build, *partial;      /* room for BLOCK_INSNS + 1 each */
@@ -333,17 +334,36 @@ void block_lookup_flush(struct cpu *cpu)
     memset(cpu->blocks->shortcut_pages[1], 0, sizeof cpu->blocks->shortcut_pages[1]);
 }
 
-/* Multiplied, so that round addresses far apart do not meet: guests test paging at those while their code is at others. */
-static unsigned page_hash(gva_t lin)
+/* Two bits a page. Multiplied, so that round addresses far apart do not meet: guests test paging at those while their code is at
+ * others. A guest with a thousand pages of code flushes single pages all the time, and each mistake here costs all shortcuts. */
+static void page_bits(gva_t lin, unsigned bit[2])
 {
-    return (unsigned)((lin >> PAGE_SHIFT) * 0x9e3779b97f4a7c15u >> 54);
+    const uint64_t h = (lin >> PAGE_SHIFT) * 0x9e3779b97f4a7c15u;
+
+    bit[0] = (unsigned)(h >> 49);
+    bit[1] = (unsigned)(h >> 34) & (PAGE_BITS - 1);
+}
+
+static void pages_add(uint64_t *pages, gva_t lin)
+{
+    unsigned bit[2];
+
+    page_bits(lin, bit);
+    pages[bit[0] / 64] |= BIT64(bit[0] % 64);
+    pages[bit[1] / 64] |= BIT64(bit[1] % 64);
+}
+
+static bool pages_may_have(const uint64_t *pages, gva_t lin)
+{
+    unsigned bit[2];
+
+    page_bits(lin, bit);
+    return (pages[bit[0] / 64] & BIT64(bit[0] % 64)) && (pages[bit[1] / 64] & BIT64(bit[1] % 64));
 }
 
 void block_page_flush(struct cpu *cpu, gva_t lin)
 {
-    unsigned h = page_hash(lin);
-
-    if ((cpu->blocks->shortcut_pages[0][h / 64] | cpu->blocks->shortcut_pages[1][h / 64]) & BIT64(h % 64))
+    if (pages_may_have(cpu->blocks->shortcut_pages[0], lin) || pages_may_have(cpu->blocks->shortcut_pages[1], lin))
         block_lookup_flush(cpu);
 }
 
@@ -658,13 +678,13 @@ static void shortcut_to(struct cpu *cpu, struct block *b)
 {
     const gva_t lin = code_linear(cpu, b->rip), tail = b->tail != NULL ? lin + PAGE_SIZE : lin;
     const bool global = tlb_is_global(cpu, lin) && tlb_is_global(cpu, tail);
-    const unsigned first = page_hash(lin), second = page_hash(tail);
     uint64_t *pages = cpu->blocks->shortcut_pages[global];
 
     cpu->shortcuts[block_shortcut_slot(b->rip)] =
-        (struct block_shortcut){ b->rip, global ? cpu->global_tag : cpu->code_tag, b };
-    pages[first / 64] |= BIT64(first % 64);
-    pages[second / 64] |= BIT64(second % 64);
+        (struct block_shortcut){ b->rip, global ? cpu->global_tag : cpu->code_tag, b, jit_code(b) };
+    pages_add(pages, lin);
+    if (tail != lin)
+        pages_add(pages, tail);
 }
 
 static bool fits_limit(const struct cpu *cpu, const struct block *b)
@@ -718,6 +738,21 @@ struct block *block_find(struct cpu *cpu)
         return cet_arrive(cpu, &b->insns[0]) ? b : NULL;
     if (b != NULL && b != c->build)
         shortcut_to(cpu, b);
+    return b;
+}
+
+struct block *block_again(struct cpu *cpu, uint64_t rip)
+{
+    const struct tlb_entry *e = &cpu->banks[tlb_fetch_bank(cpu)][(rip >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+    struct block *b;
+
+    if (cpu->attention || !in_64bit(cpu) || (cpu->mode & MODE_WAIT) || e->execute != (rip & PAGE_MASK))
+        return NULL;
+    b = lookup(cpu, (const uint8_t *)(uintptr_t)(rip + e->addend), rip);
+    if (b == NULL || b->tail != NULL)
+        return NULL;
+    cpu->stats.block_hits++;
+    shortcut_to(cpu, b);
     return b;
 }
 

@@ -32,6 +32,9 @@ struct block {
  * the first instruction faults, cpu->fault says how. Only between instructions. Code segment fields must be up to date. */
 struct block *block_find(struct cpu *cpu);
 
+/* The same without leaving translated code: NULL when anything but the block's place in the shortcuts would change. */
+struct block *block_again(struct cpu *cpu, uint64_t rip);
+
 /* A copy of the first `count` instructions, to stop exactly there; valid until the next call. */
 struct block *block_first(struct cpu *cpu, const struct block *b, unsigned count);
 

@@ -81,8 +81,9 @@ struct fault {
 struct block_shortcut {
     uint64_t rip, tag;
     struct block *block;
+    const uint8_t *code;            /* its translation, or NULL */
 };
-#define BLOCK_SHORTCUTS 4096u
+#define BLOCK_SHORTCUTS 16384u
 
 /* Which entries of a bank are filled, and what flushes must know of them; one bit each. */
 struct tlb_marks {

@@ -80,15 +80,40 @@ static void aim_link(struct jit *j, struct jit_link *l, const uint8_t *target)
         codebuf_end(&j->code, l->site, JIT_SITE_BYTES);
 }
 
+/* The shortcut to the block at rip; a flush or another block may have taken its place meanwhile. */
+static const struct block_shortcut *shortcut_again(struct cpu *cpu, uint64_t rip)
+{
+    const struct block_shortcut *s = shortcut_at(cpu, rip);
+
+    if (cpu->attention)
+        return NULL;
+    if (s == NULL && block_again(cpu, rip) != NULL)
+        s = shortcut_at(cpu, rip);
+    return s;
+}
+
+const uint8_t *jit_find(struct cpu *cpu, uint64_t rip)
+{
+    const struct block_shortcut *s = shortcut_again(cpu, rip);
+
+    return s != NULL ? s->code : NULL;
+}
+
+const uint8_t *jit_code(const struct block *b)
+{
+    return b->jit != NULL ? b->jit->check : NULL;
+}
+
 const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l)
 {
-    const struct block_shortcut *s = cpu->attention ? NULL : shortcut_at(cpu, l->rip);
-    struct jit_block *to = s != NULL ? s->block->jit : NULL;
+    const struct block_shortcut *s = shortcut_again(cpu, l->rip);
+    struct jit_block *to;
 
-    if (to == NULL) {
+    if (s == NULL || s->code == NULL) {
         leave_behind(cpu, l->from, l->rip);
         return NULL;
     }
+    to = s->block->jit;
     if (!l->near || one_page(l->from->run, s->block)) {
         incoming_remove(l);
         incoming_add(l, to);
@@ -139,6 +164,7 @@ static bool write_code(struct jit *j, struct jit_block *t)
 static void translate(struct jit *j, struct block *b)
 {
     struct jit_block *t = arena_alloc(&j->arena, sizeof *t);
+    struct block_shortcut *s = &j->cpu->shortcuts[block_shortcut_slot(b->rip)];
 
     t->from = b;
     t->run = copy_of(j, b);
@@ -146,6 +172,8 @@ static void translate(struct jit *j, struct block *b)
     if (!write_code(j, t))
         return;
     b->jit = t;
+    if (s->block == b)
+        s->code = jit_code(b);
     memcpy(&b->insns[0].fn, &j->glue.enter, sizeof b->insns[0].fn);
 }
 

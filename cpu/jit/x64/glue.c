@@ -238,6 +238,22 @@ static void make_reprobe(struct asm_buf *a, int32_t tag)
     asm_ret(a);
 }
 
+/* Found: equal, as after make_reprobe(). AX and CX are lost. Nothing here calculates with the vector unit. */
+static void make_find(struct asm_buf *a)
+{
+    registers(a, false);
+    asm_alu_imm(a, ALU_SUB, 8, rm_reg(HOST_SP), 8);
+    asm_mov(a, 8, HOST_SI, rm_reg(HOST_AX));
+    c_call(a, (uintptr_t)jit_find);
+    asm_alu_imm(a, ALU_ADD, 8, rm_reg(HOST_SP), 8);
+    registers(a, true);
+    asm_mov(a, 8, HOST_DX, rm_reg(HOST_AX));
+    asm_test(a, 8, rm_reg(HOST_DX), HOST_DX);
+    asm_setcc(a, CC_E, rm_reg(HOST_AX));
+    asm_test(a, 1, rm_reg(HOST_AX), HOST_AX);
+    asm_ret(a);
+}
+
 static void make_tail(struct asm_buf *a)
 {
     to_interpreter_later(a, false);
@@ -290,6 +306,7 @@ bool backend_glue(struct jit *j)
     GLUE(x87_on, make_x87_on(&a));
     GLUE(reprobe[0], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, read)));
     GLUE(reprobe[1], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, write)));
+    GLUE(find, make_find(&a));
     GLUE(tail, make_tail(&a));
     GLUE(follow, make_follow(&a, stop));
     GLUE(dry, make_dry(&a, stop));

@@ -101,6 +101,16 @@ void lift_tail(struct lift *l, uint8_t *site)
     cold(l, site);
 }
 
+void lift_tail_unless(struct lift *l, uint8_t *const *sites, unsigned count, const uint8_t *again)
+{
+    for (unsigned n = 0; n < count; n++) {
+        struct cold *c = cold(l, sites[n]);
+
+        c->again = again;
+        c->found = l->a.at;
+    }
+}
+
 void lift_bail(struct lift *l, uint8_t *site)
 {
     cold(l, site)->whole = true;
@@ -124,7 +134,7 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
     miss->resume = tail ? NULL : miss->site;
     asm_alu(a, ALU_ADD, 8, HOST_AX, rm_sum(HOST_TLB, HOST_CX, 0, (int32_t)offsetof(struct tlb_entry, addend)));
     miss->found = a->at;
-    miss->write = write;
+    miss->again = l->jit->glue.reprobe[write];
     l->host_flags = 0;
 }
 
@@ -259,11 +269,11 @@ static void cold_path(struct lift *l, struct cold *c)
     const bool flags = op_flags_written[i->op] & FLAGS_ARITH;
 
     asm_aim(c->site, l->a.at);
-    if (c->found != NULL) {
-        asm_aim(asm_call(&l->a), codebuf_writable(&l->jit->code, l->jit->glue.reprobe[c->write]));
+    c->at = l->a.at;
+    if (c->again != NULL) {
+        asm_aim(asm_call(&l->a), codebuf_writable(&l->jit->code, c->again));
         asm_aim(asm_jcc(&l->a, CC_E), c->found);
     }
-    c->at = l->a.at;
     lift_flags_pay(l, c->owed);
     lift_vec_store(l, &c->before);
     if (c->whole || c->resume == NULL) {
@@ -284,7 +294,7 @@ static void cold_paths(struct lift *l)
     for (unsigned n = 0; n < l->ncold; n++) {
         struct cold *c = &l->cold[n], *last = n > 0 ? c - 1 : NULL;
 
-        if (last != NULL && c->found == NULL && last->k == c->k && last->whole == c->whole && last->owed == c->owed &&
+        if (last != NULL && last->found == c->found && last->k == c->k && last->whole == c->whole && last->owed == c->owed &&
             (last->resume == NULL) == (c->resume == NULL) && memcmp(&last->before, &c->before, sizeof c->before) == 0) {
             c->at = last->at;
             asm_aim(c->site, c->at);

@@ -36,11 +36,11 @@ struct vec_state {
 struct cold {
     uint8_t *site;              /* the jump that leads here */
     const uint8_t *resume;      /* NULL: the handler ends the block */
-    const uint8_t *found;       /* a probe that missed: where the plain path goes on with the host's address in AX */
+    const uint8_t *again;       /* glue that tries once more before the handler does; NULL: none */
+    const uint8_t *found;       /* where the plain path goes on when that has found it */
     uint8_t k;
-    bool write;
     bool whole;                 /* the interpreter does the rest of the block */
-    uint8_t *at;                /* where the handler's turn begins */
+    uint8_t *at;                /* where this begins */
     const struct insn *owed;    /* as in struct lift, on the way here */
     struct vec_state before, after;
 };
@@ -100,6 +100,8 @@ void lift_probe_or_tail(struct lift *l, bool write, unsigned bytes);
 /* A jump from the plain path to the handler, which does this instruction, or ends the block with it. */
 void lift_cold(struct lift *l, uint8_t *site);
 void lift_tail(struct lift *l, uint8_t *site);
+/* The same, but `again` may find what is missing, and what follows from here on is right then. */
+void lift_tail_unless(struct lift *l, uint8_t *const *sites, unsigned count, const uint8_t *again);
 /* CX holds a tag of a shortcut or link: falls through when it is good; where to jump else. */
 uint8_t *lift_tag_check(struct lift *l);
 void lift_bail(struct lift *l, uint8_t *site);      /* the interpreter does this instruction and the rest of the block */

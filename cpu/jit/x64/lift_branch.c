@@ -63,31 +63,36 @@ static bool call(struct lift *l)
     return true;
 }
 
+static struct rm shortcut_field(size_t at)
+{
+    return rm_sum(HOST_CPU, HOST_DX, 0, CPU_AT(shortcuts).disp + (int32_t)at);
+}
+
 /* The translation at the address in AX into DX, or the handler. CX is lost. As block_shortcut_slot() has it. */
 static void find_target(struct lift *l)
 {
     struct asm_buf *a = &l->a;
+    uint8_t *missing[3];
 
-    _Static_assert(sizeof(struct block_shortcut) == 24, "a slot is three times eight bytes");
+    _Static_assert(sizeof(struct block_shortcut) == 32, "a slot is 32 bytes");
     asm_mov(a, 8, HOST_DX, rm_reg(HOST_AX));
     asm_shift(a, SHIFT_SHR, 8, rm_reg(HOST_DX), 12);
     asm_alu(a, ALU_XOR, 4, HOST_DX, rm_reg(HOST_AX));
     asm_alu_imm(a, ALU_AND, 4, rm_reg(HOST_DX), BLOCK_SHORTCUTS - 1);
-    asm_lea(a, 4, HOST_DX, rm_sum(HOST_DX, HOST_DX, 1, 0));
-    asm_lea(a, 8, HOST_DX, rm_sum(HOST_CPU, HOST_DX, 3, CPU_AT(shortcuts).disp));
-    asm_alu(a, ALU_CMP, 8, HOST_AX, rm_at(HOST_DX, (int32_t)offsetof(struct block_shortcut, rip)));
-    lift_tail(l, asm_jcc(a, CC_NE));
-    asm_mov(a, 8, HOST_CX, rm_at(HOST_DX, (int32_t)offsetof(struct block_shortcut, tag)));
-    lift_tail(l, lift_tag_check(l));
-    asm_mov(a, 8, HOST_DX, rm_at(HOST_DX, (int32_t)offsetof(struct block_shortcut, block)));
-    asm_mov(a, 8, HOST_DX, rm_at(HOST_DX, (int32_t)offsetof(struct block, jit)));
+    asm_shift(a, SHIFT_SHL, 4, rm_reg(HOST_DX), 5);
+    asm_alu(a, ALU_CMP, 8, HOST_AX, shortcut_field(offsetof(struct block_shortcut, rip)));
+    missing[0] = asm_jcc(a, CC_NE);
+    asm_mov(a, 8, HOST_CX, shortcut_field(offsetof(struct block_shortcut, tag)));
+    missing[1] = lift_tag_check(l);
+    asm_mov(a, 8, HOST_DX, shortcut_field(offsetof(struct block_shortcut, code)));
     asm_test(a, 8, rm_reg(HOST_DX), HOST_DX);
-    lift_tail(l, asm_jcc(a, CC_E));
+    missing[2] = asm_jcc(a, CC_E);
+    lift_tail_unless(l, missing, COUNT_OF(missing), l->jit->glue.find);
 }
 
 static void go(struct lift *l)
 {
-    asm_jmp_rm(&l->a, rm_at(HOST_DX, (int32_t)offsetof(struct jit_block, check)));
+    asm_jmp_rm(&l->a, rm_reg(HOST_DX));
 }
 
 static bool target_into_ax(struct lift *l)
