@@ -61,6 +61,8 @@ static void two_sources(void **state)
     READS(a64_rrr(a, A64_UMULL, 4, 0, 1, 2), "umull x0, w1, w2");
     READS(a64_rrr(a, A64_SMULH, 8, 0, 1, 2), "smulh x0, x1, x2");
     READS(a64_rrr(a, A64_UMULH, 8, 0, 1, 2), "umulh x0, x1, x2");
+    READS(a64_msub(a, 8, 0, 1, 2, 3), "msub x0, x1, x2, x3");
+    READS(a64_compare_extended(a, 1, 2), "cmp x1, w2, sxtw");
 }
 
 static void one_source(void **state)
@@ -172,6 +174,7 @@ static void fields(void **state)
     READS(a64_shift(a, A64_LSR, 4, 1, 2, 24), "lsr w1, w2, #0x18");
     READS(a64_shift(a, A64_ASR, 8, 1, 2, 63), "asr x1, x2, #0x3f");
     READS(a64_shift(a, A64_ROR, 4, 1, 2, 5), "ror w1, w2, #5");
+    READS(a64_extract(a, 8, 1, 2, 3, 33), "extr x1, x2, x3, #0x21");
     READS(a64_shift(a, A64_ROR, 8, 1, 2, 33), "ror x1, x2, #0x21");
 }
 

@@ -46,6 +46,16 @@ void a64_mov(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned rn)
     a64_rrr(a, A64_ORR, bytes, rd, A64_ZR, rn);
 }
 
+void a64_msub(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned rn, unsigned rm, unsigned from)
+{
+    a64_rrr(a, 0x1b008000 | from << 10, bytes, rd, rn, rm);
+}
+
+void a64_compare_extended(struct a64_buf *a, unsigned rn, unsigned rm)
+{
+    a64_rrr(a, 0x6b20c000, 8, A64_ZR, rn, rm);      /* SUBS, SXTW */
+}
+
 /* ---- constants ---- */
 
 static void move_wide(struct a64_buf *a, uint32_t op, unsigned rd, unsigned part, uint64_t v)
@@ -155,6 +165,11 @@ void a64_bfi(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned rn, unsign
     a64_bitfield(a, A64_BFM, bytes, rd, rn, (bits - lsb) & (bits - 1), width - 1);
 }
 
+void a64_extract(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned high, unsigned low, unsigned lsb)
+{
+    a64_put(a, 0x13800000 | sf(bytes) | (uint32_t)(bytes == 8) << 22 | low << 16 | lsb << 10 | high << 5 | rd);
+}
+
 void a64_shift(struct a64_buf *a, enum a64_shift by, unsigned bytes, unsigned rd, unsigned rn, unsigned n)
 {
     const unsigned bits = bytes == 8 ? 64 : 32;
@@ -163,7 +178,7 @@ void a64_shift(struct a64_buf *a, enum a64_shift by, unsigned bytes, unsigned rd
     case A64_LSL: a64_bitfield(a, A64_UBFM, bytes, rd, rn, (bits - n) & (bits - 1), bits - 1 - n); break;
     case A64_LSR: a64_bitfield(a, A64_UBFM, bytes, rd, rn, n, bits - 1); break;
     case A64_ASR: a64_bitfield(a, A64_SBFM, bytes, rd, rn, n, bits - 1); break;
-    default:      a64_put(a, 0x13800000 | sf(bytes) | (uint32_t)(bytes == 8) << 22 | rn << 16 | n << 10 | rn << 5 | rd);   /* EXTR */
+    default:      a64_extract(a, bytes, rd, rn, rn, n); break;
     }
 }
 

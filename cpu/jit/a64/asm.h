@@ -82,6 +82,9 @@ void a64_bitfield(struct a64_buf *a, uint32_t op, unsigned bytes, unsigned rd, u
 void a64_ubfx(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned rn, unsigned lsb, unsigned width);
 void a64_sbfx(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned rn, unsigned lsb, unsigned width);
 void a64_bfi(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned rn, unsigned lsb, unsigned width);
+void a64_extract(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned high, unsigned low, unsigned lsb);   /* EXTR */
+void a64_msub(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned rn, unsigned rm, unsigned from);         /* from - rn * rm */
+void a64_compare_extended(struct a64_buf *a, unsigned rn, unsigned rm);                                         /* with rm's low 32 bits, signed */
 void a64_shift(struct a64_buf *a, enum a64_shift by, unsigned bytes, unsigned rd, unsigned rn, unsigned n);
 
 void a64_select(struct a64_buf *a, uint32_t op, unsigned bytes, unsigned rd, unsigned rn, unsigned rm, enum a64_cond cc);

@@ -187,6 +187,29 @@ unsigned lift_operand(struct lift *l, unsigned n, unsigned bytes, unsigned scrat
     return scratch;
 }
 
+unsigned lift_rmw(struct lift *l, unsigned *address)
+{
+    const unsigned bytes = l->i->width;
+
+    *address = HOST_NONE;
+    if (!in_memory(l->i, 0))
+        return lift_read(l, l->i->o[0], bytes, T3);
+    *address = lift_address(l);
+    if (*address == HOST_NONE)
+        return HOST_NONE;
+    lift_probe(l, *address, true, bytes);
+    lift_load(l, bytes, T3, *address);
+    return T3;
+}
+
+void lift_rmw_end(struct lift *l, unsigned address, unsigned from)
+{
+    if (address == HOST_NONE)
+        lift_write(l, l->i->o[0], l->i->width, from);
+    else
+        lift_store(l, l->i->width, from, address);
+}
+
 /* ---- calls of handlers ---- */
 
 static const struct insn *original(const struct lift *l, unsigned k)

@@ -99,6 +99,10 @@ void lift_store(struct lift *l, unsigned bytes, unsigned from, unsigned address)
 /* All of it for an operand: where its value is now; HOST_NONE: only the handler can. */
 unsigned lift_operand(struct lift *l, unsigned n, unsigned bytes, unsigned scratch);
 
+/* The first operand, to be read and written: where it is, T3 or a guest register, and back. HOST_NONE: only the handler can. */
+unsigned lift_rmw(struct lift *l, unsigned *address);
+void lift_rmw_end(struct lift *l, unsigned address, unsigned from);
+
 /* A jump from the plain path to the handler, which does this instruction, or ends the block with it. */
 void lift_cold(struct lift *l, uint32_t *site);
 void lift_tail(struct lift *l, uint32_t *site);
@@ -114,6 +118,8 @@ unsigned lift_flags_wanted(const struct lift *l, unsigned which);
 void lift_flags_made(struct lift *l, unsigned which, bool sum);
 /* Of a result: SF, ZF from it, CF and OF clear in NZCV, PF and AF (clear) kept. T2 is lost. */
 void lift_flags_of_result(struct lift *l, unsigned bytes, unsigned result);
+/* An operation that leaves PF and AF clear. */
+void lift_flags_no_parity(struct lift *l);
 void lift_flags_carry(struct lift *l, bool sum);        /* CF into C; T2 is lost */
 void lift_flags_put_carry(struct lift *l, unsigned reg);        /* CF alone: bit 0 of reg, which has no other bits */
 enum a64_cond lift_condition(struct lift *l, unsigned cc);      /* T4 and T5 are lost */

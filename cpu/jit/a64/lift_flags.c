@@ -36,6 +36,14 @@ void lift_flags_of_result(struct lift *l, unsigned bytes, unsigned result)
         a64_mov(a, 4, HOST_OPERANDS, result);
 }
 
+void lift_flags_no_parity(struct lift *l)
+{
+    if (!lift_flags_wanted(l, FLAG_PF | FLAG_AF))
+        return;
+    a64_mov_imm(&l->a, HOST_RESULT, 1);
+    a64_mov(&l->a, 4, HOST_OPERANDS, HOST_RESULT);
+}
+
 void lift_flags_put_carry(struct lift *l, unsigned reg)
 {
     a64_logic_imm(&l->a, A64_ORR, 4, HOST_NZCV, HOST_NZCV, NZCV_C);
