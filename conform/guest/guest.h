@@ -126,7 +126,7 @@ struct guard { u64 rsp; };
 
 struct cpu {
     struct cpu *self;
-    u32 number, apic_id, vp_index;
+    u32 number, apic_id, vp_index, signature;   /* signature: CPUID.1:EAX */
     struct guard *guard;
     u64 error, address;
     volatile u64 taken[256];                    /* interrupts by vector */
@@ -185,6 +185,7 @@ u64  beyond_gpa(void);                          /* the first address after the g
 enum { MAP_P = 1, MAP_W = 2, MAP_U = 4, MAP_A = 0x20, MAP_D = 0x40, MAP_LARGE = 0x80, MAP_G = 0x100 };
 void map(u32 page, const void *to, u64 bits);   /* page number in the window; no flush */
 void map_large(const void *to, u64 bits);       /* the whole window as one page */
+u8  *big_page(u32 n);                           /* 2 MiB of memory on a 2 MiB boundary; 0 to 3 */
 u64  make_space(void);                          /* CR3 of an address space whose window is its own; maps with map_in */
 void map_in(u64 cr3, u32 page, const void *to, u64 bits);
 

@@ -57,6 +57,8 @@ void map_large(const void *to, u64 bits)
     *(volatile u64 *)&window_directory(gpa(boot_pml4))[0] = gpa(to) | bits | MAP_LARGE;
 }
 
+u8 *big_page(u32 n) { return (u8 *)(uintptr_t)(0x2000000 + (u64)n * 0x200000); }
+
 u64 make_space(void)
 {
     u64 *pml4 = (u64 *)page_alloc(), *pdpt = (u64 *)page_alloc(), *pd = (u64 *)page_alloc(), *pt = (u64 *)page_alloc();

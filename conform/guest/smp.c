@@ -124,6 +124,7 @@ void ap_main(void)
     apic_start();
     if (cpuid(1).ecx & BIT(31) && rdmsr_try(0x40000002, &index) == NONE)
         c->vp_index = (u32)index;
+    c->signature = cpuid(1).eax;
     c->down = false;
     c->alive++;
     for (;;) {
