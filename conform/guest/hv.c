@@ -3,7 +3,7 @@
 #include "conform/guest/internal.h"
 
 u8 hypercall_page[PAGE] PAGE_ALIGNED;
-u64 first_os_id;
+struct at_start at_start;
 
 /* ---- identity ---- */
 
@@ -33,7 +33,18 @@ void hv_describe(void)
 
 void hv_start(void)
 {
-    (void)rdmsr_try(HV_X64_MSR_GUEST_OS_ID, &first_os_id);
+    const struct { u32 msr; u64 *to; } found[] = {
+        { HV_X64_MSR_GUEST_OS_ID, &at_start.os_id }, { HV_X64_MSR_HYPERCALL, &at_start.hypercall }, { HV_X64_MSR_SCONTROL, &at_start.scontrol },
+        { HV_X64_MSR_SIEFP, &at_start.siefp }, { HV_X64_MSR_SIMP, &at_start.simp }, { HV_X64_MSR_REFERENCE_TSC, &at_start.reference_tsc },
+        { HV_X64_MSR_TIME_REF_COUNT, &at_start.ref_time },
+    };
+
+    for (u32 k = 0; k < COUNT_OF(found); k++)
+        (void)rdmsr_try(found[k].msr, found[k].to);
+    for (u32 k = 0; k < 16; k++)
+        (void)rdmsr_try(SINT(k), &at_start.sint[k]);
+    for (u32 k = 0; k < 8; k++)
+        (void)rdmsr_try(STIMER_CONFIG(0) + k, &at_start.timer[k]);
     (void)wrmsr_try(HV_X64_MSR_GUEST_OS_ID, OS_ID);
     (void)wrmsr_try(HV_X64_MSR_HYPERCALL, gpa(hypercall_page) | 1);
 }
@@ -224,6 +235,18 @@ u64 register_of(u32 vp, u32 name)
 
 /* ---- SynIC ---- */
 
+void synic_drain(volatile struct message *sim)
+{
+    for (unsigned tries = 0, found = 1; tries < 200 && found; tries++) {
+        memset((void *)(uintptr_t)sim, 0, PAGE);
+        msr_write(HV_X64_MSR_EOM, 0);
+        found = 0;
+        for (unsigned n = 0; n < 16; n++)
+            found |= sim[n].type;
+    }
+    memset((void *)(uintptr_t)sim, 0, PAGE);
+}
+
 struct synic synic_on(void)
 {
     struct synic s = { (volatile struct message *)page_alloc(), page_alloc() };
@@ -232,12 +255,7 @@ struct synic synic_on(void)
     msr_write(HV_X64_MSR_SIMP, gpa(s.messages) | 1);
     msr_write(HV_X64_MSR_SIEFP, gpa(s.flags) | 1);
     msr_write(HV_X64_MSR_SCONTROL, 1);
-    for (unsigned n = 0; n < 16; n++) {                 /* what an earlier test left in the overlays */
-        s.messages[n].type = 0;
-        msr_write(HV_X64_MSR_EOM, 0);
-        s.messages[n].type = 0;
-    }
-    memset((void *)(uintptr_t)s.messages, 0, PAGE);
+    synic_drain(s.messages);
     memset((void *)(uintptr_t)s.flags, 0, PAGE);
     return s;
 }

@@ -10,7 +10,9 @@
 
 #define OS_ID           0x8100000000000001ull   /* an open-source system's */
 
-extern u64 first_os_id;                        /* what HV_X64_MSR_GUEST_OS_ID held when this start found it */
+/* What this start found on the boot processor before it wrote anything. */
+struct at_start { u64 os_id, hypercall, scontrol, siefp, simp, reference_tsc, ref_time, sint[16], timer[8]; };
+extern struct at_start at_start;
 bool hv_present(void);                          /* leaf 4000_0001h says Hv#1 */
 void hv_describe(void);
 u32  max_leaf(void);
@@ -89,7 +91,8 @@ struct synic {
     volatile struct message *messages;          /* the SIM page, 16 slots */
     volatile u8 *flags;                         /* the SIEF page */
 };
-struct synic synic_on(void);                    /* pages placed, SCONTROL on; skips without AccessSynicRegs */
+struct synic synic_on(void);                    /* pages placed, SCONTROL on, queues empty; skips without AccessSynicRegs */
+void synic_drain(volatile struct message *sim);  /* takes what an earlier test left in the queues, and clears the page */
 void sint_set(unsigned sint, u64 value);
 static inline struct timer_payload timer_payload(const volatile struct message *m)
 {

@@ -646,7 +646,7 @@ CLAUSE_LAST("2.6-02", "the guest OS ID is zero before the guest writes it: after
     NEED(AccessHypercallMsrs);
     if (!resumed())
         reset_and_resume();
-    expect_eq("the ID that the start found", first_os_id, 0);
+    expect_eq("the ID that the start found", at_start.os_id, 0);
 }
 
 CLAUSE("2.6-03", "the hypercall page can be enabled only with an ID")
