@@ -14,7 +14,8 @@ struct conform_config {
 
 void       conform_config_default(struct conform_config *cfg);
 
-/* The guest's log; a test that hangs is reported as failed and the rest runs in a new machine. free() it. */
+/* The guest's logs: of a partition with everything and of some that lack much; or, with machine.hv_spec, of that
+ * one only. A test that hangs is reported as failed and the rest runs in a new machine. free() it. */
 struct err conform_run(const struct conform_config *cfg, char **log) MUST_USE;
 
 /* The image that is built in, for other hypervisors. */

@@ -251,9 +251,14 @@ struct counts suite_count(const struct suite *s, const char *chapter)
         if (!in_chapter(c, chapter))
             continue;
         n.clauses++;
-        n.testable += clause_testable(c);
-        n.with_test += clause_testable(c) && c->title != NULL;
-        n.reasons += clause_testable(c) && c->title == NULL && c->reason != NULL;
+        if (clause_testable(c)) {
+            bool later = c->title == NULL && c->reason != NULL && strncmp(c->reason, "Later", 5) == 0;
+
+            n.later += later;
+            n.testable += !later;
+            n.with_test += c->title != NULL;
+            n.reasons += !later && c->title == NULL && c->reason != NULL;
+        }
         n.passed += c->results[HERE].outcome == PASSED;
         n.failed += c->results[HERE].outcome == FAILED;
         n.skipped += c->results[HERE].outcome == SKIPPED;

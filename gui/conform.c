@@ -11,6 +11,7 @@
 
 #include "base/attrs.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "conform/run.h"
 #include "conform/suite.h"
 
@@ -31,6 +32,7 @@ static const struct row rows[] = {
     { "reference", "FILE",      "the suite's log on another hypervisor, shown beside this run", offsetof(struct conform, reference) },
     { "expect",    "FILE",      "clauses that are expected to fail, one a line; any other failure, and a pass of one of these, is an error", offsetof(struct conform, expect) },
     { "log",       "FILE",      "take the results from this log of the guest instead of running it", offsetof(struct conform, log) },
+    { "hv",        "SPEC",      "the partition, as of run; default: one with everything, then some that lack much", offsetof(struct conform, run.machine.hv_spec) },
     { "image",     "FILE",      "the guest (default: the one built into this program)", offsetof(struct conform, run.image) },
 };
 
@@ -84,6 +86,7 @@ static struct err set(struct conform *c, const char *name, const char *value)
 
 static struct err parse(struct conform *c, int nargs, char **args)
 {
+    log_configure("all=quiet");
     *c = (struct conform){ .out = "conform-report" };
     conform_config_default(&c->run);
     for (int k = 0; k < nargs; k += 2) {

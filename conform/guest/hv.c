@@ -261,7 +261,11 @@ struct synic synic_on(void)
 }
 
 void sint_set(unsigned sint, u64 value) { msr_write(SINT(sint), value); }
-u64 ref_time(void) { return msr_read(HV_X64_MSR_TIME_REF_COUNT); }
+u64 ref_time(void)
+{
+    NEED(AccessPartitionReferenceCounter);
+    return msr_read(HV_X64_MSR_TIME_REF_COUNT);
+}
 
 void one_shot(unsigned timer, unsigned sint, u64 from_now)
 {
@@ -283,8 +287,11 @@ void take_message(volatile struct message *slot)
 
 /* ---- partner ---- */
 
+static bool connected[256];
+
 void partner(enum partner command, u32 vp, u32 sint, u32 connection)
 {
+    connected[connection] = command == CONNECT_MESSAGE || command == CONNECT_EVENT;
     outl(0x3000, sint | vp << 8 | (u32)command << 16 | connection << 24);
 }
 
@@ -309,7 +316,8 @@ u64 signal_event(u32 connection, u32 flag)
 void connect_message(u32 connection, u32 vp, u32 sint)
 {
     NEED(PostMessages);
-    partner(DISCONNECT_MESSAGE, vp, sint, connection);
+    if (connected[connection])
+        partner(DISCONNECT_MESSAGE, vp, sint, connection);
     partner(CONNECT_MESSAGE, vp, sint, connection);
     need(status(post_message(connection, 0, NULL, 0)) != HV_STATUS_INVALID_CONNECTION_ID,
          "no partner to exchange messages with (QEMU and Partita: -device hyperv-testdev)");
@@ -318,7 +326,8 @@ void connect_message(u32 connection, u32 vp, u32 sint)
 void connect_event(u32 connection, u32 vp, u32 sint)
 {
     NEED(SignalEvents);
-    partner(DISCONNECT_EVENT, vp, sint, connection);
+    if (connected[connection])
+        partner(DISCONNECT_EVENT, vp, sint, connection);
     partner(CONNECT_EVENT, vp, sint, connection);
     need(status(signal_event(connection, 0xFFFF)) != HV_STATUS_INVALID_CONNECTION_ID,
          "no partner to exchange events with (QEMU and Partita: -device hyperv-testdev)");

@@ -267,13 +267,13 @@ static void finish(void)
 static void run_all(void)
 {
     const char *from = option("from="), *only = option("only=");
-    u32 first = from != NULL ? number(&from) : 1, index, stage = recall(&index);
+    u32 start = from != NULL ? number(&from) : 1, index, stage = recall(&index);
 
     if (stage == STAGE_NONE) {
         print("TAP version 13\r\n");
         hv_describe();
         print("1..%u\r\n", nclauses);
-        index = first > 0 ? first - 1 : 0;
+        index = start > 0 ? start - 1 : 0;
     } else if (stage == STAGE_RESET) {
         was_resumed = true;
     } else {

@@ -79,7 +79,12 @@ void cpus_start(void)
         apic_write(0x300, 0xC4600 | TRAMPOLINE_PAGE);
         delay_us(MS);
     }
-    delay_us(50 * MS);
+    for (u32 seen = 0, quiet = 0; quiet < (seen > 1 ? 2 : 10); quiet++) {   /* until no more come, at most 50 ms */
+        if (seen != ncpus)
+            quiet = 0;
+        seen = ncpus;
+        delay_us(5 * MS);
+    }
 }
 
 static struct cpu *find_cpu(u32 apic_id)

@@ -409,8 +409,9 @@ CLAUSE("7.9.4-01", "a floating-point register: 64-bit mantissa, 15-bit exponent,
 
     NEED(AccessVpRegisters);
     need(status(get_register(VP_SELF, HvX64RegisterFpMmx0, &v)) == 0, "the register cannot be read");
-    __asm__ volatile("fninit; fld1; fchs");
-    expect_status("HvGetVpRegisters", get_register(VP_SELF, HvX64RegisterFpMmx7, &v), 0);
+    /* eight values, so that register 0 is the top of the stack however registers are counted */
+    __asm__ volatile("fninit; fld1; fld1; fld1; fld1; fld1; fld1; fld1; fld1; fchs");
+    expect_status("HvGetVpRegisters", get_register(VP_SELF, HvX64RegisterFpMmx0, &v), 0);
     __asm__ volatile("fninit");
     expect_eq("the mantissa of -1", v.low, 0x8000000000000000ull);
     expect_eq("its exponent and sign", v.high, 0xBFFF);
@@ -441,6 +442,12 @@ CLAUSE("7.9.4-03", "XMM control and status: XmmStatusControl and its mask in the
     expect((v.high >> 32 & 0xFFBF) == 0xFFBF, "the mask is %lx", v.high >> 32);
 }
 
+static void run32(void *code)
+{
+    struct call_regs r = { .rax = 0 };
+
+    call_with32(&r, code);
+}
 static struct reg128 segment(u32 name)
 {
     struct reg128 v;
@@ -467,6 +474,20 @@ CLAUSE("7.9.5-04", "the base of FS is in its segment register")
     expect_eq("status of setting it", set_status(PARTITION_SELF, VP_SELF, HvX64RegisterFs, 0x77000, fs.high), 0);
     expect_eq("IA32_FS_BASE", rdmsr(0xC0000100), 0x77000);
     wrmsr(0xC0000100, 0);
+}
+CLAUSE("7.9.5-03", "a segment that is not present is a null segment: #GP in 32-bit code")
+{
+    static const u8 code[] = { 0x26, 0xA1, 0x00, 0x00, 0x10, 0x00, 0xC3 };      /* mov eax, es:[100000h]; ret */
+    struct call_regs r = { .rax = 0 };
+    struct reg128 es = segment(HvX64RegisterEs);
+    int why;
+
+    call_with32(&r, code);
+    expect(r.rax != 0, "the multiboot header is not read through ES");
+    expect_status("HvSetVpRegisters", set_register(VP_SELF, HvX64RegisterEs, 0, 0), 0);
+    why = guarded(run32, (void *)(uintptr_t)code);
+    expect_status("HvSetVpRegisters", set_register(VP_SELF, HvX64RegisterEs, es.low, es.high), 0);
+    expect(why == GP, "an access through it: %s, not #GP", vector_name(why));
 }
 CLAUSE("7.9.6-01", "a table register: 16-bit limit, 64-bit base")
 {

@@ -1060,7 +1060,6 @@ CLAUSE("11.11.1-12", "no such VP: INVALID_VP_INDEX")
 {
     begin(SINT_MASKED | V);
     connected();
-    partner(DISCONNECT_MESSAGE, 0, S, 11);
     partner(CONNECT_MESSAGE, 200, S, 11);
     need(status(post_message(11, 1, text, 8)) != HV_STATUS_INVALID_CONNECTION_ID, "the partner makes no port of a VP that is not there");
     expect_status("HvPostMessage", post_message(11, 1, text, 8), HV_STATUS_INVALID_VP_INDEX);
@@ -1139,7 +1138,6 @@ CLAUSE("11.11.2-09", "no such VP: INVALID_VP_INDEX")
 {
     begin(V);
     event_connected();
-    partner(DISCONNECT_EVENT, 0, S, 12);
     partner(CONNECT_EVENT, 200, S, 12);
     need(status(signal_event(12, 0)) != HV_STATUS_INVALID_CONNECTION_ID, "the partner makes no port of a VP that is not there");
     expect_status("HvSignalEvent", signal_event(12, 0), HV_STATUS_INVALID_VP_INDEX);

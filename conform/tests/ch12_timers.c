@@ -41,6 +41,9 @@ static u64 there(u32 cpu, u32 msr)
 
 CLAUSE("12.1.1-01", "a reference counter, four timers a VP, the APIC's timer, the reference TSC")
 {
+    NEED(AccessPartitionReferenceCounter);
+    NEED(AccessSyntheticTimerRegs);
+    NEED(AccessPartitionReferenceTsc);
     (void)msr_read(HV_X64_MSR_TIME_REF_COUNT);
     for (unsigned n = 0; n < 4; n++)
         (void)msr_read(STIMER_CONFIG(n));
