@@ -22,6 +22,7 @@
 #include "cpu/smm.h"
 #include "cpu/tlb.h"
 #include "cpu/vec_fast.h"
+#include "cpu/xsave.h"
 
 STATE_SCHEMA(cpu_private, CPU_PRIVATE_STATE);
 STATE_SCHEMA(cpu_shared, CPU_SHARED_STATE);
@@ -111,7 +112,8 @@ void cpu_mode_changed(struct cpu *cpu)
         mode |= MODE_LONG;
     cpu->mode = mode;
     cpu->tlb = cpu->banks[data_bank(cpu)];
-    cpu->vec_ready = (uint8_t)((fast_sse(cpu) ? VEC_READY_SSE : 0) | (fast_avx(cpu) ? VEC_READY_AVX : 0));
+    cpu->vec_ready = (uint8_t)((fast_sse(cpu) ? VEC_READY_SSE : 0) | (fast_avx(cpu) ? VEC_READY_AVX : 0) |
+                               (fast_avx(cpu) && (cpu->s.xcr0 & XCR0_AVX512) == XCR0_AVX512 ? VEC_READY_AVX512 : 0));
 }
 
 uint32_t cpu_rflags(const struct cpu *cpu)

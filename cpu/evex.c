@@ -6,8 +6,6 @@
 #include "cpu/vec.h"
 #include "cpu/xsave.h"
 
-#define XCR0_AVX512 (XSAVE_SSE | XSAVE_AVX | XSAVE_OPMASK | XSAVE_ZMM_HI256 | XSAVE_HI16_ZMM)
-
 bool avx512_check(struct cpu *cpu)
 {
     if (UNLIKELY((cpu->mode & (MODE_PE | MODE_VM86)) != MODE_PE || !(cpu->p.cr4 & CR4_OSXSAVE) ||

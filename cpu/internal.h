@@ -58,8 +58,8 @@ enum {
 };
 #define MODE_BITS 12u
 
-/* cpu->vec_ready: fast_sse() and fast_avx() of cpu/vec_fast.h. */
-enum { VEC_READY_SSE = 1, VEC_READY_AVX = 2 };
+/* cpu->vec_ready: fast_sse() and fast_avx() of cpu/vec_fast.h, and avx512_check(), which asks for more than that. */
+enum { VEC_READY_SSE = 1, VEC_READY_AVX = 2, VEC_READY_AVX512 = 4 };
 
 struct block;
 

@@ -203,6 +203,8 @@ void jit_watch(struct jit *j, struct block *b)
 
 /* ---- the engine as a whole ---- */
 
+bool jit_without_avx512;
+
 bool jit_host_has_backend(void)
 {
     return true;

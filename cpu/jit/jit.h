@@ -12,6 +12,8 @@ struct jit_block;
 
 bool jit_host_has_backend(void);
 
+extern bool jit_without_avx512;         /* tests: as if the host had none */
+
 /* `threshold`: how often a block runs before it is translated, at least 1. NULL: the host has no backend, or no memory for
  * code. */
 struct jit *jit_create(struct cpu *cpu, unsigned threshold);

@@ -52,7 +52,7 @@ static unsigned flags_left(const struct insn *i)
  * they are kept. Of others that is not known. */
 static bool only_sees(const struct insn *i)
 {
-    if (jit_keeps_flags(i->op))
+    if (jit_keeps_flags(i->op) || (i->op >= OP_EMMS && op_flags_read[i->op] == 0))
         return true;
     switch (i->op) {
     case OP_PUSH: case OP_POP: case OP_LEAVE:

@@ -2,6 +2,8 @@
  * Hosts without a backend: the interpreter alone. */
 #include "cpu/jit/jit.h"
 
+bool jit_without_avx512;
+
 bool jit_host_has_backend(void)
 {
     return false;

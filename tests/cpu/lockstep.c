@@ -76,6 +76,7 @@ static void same(const struct program *p, unsigned number)
     tell("rflags", &a.rflags, &b.rflags, 1);
     tell("gpr", s->gpr, t->gpr, COUNT_OF(s->gpr));
     tell("zmm quadword", s->zmm, t->zmm, COUNT_OF(s->zmm));
+    tell("k", s->k, t->k, COUNT_OF(s->k));
     print_message("\n");
     for (unsigned n = 0; n < p->len; n++)
         print_message("%02x", p->bytes[n]);

@@ -569,6 +569,7 @@ static void avx512_needs_all_its_bits_of_xcr0(void **state)
     f.cpu->config.features[F_AVX512VL / 64] |= BIT64(F_AVX512VL % 64);
     for (unsigned off = 0; off < 8; off++) {
         f.cpu->s.xcr0 = 0xe7 & ~(off ? BIT64(off) : 0);
+        cpu_mode_changed(f.cpu);
         for (unsigned n = 0; n < 2; n++) {
             fixture_code(&f, n ? kandw : vpaddd, n ? sizeof kandw : sizeof vpaddd);
             f.cpu->p.rip = FIXTURE_CODE;

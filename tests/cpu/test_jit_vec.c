@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Lockstep for the vector and x87 units: random programs of every legacy and VEX row of the decoder's vector tables in two
- * machines (tests/cpu/lockstep.h), with units switched off and exceptions unmasked. What the interpreter does is compared with a
+ * Lockstep for the vector and x87 units: random programs of every legacy, VEX and EVEX row of the decoder's vector tables in two
+ * machines (tests/cpu/lockstep.h), with units switched off and exceptions unmasked, and as if this host had no AVX-512. What the interpreter does is compared with a
  * processor elsewhere (test_vec, test_exec_fp). */
 #include "tests/check.h"
 
@@ -9,15 +9,20 @@
 
 #include "cpu/decoder/index.h"
 #include "cpu/decoder/operands.h"
+#include "cpu/jit/jit.h"
 #include "tests/cpu/lockstep.h"
 
 #define PROGRAMS    1500u
 #define LINES       20u             /* instructions in a program's loop */
 
 static uint64_t seed = 1;
-static const struct insn_row *vector_rows[4096], *x87_rows[512];
-static unsigned nrows, nx87;
-static bool mostly_x87;
+/* Rows by kind, and how many of 16 instructions a program takes from each but the first. */
+enum kind { VECTOR, X87, EVEX, OPMASK, KINDS };
+static struct {
+    const struct insn_row *rows[4096];
+    unsigned count, share;
+} kinds[KINDS];
+static bool with_avx512;
 
 static uint64_t any64(void)
 {
@@ -55,19 +60,31 @@ static bool has(const struct insn_row *row, unsigned place)
     return false;
 }
 
+static enum kind kind_of(const struct insn_row *r)
+{
+    if (has(r, IN_VSIB) || r->op == OP_MASKMOVDQU || r->op == OP_MASKMOVQ || r->needs == F_SSE4A || (r->attrs & I64))
+        return KINDS;
+    if (r->map >= E0F)
+        return EVEX;
+    if (r->op >= OP_KMOV && r->op <= OP_KTEST)
+        return OPMASK;
+    if (r->map == M1)
+        return x87_op(r->op) ? X87 : KINDS;
+    return vector_op(r->op) ? VECTOR : KINDS;
+}
+
 static void find_rows(void)
 {
     size_t count;
     const struct insn_row *rows = index_rows(&count);
 
-    for (size_t n = 0; n < count; n++)
-        if (rows[n].map < E0F && vector_op(rows[n].op) && !has(&rows[n], IN_VSIB) && rows[n].op != OP_MASKMOVDQU &&
-            rows[n].op != OP_MASKMOVQ && rows[n].needs != F_SSE4A && nrows < COUNT_OF(vector_rows))
-            vector_rows[nrows++] = &rows[n];
-    for (size_t n = 0; n < count; n++)
-        if (rows[n].map == M1 && x87_op(rows[n].op) && nx87 < COUNT_OF(x87_rows))
-            x87_rows[nx87++] = &rows[n];
-    assert_true(nrows > 500 && nx87 > 50);
+    for (size_t n = 0; n < count; n++) {
+        enum kind k = kind_of(&rows[n]);
+
+        if (k != KINDS && kinds[k].count < COUNT_OF(kinds[k].rows))
+            kinds[k].rows[kinds[k].count++] = &rows[n];
+    }
+    assert_true(kinds[VECTOR].count > 500 && kinds[X87].count > 50 && kinds[EVEX].count > 500 && kinds[OPMASK].count > 50);
 }
 
 /* ---- programs ---- */
@@ -85,7 +102,29 @@ static unsigned number(const struct insn_row *row, unsigned place)
     for (unsigned n = 0; n < 4; n++)
         if (PLACE(operands[row->o[n]].place) == place && operands[row->o[n]].file == GPR)
             return general[any(sizeof general)];
+        else if (PLACE(operands[row->o[n]].place) == place && operands[row->o[n]].file == MASK)
+            return any(8);
+    if (row->map >= E0F && any(2))
+        return any(3) ? 16 + any(4) * 3 : any(32);
     return any(3) ? any(4) * 3 : any(16);
+}
+
+/* EVEX: masks where the row has them, zeroing but of memory, broadcast or rounding. */
+static void evex_prefix(struct program *p, const struct insn_row *row, unsigned reg, unsigned rm, bool memory)
+{
+    const unsigned w = row->attrs & W0 ? 0 : row->attrs & W1 ? 1 : any(2);
+    const unsigned l = row->attrs & L0 ? 0 : row->attrs & L1 ? 1 : row->attrs & L2 ? 2 : any(3);
+    const unsigned first = has(row, IN_VVVV) ? number(row, IN_VVVV) : 0;
+    const bool may = row->attrs & (MK | MKM | MKR), stores = memory && PLACE(operands[row->o[0]].place) != IN_REG;
+    const unsigned mask = may && ((row->attrs & MKR) || any(2)) ? 1 + any(7) : 0;
+    const bool zero = mask && (row->attrs & MK) && !stores && any(2);
+    const bool b = any(3) == 0 && (row->attrs & (memory ? BC : ER | SAE));
+
+    put(p, 0x62);
+    put(p, (~reg >> 3 & 1) << 7 | (memory || !(rm >> 4 & 1)) << 6 | (~rm >> 3 & 1) << 5 | (~reg >> 4 & 1) << 4 |
+           (unsigned)(row->map - E0F + 1));
+    put(p, w << 7 | (~first & 15) << 3 | 4 | (unsigned)(row->prefix - NP));
+    put(p, (unsigned)zero << 7 | (b && !memory ? any(4) : l) << 5 | (unsigned)b << 4 | (~first >> 4 & 1) << 3 | mask);
 }
 
 static void prefixes(struct program *p, const struct insn_row *row, unsigned reg, unsigned rm)
@@ -98,7 +137,7 @@ static void prefixes(struct program *p, const struct insn_row *row, unsigned reg
     if (row->map >= V0F) {
         put(p, 0xc4);
         put(p, (~rex & 5) << 5 | 0x40 | (unsigned)(row->map - V0F + 1));
-        put(p, w << 7 | (has(row, IN_VVVV) ? number(row, IN_VVVV) : 15) << 3 | l << 2 | (unsigned)(row->prefix - NP));
+        put(p, w << 7 | (has(row, IN_VVVV) ? ~number(row, IN_VVVV) & 15 : 15) << 3 | l << 2 | (unsigned)(row->prefix - NP));
         return;
     }
     if (row->prefix > NP)
@@ -111,10 +150,18 @@ static void prefixes(struct program *p, const struct insn_row *row, unsigned reg
         put(p, row->map == M0F38 ? 0x38 : 0x3a);
 }
 
+static const struct insn_row *some_row(void)
+{
+    unsigned n = any(16), k = KINDS - 1;
+
+    while (k > 0 && n >= kinds[k].share)
+        n -= kinds[k--].share;
+    return kinds[k].rows[any(kinds[k].count)];
+}
+
 static void vector(struct program *p)
 {
-    const bool x87 = any(16) < (mostly_x87 ? 15 : 1);
-    const struct insn_row *row = x87 ? x87_rows[any(nx87)] : vector_rows[any(nrows)];
+    const struct insn_row *row = some_row();
     const unsigned kind = row->modrm & 0x700;
     const bool group = kind == N(0) || kind == NM(0) || kind == NR(0);
     bool memory = any(2);
@@ -130,12 +177,17 @@ static void vector(struct program *p)
         reg = row->modrm >> 3 & 7, rm = row->modrm & 7;
     if (row->map == M1)
         rm &= 15, reg &= 7;
-    prefixes(p, row, reg, rm);
+    if (row->map >= E0F)
+        evex_prefix(p, row, reg, rm, memory);
+    else
+        prefixes(p, row, reg, rm);
     put(p, row->opcode);
     if (row->modrm != NONE)
-        put(p, (memory ? 0x40 : 0xc0) | (reg & 7) << 3 | (rm & 7));
+        put(p, (memory ? row->map >= E0F ? 0x80 : 0x40 : 0xc0) | (reg & 7) << 3 | (rm & 7));
     if (memory)
         put(p, any(16) ? any(8) * 16 : any(256));
+    if (memory && row->map >= E0F)                  /* eight bits would count in operands */
+        put(p, 0), put(p, 0), put(p, 0);
     if (has(row, IMM_U8) || has(row, IN_IS4))
         put(p, any(4) ? any(256) : any(32));
     if (has(row, IMM_2ND8))
@@ -157,7 +209,11 @@ static void general(struct program *p)
 
 static void make(struct program *p)
 {
-    mostly_x87 = any(4) == 0;
+    static const uint8_t shares[][KINDS] = { { 0, 1, 0, 0 }, { 0, 15, 0, 0 }, { 0, 0, 10, 3 }, { 0, 1, 6, 2 }, { 0, 0, 8, 8 } };
+    const unsigned how = any(with_avx512 ? COUNT_OF(shares) : 2);
+
+    for (unsigned k = 0; k < KINDS; k++)
+        kinds[k].share = shares[how][k];
     for (unsigned n = 0; n < LINES; n++)
         (any(5) ? vector : general)(p);
     put(p, 0x49), put(p, 0xff), put(p, 0xcf);               /* dec r15 */
@@ -192,8 +248,10 @@ static void prepare(struct cpu *cpu)
 
     for (unsigned n = 0; n < 16; n++)
         cpu->s.gpr[n] = any(2) ? any64() : any(64);
-    for (unsigned n = 0; n < 16 * 8; n++)
+    for (unsigned n = 0; n < 32 * 8; n++)
         cpu->s.zmm[n] = any(8) ? element() : 0;
+    for (unsigned n = 0; n < 8; n++)
+        cpu->s.k[n] = any(4) ? any64() : any(3) ? BIT64(any(64)) - 1 : ~0ull;
     for (unsigned n = 0; n < COUNT_OF(data); n++)
         data[n] = element();
     lockstep_data(cpu, data, sizeof data);
@@ -258,21 +316,30 @@ static void crowded_blocks(void **state UNUSED)
     lockstep_run(&l);
 }
 
-static int open_both(const char *model)
+static int open_both(const char *model, bool avx512)
 {
-    nrows = nx87 = 0;
+    for (unsigned k = 0; k < KINDS; k++)
+        kinds[k].count = 0;
+    with_avx512 = avx512;
     find_rows();
     lockstep_open(model);
     return 0;
 }
 
-static int open_max(void **state UNUSED) { return open_both("max"); }
-static int open_amd(void **state UNUSED) { return open_both("EPYC-Milan"); }
-static int open_old(void **state UNUSED) { return open_both("core2duo"); }
+static int open_max(void **state UNUSED) { return open_both("max", true); }
+static int open_amd(void **state UNUSED) { return open_both("EPYC-Milan", false); }
+static int open_old(void **state UNUSED) { return open_both("core2duo", false); }
+
+static int open_lesser_host(void **state UNUSED)
+{
+    jit_without_avx512 = true;
+    return open_both("max", true);
+}
 
 static int close_both(void **state)
 {
     (void)state;
+    jit_without_avx512 = false;
     lockstep_close();
     return 0;
 }
@@ -282,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(in_lockstep, open_max, close_both),
         cmocka_unit_test_setup_teardown(crowded_blocks, open_max, close_both),
+        cmocka_unit_test_setup_teardown(in_lockstep, open_lesser_host, close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, open_amd, close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, open_old, close_both),
     };

@@ -256,6 +256,35 @@ void asm_vex(struct asm_buf *a, struct vex v, unsigned reg, unsigned first, stru
     modrm(a, reg, rm);
 }
 
+/* A displacement of 8 bits would count in operands: SDM 2A "Compressed Displacement (disp8*N) Support in EVEX". */
+static void modrm_evex(struct asm_buf *a, unsigned reg, struct rm rm)
+{
+    const bool plain = !rm.memory || rm.disp == 0 || rm.reg == HOST_NONE || !fits8(rm.disp);
+
+    if (plain) {
+        modrm(a, reg, rm);
+        return;
+    }
+    asm_byte(a, 0x80 | (reg & 7) << 3 | (rm.index != HOST_NONE || (rm.reg & 7) == HOST_SP ? 4 : rm.reg & 7u));
+    if (rm.index != HOST_NONE || (rm.reg & 7) == HOST_SP)
+        sib(a, rm);
+    asm_32(a, (uint32_t)rm.disp);
+}
+
+/* SDM 2A "Instruction Format and EVEX": registers are inverted, X has bit 4 of one in ModRM.rm. */
+void asm_evex(struct asm_buf *a, struct evex v, unsigned reg, unsigned first, struct rm rm)
+{
+    const unsigned high = rm.memory ? (rm.index != HOST_NONE ? rm.index >> 3 & 1u : 0) : rm.reg >> 4 & 1u;
+    const unsigned base = rm.reg != HOST_NONE ? rm.reg >> 3 & 1u : 0;
+
+    asm_byte(a, 0x62);
+    asm_byte(a, (~reg >> 3 & 1) << 7 | (high ^ 1) << 6 | (base ^ 1) << 5 | (~reg >> 4 & 1) << 4 | v.map);
+    asm_byte(a, (unsigned)v.w << 7 | (~first & 15) << 3 | 4 | v.prefix);
+    asm_byte(a, (unsigned)v.zero << 7 | (unsigned)v.l << 5 | (unsigned)v.b << 4 | (~first >> 4 & 1) << 3 | v.mask);
+    asm_byte(a, v.opcode);
+    modrm_evex(a, reg, rm);
+}
+
 /* ---- stack, flags, transfers ---- */
 
 void asm_push(struct asm_buf *a, unsigned reg)

@@ -78,6 +78,11 @@ struct vex {
     uint8_t map, prefix, w, l, opcode;
 };
 void asm_vex(struct asm_buf *a, struct vex v, unsigned reg, unsigned first, struct rm rm);     /* without a first source: 0 */
+/* EVEX prefix; `l`: 128, 256, 512 bits as 0 to 2, or the rounding mode with `b`; `mask`: the opmask register. */
+struct evex {
+    uint8_t map, prefix, w, l, opcode, mask, zero, b;
+};
+void asm_evex(struct asm_buf *a, struct evex v, unsigned reg, unsigned first, struct rm rm);
 void asm_push(struct asm_buf *a, unsigned reg);
 void asm_pop(struct asm_buf *a, unsigned reg);
 void asm_ret(struct asm_buf *a);

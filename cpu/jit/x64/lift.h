@@ -21,12 +21,18 @@
 #define CPU_BASE    ((int32_t)offsetof(struct cpu, s.gpr))
 #define CPU_AT(field)   rm_at(HOST_CPU, (int32_t)offsetof(struct cpu, field) - CPU_BASE)
 
-/* Guest vector registers that are in the host's, within a block. */
+/* Guest vector registers that are in the host's, within a block. Those from 16 on, which only EVEX has, are in the host's of
+ * the same number; so are opmask registers. */
+#define VEC_REGS    32u
+
+enum { DIRTY_NOT, DIRTY_LOW = 16, DIRTY_UPPER_ZERO = 64, DIRTY_WHOLE = 128 };
+
 struct vec_state {
-    uint8_t host[16];           /* HOST_NONE: in struct cpu only */
-    uint8_t have[16];           /* bytes of it that are right there: 16 or 32 */
-    uint8_t dirty[16];          /* bytes of it that struct cpu does not have: 0, 16, or 64 of which the upper half is zero */
-    uint16_t clear;             /* by register: bytes 32 to 63 are zero in struct cpu */
+    uint8_t host[VEC_REGS];     /* HOST_NONE: in struct cpu only */
+    uint8_t have[VEC_REGS];     /* bytes of it that are right there: 16, 32 or 64 */
+    uint8_t dirty[VEC_REGS];    /* what struct cpu does not have: nothing, 16 bytes, all 64 of which the upper half is zero, all */
+    uint32_t clear;             /* by register: bytes 32 to 63 are zero in struct cpu */
+    uint8_t k_have, k_dirty;    /* opmask registers: they are there; struct cpu does not have them */
     uint8_t fp;                 /* the guest's MXCSR is in force */
     uint8_t x87;                /* the guest's x87 state is in the host's unit; 0: it may be */
     uint8_t x87_last;           /* the last x87 instruction that fpu_ip does not tell of: its number and 1 */
@@ -120,6 +126,8 @@ void lift_resume(struct lift *l);       /* the plain path of this instruction is
 
 bool lift_host_has(unsigned feature);   /* of enum feature, those that matter here */
 bool lift_vec_possible(void);           /* the host has what all of this is made of: AVX2 */
+bool lift_avx512_possible(void);        /* and what lift_evex() is made of */
+static inline bool lift_is_avx512(const struct insn *i) { return (i->flags & INSN_EVEX) || (i->op >= OP_KMOV && i->op <= OP_KTEST); }
 void lift_vec_fp_on(struct asm_buf *a);
 void lift_vec_begin(struct lift *l);
 void lift_x87_note(struct lift *l, const struct vec_state *v);      /* fpu_ip; AX is lost */
@@ -134,10 +142,13 @@ void lift_vec_zero_upper(struct lift *l);
 void lift_vec_settle(struct lift *l);                               /* zeros above 32 bytes are in struct cpu */
 bool lift_vec_become(struct lift *l, const struct vec_state *v);    /* false: that cannot be */
 
-/* For one instruction: where `bytes` (16 or 32) of guest register n are; where its result may go; what the result is. */
+/* For one instruction: where `bytes` (16, 32 or 64) of guest register n are; where its result may go; what the result is. */
 unsigned vec_use(struct lift *l, unsigned n, unsigned bytes);
 unsigned vec_make(struct lift *l, unsigned n, bool legacy);
 void vec_made(struct lift *l, unsigned n, bool legacy);
+void vec_made_whole(struct lift *l, unsigned n);       /* all 64 bytes */
+unsigned mask_use(struct lift *l, unsigned n);          /* the same for opmask registers */
+void mask_made(struct lift *l, unsigned n);
 void vec_ready(struct lift *l, bool fp);        /* the unit is on, else the interpreter goes on; before the operands */
 bool vec_memory(struct lift *l, bool write, unsigned bytes, unsigned align);   /* the operand's host address into AX */
 
@@ -148,6 +159,7 @@ bool lift_move(struct lift *l);
 bool lift_muldiv(struct lift *l);
 bool lift_vec(struct lift *l);
 bool lift_vec_move(struct lift *l);
+bool lift_evex(struct lift *l);                 /* AVX-512, and opmask instructions */
 bool lift_x87(struct lift *l);
 bool lift_count(struct lift *l);
 bool lift_bits(struct lift *l);

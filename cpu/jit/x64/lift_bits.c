@@ -187,7 +187,9 @@ static bool bmi(struct lift *l)
     struct vex v;
     struct rm rm;
 
-    if (b == NULL || !lift_host_has(b->needs) || (b->flags && cpu_vendor(l->jit->cpu) != VENDOR_INTEL) || !bmi_source(l, b->rm, &rm))
+    if (b == NULL || !lift_host_has(b->needs) || (b->flags && cpu_vendor(l->jit->cpu) != VENDOR_INTEL))
+        return false;
+    if (!bmi_source(l, b->rm, &rm))
         return false;
     v = b->vex;
     v.w = i->width == 8;

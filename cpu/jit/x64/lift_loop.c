@@ -13,7 +13,7 @@ static bool goes_back(const struct lift *l)
 
 static bool anything(const struct vec_state *v)
 {
-    for (unsigned n = 0; n < 16; n++)
+    for (unsigned n = 0; n < VEC_REGS; n++)
         if (v->host[n] != HOST_NONE)
             return true;
     return v->x87;
@@ -25,9 +25,9 @@ static struct vec_state to_keep(const struct vec_state *v)
     struct vec_state kept = *v;
 
     kept.clear = 0;
-    for (unsigned n = 0; n < 16; n++)
-        if (v->host[n] != HOST_NONE && v->dirty[n] == 64)
-            kept.clear |= (uint16_t)(v->clear & 1u << n);
+    for (unsigned n = 0; n < VEC_REGS; n++)
+        if (v->host[n] != HOST_NONE && v->dirty[n] == DIRTY_UPPER_ZERO)
+            kept.clear |= v->clear & 1u << n;
     return kept;
 }
 

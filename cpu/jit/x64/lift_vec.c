@@ -20,6 +20,12 @@ bool lift_vec_possible(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
+bool lift_avx512_possible(void)
+{
+    return lift_vec_possible() && !jit_without_avx512 && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
 static bool cpuid_bit(unsigned leaf, unsigned reg, unsigned bit)
 {
     unsigned r[4] = { 0 };
@@ -155,12 +161,18 @@ static struct rm zmm(unsigned n, unsigned at)
 
 static void load(struct lift *l, unsigned host, unsigned n, unsigned bytes)
 {
-    asm_vex(&l->a, (struct vex){ 1, 2, 0, bytes == 32, 0x6f }, host, 0, zmm(n, 0));
+    if (bytes == 64)
+        asm_evex(&l->a, (struct evex){ 1, 2, 1, 2, 0x6f, 0, 0, 0 }, host, 0, zmm(n, 0));
+    else
+        asm_vex(&l->a, (struct vex){ 1, 2, 0, bytes == 32, 0x6f }, host, 0, zmm(n, 0));
 }
 
 static void store(struct lift *l, unsigned host, unsigned n, unsigned at, unsigned bytes)
 {
-    asm_vex(&l->a, (struct vex){ 1, 2, 0, bytes == 32, 0x7f }, host, 0, zmm(n, at));
+    if (bytes == 64)
+        asm_evex(&l->a, (struct evex){ 1, 2, 1, 2, 0x7f, 0, 0, 0 }, host, 0, zmm(n, at));
+    else
+        asm_vex(&l->a, (struct vex){ 1, 2, 0, bytes == 32, 0x7f }, host, 0, zmm(n, at));
 }
 
 static void zero_scratch(struct lift *l)
@@ -180,16 +192,25 @@ void lift_vec_begin(struct lift *l)
     l->vec_next = FIRST_FREE;
 }
 
+/* Opmask registers, a bit for each, to struct cpu or from there: KMOVQ. */
+static void masks(struct lift *l, unsigned which, bool out)
+{
+    for (unsigned n = 0; n < 8; n++)
+        if (which >> n & 1)
+            asm_vex(&l->a, (struct vex){ 1, 0, 1, 0, out ? 0x91 : 0x90 }, n, 0,
+                    rm_at(HOST_CPU, CPU_AT(s.k).disp + (int32_t)(8 * n)));
+}
+
 static bool wants_zero(const struct vec_state *v, unsigned n)
 {
-    return v->host[n] != HOST_NONE && v->dirty[n] == 64 && !(v->clear >> n & 1);
+    return v->host[n] != HOST_NONE && v->dirty[n] == DIRTY_UPPER_ZERO && !(v->clear >> n & 1);
 }
 
 static void store_one(struct lift *l, const struct vec_state *v, unsigned n)
 {
-    if (v->host[n] == HOST_NONE || v->dirty[n] == 0)
+    if (v->host[n] == HOST_NONE || v->dirty[n] == DIRTY_NOT)
         return;
-    store(l, v->host[n], n, 0, v->dirty[n] == 64 ? 32 : 16);
+    store(l, v->host[n], n, 0, v->dirty[n] == DIRTY_WHOLE ? 64 : v->dirty[n] == DIRTY_UPPER_ZERO ? 32 : 16);
     if (wants_zero(v, n))
         store(l, SCRATCH, n, 32, 32);
 }
@@ -199,21 +220,23 @@ void lift_vec_store(struct lift *l, const struct vec_state *v)
     bool zero = false;
 
     lift_x87_note(l, v);
-    for (unsigned n = 0; n < 16; n++)
+    for (unsigned n = 0; n < VEC_REGS; n++)
         zero |= wants_zero(v, n);
     if (zero)
         zero_scratch(l);
-    for (unsigned n = 0; n < 16; n++)
+    for (unsigned n = 0; n < VEC_REGS; n++)
         store_one(l, v, n);
+    masks(l, v->k_dirty, true);
 }
 
 void lift_vec_load(struct lift *l, const struct vec_state *v)
 {
     if (v->x87)
         lift_x87_on(l);
-    for (unsigned n = 0; n < 16; n++)
+    for (unsigned n = 0; n < VEC_REGS; n++)
         if (v->host[n] != HOST_NONE)
             load(l, v->host[n], n, v->have[n]);
+    masks(l, v->k_have, false);
     if (v->fp)
         lift_vec_fp_on(&l->a);
 }
@@ -225,6 +248,7 @@ void lift_vec_flush(struct lift *l)
     memset(l->vec.host, HOST_NONE, sizeof l->vec.host);
     memset(l->vec.dirty, 0, sizeof l->vec.dirty);
     l->vec.clear = 0;
+    l->vec.k_have = l->vec.k_dirty = 0;
     l->vec.fp = l->vec.x87 = l->vec.x87_last = 0;
 }
 
@@ -233,11 +257,11 @@ static void clean(struct lift *l, unsigned n)
     if (wants_zero(&l->vec, n)) {
         zero_scratch(l);
         store_one(l, &l->vec, n);
-        l->vec.clear |= (uint16_t)(1u << n);
+        l->vec.clear |= 1u << n;
     } else {
         store_one(l, &l->vec, n);
     }
-    l->vec.dirty[n] = 0;
+    l->vec.dirty[n] = DIRTY_NOT;
 }
 
 static unsigned owner(const struct lift *l, unsigned host)
@@ -248,8 +272,7 @@ static unsigned owner(const struct lift *l, unsigned host)
     return HOST_NONE;
 }
 
-/* A host register for guest register n, which has none. */
-static unsigned take(struct lift *l, unsigned n)
+static unsigned free_host(struct lift *l)
 {
     unsigned host = HOST_NONE, was;
 
@@ -266,9 +289,29 @@ static unsigned take(struct lift *l, unsigned n)
         clean(l, was);
         l->vec.host[was] = HOST_NONE;
     }
+    return host;
+}
+
+/* A host register for guest register n, which has none. */
+static unsigned take(struct lift *l, unsigned n)
+{
+    const unsigned host = n < 16 ? free_host(l) : n;
+
     l->vec.host[n] = (uint8_t)host;
     l->vec.have[n] = l->vec.dirty[n] = 0;
     return host;
+}
+
+/* The host zeroes what is above 32 bytes; are the guest's zero, too? */
+static bool upper_is_zero(const struct vec_state *v, unsigned n)
+{
+    return v->have[n] == 32 && (v->dirty[n] == DIRTY_UPPER_ZERO || (v->dirty[n] == DIRTY_NOT && (v->clear >> n & 1)));
+}
+
+static void busy(struct lift *l, unsigned host)
+{
+    if (host < 16)
+        l->vec_busy |= (uint16_t)(1u << host);
 }
 
 unsigned vec_use(struct lift *l, unsigned n, unsigned bytes)
@@ -277,12 +320,14 @@ unsigned vec_use(struct lift *l, unsigned n, unsigned bytes)
 
     if (host == HOST_NONE)
         host = take(l, n);
+    if (n >= 16 || (bytes == 64 && upper_is_zero(&l->vec, n)))
+        bytes = n >= 16 ? 64 : 32;
     if (l->vec.have[n] < bytes) {
         clean(l, n);
         load(l, host, n, bytes);
         l->vec.have[n] = (uint8_t)bytes;
     }
-    l->vec_busy |= (uint16_t)(1u << host);
+    busy(l, host);
     return host;
 }
 
@@ -293,16 +338,37 @@ unsigned vec_make(struct lift *l, unsigned n, bool legacy)
 
     if (host == HOST_NONE)
         host = take(l, n);
-    else if (legacy && l->vec.dirty[n] == 64)
+    else if (legacy && l->vec.dirty[n] > DIRTY_LOW)
         clean(l, n);
-    l->vec_busy |= (uint16_t)(1u << host);
+    busy(l, host);
     return host;
 }
 
 void vec_made(struct lift *l, unsigned n, bool legacy)
 {
     l->vec.have[n] = legacy ? 16 : 32;
-    l->vec.dirty[n] = legacy ? 16 : 64;
+    l->vec.dirty[n] = legacy ? DIRTY_LOW : DIRTY_UPPER_ZERO;
+}
+
+void vec_made_whole(struct lift *l, unsigned n)
+{
+    l->vec.have[n] = 64;
+    l->vec.dirty[n] = DIRTY_WHOLE;
+    l->vec.clear &= ~(1u << n);
+}
+
+unsigned mask_use(struct lift *l, unsigned n)
+{
+    if (!(l->vec.k_have >> n & 1))
+        masks(l, 1u << n, false);
+    l->vec.k_have |= (uint8_t)(1u << n);
+    return n;
+}
+
+void mask_made(struct lift *l, unsigned n)
+{
+    l->vec.k_have |= (uint8_t)(1u << n);
+    l->vec.k_dirty |= (uint8_t)(1u << n);
 }
 
 /* VZEROUPPER. Two stores that overlap make 48 bytes. */
@@ -312,13 +378,15 @@ void lift_vec_zero_upper(struct lift *l)
 
     zero_scratch(l);
     for (unsigned n = 0; n < 16; n++) {
-        if (v->host[n] != HOST_NONE && v->have[n] == 32)
+        if (v->host[n] != HOST_NONE && v->have[n] >= 32)
             asm_vex(&l->a, (struct vex){ 1, 1, 0, 0, 0x6f }, v->host[n], 0, rm_reg(v->host[n]));
+        if (v->dirty[n] == DIRTY_WHOLE)
+            v->dirty[n] = DIRTY_UPPER_ZERO;
         store(l, SCRATCH, n, 16, 32);
         if (!(v->clear >> n & 1))
             store(l, SCRATCH, n, 32, 32);
     }
-    v->clear = 0xffff;
+    v->clear |= 0xffff;
 }
 
 /* ---- from one round of a loop to the next ---- */
@@ -336,8 +404,17 @@ void lift_vec_settle(struct lift *l)
     for (unsigned n = 0; n < 16; n++)
         if (wants_zero(&l->vec, n)) {
             store(l, SCRATCH, n, 32, 32);
-            l->vec.clear |= (uint16_t)(1u << n);
+            l->vec.clear |= 1u << n;
         }
+}
+
+/* What v takes for zero above 32 bytes is so. */
+static bool zeros_agree(const struct vec_state *now, const struct vec_state *v)
+{
+    for (unsigned n = 0; n < VEC_REGS; n++)
+        if (v->dirty[n] == DIRTY_UPPER_ZERO && now->dirty[n] == DIRTY_WHOLE)
+            return false;
+    return !(v->clear & ~now->clear);
 }
 
 /* First all is stored that has another place in v, so that all that v wants can be loaded. */
@@ -345,14 +422,16 @@ bool lift_vec_become(struct lift *l, const struct vec_state *v)
 {
     struct vec_state *now = &l->vec;
 
-    if ((v->clear & ~now->clear) || v->fp > now->fp || v->x87 > now->x87)
+    if (!zeros_agree(now, v) || v->fp > now->fp || v->x87 > now->x87)
         return false;
-    for (unsigned n = 0; n < 16; n++)
+    for (unsigned n = 0; n < VEC_REGS; n++)
         if (v->host[n] != now->host[n] || v->have[n] > now->have[n] || v->dirty[n] < now->dirty[n])
             clean(l, n);
-    for (unsigned n = 0; n < 16; n++)
+    masks(l, now->k_dirty & ~(unsigned)v->k_dirty, true);
+    for (unsigned n = 0; n < VEC_REGS; n++)
         if (v->host[n] != HOST_NONE && (v->host[n] != now->host[n] || v->have[n] > now->have[n]))
             load(l, v->host[n], n, v->have[n]);
+    masks(l, v->k_have & ~(unsigned)now->k_have, false);
     *now = *v;
     return true;
 }
@@ -368,12 +447,12 @@ void lift_vec_fp_on(struct asm_buf *a)
 /* What switches a unit off ends its block. */
 void vec_ready(struct lift *l, bool fp)
 {
-    const unsigned unit = l->i->vl ? VEC_READY_AVX : VEC_READY_SSE;
+    const unsigned unit = lift_is_avx512(l->i) ? VEC_READY_AVX512 : l->i->vl ? VEC_READY_AVX : VEC_READY_SSE;
 
     if (!(l->vec_ready & unit)) {
         asm_test_imm(&l->a, 1, CPU_AT(vec_ready), (int32_t)unit);
         lift_bail(l, asm_jcc(&l->a, CC_E));
-        l->vec_ready |= (uint8_t)unit;
+        l->vec_ready |= (uint8_t)(unit == VEC_READY_AVX512 ? unit | VEC_READY_AVX : unit);
         l->host_flags = 0;
     }
     if (fp && !l->vec.fp) {
@@ -488,7 +567,9 @@ bool lift_vec(struct lift *l)
     const struct insn *i = l->i;
     const struct form *f;
 
-    if (by_vendor(i->op) || i->op < OP_EMMS || i->op > OP_FMSUBADDPD || (i->flags & INSN_EVEX) || !lift_vec_possible())
+    if (lift_is_avx512(i))
+        return lift_evex(l);
+    if (by_vendor(i->op) || i->op < OP_EMMS || i->op > OP_FMSUBADDPD || !lift_vec_possible())
         return false;
     f = form_for(i);
     return f->known ? lengths_fit(i) && operation(l, f) : lift_vec_move(l);
