@@ -231,6 +231,19 @@ static void make_reprobe(struct a64_buf *a, int32_t tag)
     a64_ret(a);
 }
 
+/* T0: an address. Where its translation begins into T4; zero: not here. All else but the guest's state is lost. */
+static void make_find(struct a64_buf *a)
+{
+    a64_mem(a, A64_STRX, A64_LR, A64_SP, FRAME_RETURN);
+    registers(a, A64_STP);
+    a64_mov(a, 8, 1, T0);
+    c_call(a, (uintptr_t)jit_find);
+    a64_mov(a, 8, T4, 0);
+    registers(a, A64_LDP);
+    a64_mem(a, A64_LDRX, A64_LR, A64_SP, FRAME_RETURN);
+    a64_ret(a);
+}
+
 bool backend_glue(struct jit *j)
 {
     struct a64_buf a = { (uint32_t *)j->code.write, (uint32_t *)codebuf_limit(&j->code), false };
@@ -249,6 +262,7 @@ bool backend_glue(struct jit *j)
     GLUE(call_plain, make_call_plain(&a, leave));
     GLUE(reprobe[0], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, read)));
     GLUE(reprobe[1], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, write)));
+    GLUE(find, make_find(&a));
     GLUE(tail, make_tail(&a));
     GLUE(follow, make_follow(&a, stop));
     GLUE(dry, make_dry(&a, stop));

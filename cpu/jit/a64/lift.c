@@ -108,6 +108,15 @@ void lift_tail(struct lift *l, uint32_t *site)
     cold(l, site);
 }
 
+void lift_tail_or_find(struct lift *l, uint32_t *site, unsigned rip)
+{
+    struct cold *c = cold(l, site);
+
+    c->look = FIND_CODE;
+    c->address = (uint8_t)rip;
+    c->found = l->a.at;
+}
+
 void lift_bail(struct lift *l, uint32_t *site)
 {
     cold(l, site)->whole = true;
@@ -139,7 +148,7 @@ static void probe(struct lift *l, unsigned address, bool write, unsigned bytes, 
     miss->resume = tail ? NULL : miss->site;
     a64_mem(a, A64_LDRX, T1, T1, (int32_t)offsetof(struct tlb_entry, addend));
     miss->found = a->at;
-    miss->write = write;
+    miss->look = write ? PROBE_WRITE : PROBE_READ;
     miss->address = (uint8_t)address;
     miss->bytes = (uint8_t)bytes;
 }
@@ -295,20 +304,29 @@ static void restore_nzcv(struct lift *l, struct flag_state after)
     a64_write_nzcv(&l->a, from);
 }
 
-static void probe_again(struct lift *l, const struct cold *c)
+/* Among the TLB's victims; or for code that has lost its shortcut. */
+static void look_again(struct lift *l, const struct cold *c)
 {
+    const struct jit_glue *g = &l->jit->glue;
+
     if (c->address != T0)
         a64_mov(&l->a, 8, T0, c->address);
-    page_of_last(&l->a, T2, T0, c->bytes);
-    call_glue(l, l->jit->glue.reprobe[c->write]);
-    a64_aim(&l->a, a64_cbz(&l->a, 8, false, T2), c->found);
+    if (c->look == FIND_CODE) {
+        call_glue(l, g->find);
+        a64_aim(&l->a, a64_cbz(&l->a, 8, true, T4), c->found);
+    } else {
+        page_of_last(&l->a, T2, T0, c->bytes);
+        call_glue(l, g->reprobe[c->look == PROBE_WRITE]);
+        a64_aim(&l->a, a64_cbz(&l->a, 8, false, T2), c->found);
+    }
 }
 
 static void cold_path(struct lift *l, struct cold *c)
 {
-    a64_aim(&l->a, c->site, l->a.at);
+    c->at = l->a.at;
+    a64_aim(&l->a, c->site, c->at);
     if (c->found != NULL)
-        probe_again(l, c);
+        look_again(l, c);
     if (c->whole) {
         bail(l, c->k);
     } else if (c->resume == NULL) {
@@ -318,6 +336,21 @@ static void cold_path(struct lift *l, struct cold *c)
         call_glue(l, call_for(l, original(l, c->k)->op));
         restore_nzcv(l, c->after);
         a64_aim(&l->a, a64_b(&l->a), c->resume);
+    }
+}
+
+/* Ways out of one instruction that differ in nothing are one. */
+static void cold_paths(struct lift *l)
+{
+    for (unsigned n = 0; n < l->ncold; n++) {
+        struct cold *c = &l->cold[n], *last = n > 0 ? c - 1 : NULL;
+
+        if (last != NULL && last->k == c->k && last->found == c->found && last->resume == c->resume && last->whole == c->whole) {
+            c->at = last->at;
+            a64_aim(&l->a, c->site, c->at);
+        } else {
+            cold_path(l, c);
+        }
     }
 }
 
@@ -419,8 +452,7 @@ static void lift_block(struct lift *l)
         lift_insn(l);
     }
     lift_end(l);
-    for (unsigned n = 0; n < l->ncold; n++)
-        cold_path(l, &l->cold[n]);
+    cold_paths(l);
     for (unsigned n = 0; n < l->nlinks; n++)
         link_stub(l, l->links[n], l->link_sites[n]);
     a64_aim(a, dry, a->at);

@@ -44,10 +44,11 @@ struct flag_state {
 struct cold {
     uint32_t *site;             /* the jump that leads here */
     const uint32_t *resume;     /* NULL: the handler ends the block */
-    const uint32_t *found;      /* a probe that missed: where the plain path goes on with the addend in T1 */
-    uint8_t k, address, bytes;  /* of the probe: the register with the linear address, the size */
-    bool write;
+    const uint32_t *found;      /* where the plain path goes on when a second look finds what was missing; NULL: there is none */
+    enum { PROBE_READ, PROBE_WRITE, FIND_CODE } look;
+    uint8_t k, address, bytes;  /* of a look: the register with the linear address, the size */
     bool whole;                 /* the interpreter does the rest of the block */
+    const uint32_t *at;         /* where this begins */
     struct flag_state after;
 };
 
@@ -106,6 +107,7 @@ void lift_rmw_end(struct lift *l, unsigned address, unsigned from);
 /* A jump from the plain path to the handler, which does this instruction, or ends the block with it. */
 void lift_cold(struct lift *l, uint32_t *site);
 void lift_tail(struct lift *l, uint32_t *site);
+void lift_tail_or_find(struct lift *l, uint32_t *site, unsigned rip);  /* unless the glue finds the translation, for T4 */
 void lift_bail(struct lift *l, uint32_t *site);     /* the interpreter does this instruction and the rest of the block */
 /* `tag` holds a tag of a shortcut or link: falls through when it is good; where to jump else. T2 is lost. */
 uint32_t *lift_tag_check(struct lift *l, unsigned tag);

@@ -58,27 +58,27 @@ static bool call(struct lift *l)
 static void find_target(struct lift *l, unsigned rip)
 {
     struct a64_buf *a = &l->a;
+    uint32_t *missing[3];
 
-    _Static_assert(sizeof(struct block_shortcut) == 24 && BLOCK_SHORTCUTS == 4096, "a slot is three times eight bytes");
+    _Static_assert(sizeof(struct block_shortcut) == 32 && BLOCK_SHORTCUTS == 1 << 14, "14 bits, times 32");
     a64_rrr_by(a, A64_EOR, 8, T1, rip, rip, A64_LSR, 12);
-    a64_ubfx(a, 8, T1, T1, 0, 12);
-    a64_rrr_by(a, A64_ADD, 8, T1, T1, T1, A64_LSL, 1);
-    a64_rrr_by(a, A64_ADD, 8, T1, HOST_CPU, T1, A64_LSL, 3);
+    a64_ubfx(a, 8, T1, T1, 0, 14);
+    a64_rrr_by(a, A64_ADD, 8, T1, HOST_CPU, T1, A64_LSL, 5);
     lift_add(l, 8, T1, T1, CPU_AT(shortcuts), T2);
     a64_mem(a, A64_LDRX, T2, T1, (int32_t)offsetof(struct block_shortcut, rip));
     a64_rrr(a, A64_EOR, 8, T2, T2, rip);
-    lift_tail(l, a64_cbz(a, 8, true, T2));
+    missing[0] = a64_cbz(a, 8, true, T2);
     a64_mem(a, A64_LDRX, T3, T1, (int32_t)offsetof(struct block_shortcut, tag));
-    lift_tail(l, lift_tag_check(l, T3));
-    a64_mem(a, A64_LDRX, T4, T1, (int32_t)offsetof(struct block_shortcut, block));
-    a64_mem(a, A64_LDRX, T4, T4, (int32_t)offsetof(struct block, jit));
-    lift_tail(l, a64_cbz(a, 8, false, T4));
+    missing[1] = lift_tag_check(l, T3);
+    a64_mem(a, A64_LDRX, T4, T1, (int32_t)offsetof(struct block_shortcut, code));
+    missing[2] = a64_cbz(a, 8, false, T4);
+    for (unsigned n = 0; n < COUNT_OF(missing); n++)
+        lift_tail_or_find(l, missing[n], rip);
 }
 
-/* T4: a translation. */
+/* T4: where a translation begins. */
 static void go(struct lift *l)
 {
-    a64_mem(&l->a, A64_LDRX, T4, T4, (int32_t)offsetof(struct jit_block, check));
     a64_br(&l->a, T4);
 }
 
