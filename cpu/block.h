@@ -25,6 +25,7 @@ struct block {
     insn_fn *first;             /* the first instruction's own handler, whatever counts or replaces the block stands before it */
     struct jit_block *jit;      /* its translation, or NULL */
     uint32_t heat;              /* runs until it is translated */
+    uint32_t missed;            /* how often its translation was left for a probe that serves several accesses */
     struct insn insns[];        /* count + 1, the last is the sentinel */
 };
 

@@ -36,6 +36,8 @@ struct jit_glue {
     const uint8_t *x87_on;      /* puts the guest's x87 state into the host's unit; CF: the interpreter must do */
     const uint8_t *fp_on;       /* puts the guest's MXCSR in force; CF: the interpreter must do */
     const uint8_t *reprobe[2];  /* the probe again among the victims: reading, writing */
+    const uint8_t *share[2];    /* the probe of several accesses, reading or writing */
+    const uint8_t *missed;      /* as tail, and such a probe has failed */
     const uint8_t *find;        /* the translation of an indirect jump's target that is not at hand */
     const uint8_t *tail;        /* a handler that ends the block */
     const uint8_t *follow;      /* the end of a link */
@@ -64,6 +66,9 @@ void jit_flags_to_raw(struct cpu *cpu);
 void jit_flags_from_raw(struct cpu *cpu);
 
 /* ---- what translated code calls ---- */
+
+#define JIT_MISSES 16u
+void jit_missed(struct cpu *cpu);       /* cpu->block was left because a probe for several accesses failed; flags as above */
 
 const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l);    /* where to go on; NULL: leave, all is prepared */
 const uint8_t *jit_find(struct cpu *cpu, uint64_t rip);     /* where an indirect jump goes on; NULL: by its handler */

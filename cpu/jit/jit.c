@@ -125,8 +125,13 @@ const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l)
 
 void jit_forget(struct jit *j, struct block *b)
 {
+    struct block_shortcut *s;
+
     if (j == NULL || b->jit == NULL)
         return;
+    s = &j->cpu->shortcuts[block_shortcut_slot(b->rip)];
+    if (s->block == b)
+        s->code = NULL;
     for (struct jit_link *l; (l = b->jit->incoming) != NULL;) {
         incoming_remove(l);
         l->tag = 0;
@@ -198,6 +203,20 @@ void jit_watch(struct jit *j, struct block *b)
     if (j == NULL || !translatable(b))
         return;
     b->heat = j->threshold;
+    b->missed = 0;
+    b->insns[0].fn = count_down;
+}
+
+/* What does not pay off is not tried again. The block may be running: it goes on in the interpreter. */
+void jit_missed(struct cpu *cpu)
+{
+    struct block *b = cpu->block;
+
+    jit_flags_from_raw(cpu);
+    if (b->missed >= JIT_MISSES || ++b->missed < JIT_MISSES)
+        return;
+    jit_forget(cpu->jit, b);
+    b->heat = 1;
     b->insns[0].fn = count_down;
 }
 

@@ -88,7 +88,6 @@ static void load_state(struct asm_buf *a)
 {
     registers(a, true);
     asm_mov(a, 8, HOST_BUDGET, CPU_AT(budget));
-    asm_mov(a, 8, HOST_TLB, CPU_AT(tlb));
 }
 
 static void store_state(struct asm_buf *a)
@@ -230,11 +229,34 @@ static void make_reprobe(struct asm_buf *a, int32_t tag)
     asm_alu(a, ALU_XOR, 8, HOST_CX, rm_reg(HOST_AX));
     asm_shift(a, SHIFT_SHR, 8, rm_reg(HOST_CX), PAGE_SHIFT - 5);
     asm_alu_imm(a, ALU_AND, 4, rm_reg(HOST_CX), (TLB_VICTIMS - 1) << 5);
-    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_sum(HOST_TLB, HOST_CX, 0, victims + tag));
+    asm_alu(a, ALU_ADD, 8, HOST_CX, CPU_AT(tlb));
+    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, victims + tag));
     none = asm_jcc(a, CC_NE);
-    asm_mov(a, 8, HOST_CX, rm_sum(HOST_TLB, HOST_CX, 0, victims + (int32_t)offsetof(struct tlb_entry, addend)));
+    asm_mov(a, 8, HOST_CX, rm_at(HOST_CX, victims + (int32_t)offsetof(struct tlb_entry, addend)));
     asm_lea(a, 8, HOST_AX, rm_sum(HOST_AX, HOST_CX, 0, 0));
     asm_aim(none, a->at);
+    asm_ret(a);
+}
+
+/* The same for what lift_share.c keeps, among all entries. AX comes and goes as a linear address. */
+static void make_share(struct asm_buf *a, int32_t tag, const uint8_t *reprobe)
+{
+    uint8_t *miss;
+
+    lift_slot(a, HOST_AX);
+    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
+    miss = asm_jcc(a, CC_NE);
+    asm_mov(a, 8, HOST_SHARE, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
+    asm_ret(a);
+    asm_aim(miss, a->at);
+    asm_mov(a, 8, HOST_SHARE, rm_reg(HOST_AX));
+    asm_aim(asm_call(a), reprobe);
+    miss = asm_jcc(a, CC_NE);
+    asm_mov(a, 8, HOST_CX, rm_reg(HOST_SHARE));
+    asm_mov(a, 8, HOST_SHARE, rm_reg(HOST_AX));
+    asm_alu(a, ALU_SUB, 8, HOST_SHARE, rm_reg(HOST_CX));
+    asm_alu(a, ALU_CMP, 4, HOST_AX, rm_reg(HOST_AX));
+    asm_aim(miss, a->at);
     asm_ret(a);
 }
 
@@ -254,10 +276,10 @@ static void make_find(struct asm_buf *a)
     asm_ret(a);
 }
 
-static void make_tail(struct asm_buf *a)
+static void make_tail(struct asm_buf *a, uintptr_t ready)
 {
     to_interpreter_later(a, false);
-    c_call(a, (uintptr_t)jit_flags_from_raw);
+    c_call(a, ready);
     asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
     asm_mov(a, 8, HOST_SI, rm_reg(HOST_BX));
     asm_mov(a, 8, HOST_AX, rm_reg(HOST_12));
@@ -307,7 +329,10 @@ bool backend_glue(struct jit *j)
     GLUE(reprobe[0], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, read)));
     GLUE(reprobe[1], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, write)));
     GLUE(find, make_find(&a));
-    GLUE(tail, make_tail(&a));
+    GLUE(share[0], make_share(&a, (int32_t)offsetof(struct tlb_entry, read), codebuf_writable(&j->code, j->glue.reprobe[0])));
+    GLUE(share[1], make_share(&a, (int32_t)offsetof(struct tlb_entry, write), codebuf_writable(&j->code, j->glue.reprobe[1])));
+    GLUE(tail, make_tail(&a, (uintptr_t)jit_flags_from_raw));
+    GLUE(missed, make_tail(&a, (uintptr_t)jit_missed));
     GLUE(follow, make_follow(&a, stop));
     GLUE(dry, make_dry(&a, stop));
 #undef GLUE

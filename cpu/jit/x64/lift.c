@@ -68,6 +68,9 @@ bool lift_address(struct lift *l)
     const struct insn *i = l->i;
     const int32_t segment = (int32_t)(offsetof(struct cpu, p.seg_base) + 8u * i->seg) - CPU_BASE;
 
+    l->address = (struct address){
+        i->index == REG_ZERO && !(i->flags & INSN_SEGMENT), i->base, i->disp, l->a.at, NULL,
+    };
     if (i->asize != 8 || (i->disp != (int32_t)i->disp && (i->base != REG_ZERO || i->index != REG_ZERO)))
         return false;
     address_sum(l, address_part(l, i->base, HOST_AX), address_part(l, i->index, HOST_CX));
@@ -75,7 +78,20 @@ bool lift_address(struct lift *l)
         asm_alu(&l->a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CPU, segment));
         l->host_flags = 0;
     }
+    l->address.end = l->a.at;
     return true;
+}
+
+void lift_stack_address(struct lift *l, int32_t at)
+{
+    l->address = (struct address){ true, REG_AT(RSP), at, l->a.at, NULL };
+    asm_lea(&l->a, 8, HOST_AX, rm_at(pinned[RSP], at));
+    l->address.end = l->a.at;
+}
+
+void lift_address_kept(struct lift *l)
+{
+    l->address.begin = l->address.end = l->a.at;
 }
 
 /* A block with more ways out than there is room for stays interpreted. */
@@ -116,6 +132,25 @@ void lift_bail(struct lift *l, uint8_t *site)
     cold(l, site)->whole = true;
 }
 
+void lift_share_missed(struct lift *l, uint8_t *site, bool write)
+{
+    struct cold *c = cold(l, site);
+
+    c->whole = c->missed = true;
+    c->again = l->jit->glue.share[write];
+    asm_mov(&l->a, 8, HOST_SHARE, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
+    c->found = l->a.at;
+}
+
+void lift_slot(struct asm_buf *a, unsigned reg)
+{
+    _Static_assert(sizeof(struct tlb_entry) == 32 && PAGE_SHIFT == 12, "the slot's offset is bits 12 and up, times 32");
+    asm_mov(a, 4, HOST_CX, rm_reg(reg));
+    asm_shift(a, SHIFT_SHR, 4, rm_reg(HOST_CX), PAGE_SHIFT - 5);
+    asm_alu_imm(a, ALU_AND, 4, rm_reg(HOST_CX), (TLB_ENTRIES - 1) << 5);
+    asm_alu(a, ALU_ADD, 8, HOST_CX, CPU_AT(tlb));
+}
+
 /* As mem_hit_read() and mem_hit_write(): the slot is that of the first byte's page, the tag must be the last byte's page. */
 static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
 {
@@ -123,16 +158,15 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
     struct cold *miss;
     const int32_t tag = write ? (int32_t)offsetof(struct tlb_entry, write) : (int32_t)offsetof(struct tlb_entry, read);
 
-    _Static_assert(sizeof(struct tlb_entry) == 32 && PAGE_SHIFT == 12, "the slot's offset is bits 12 and up, times 32");
-    asm_mov(a, 4, HOST_CX, rm_reg(HOST_AX));
-    asm_shift(a, SHIFT_SHR, 4, rm_reg(HOST_CX), PAGE_SHIFT - 5);
-    asm_alu_imm(a, ALU_AND, 4, rm_reg(HOST_CX), (TLB_ENTRIES - 1) << 5);
+    if (lift_shared(l, write, bytes))
+        return;
+    lift_slot(a, HOST_AX);
     asm_lea(a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)bytes - 1));
     asm_alu_imm(a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
-    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_sum(HOST_TLB, HOST_CX, 0, tag));
+    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
     miss = cold(l, asm_jcc(a, CC_NE));
     miss->resume = tail ? NULL : miss->site;
-    asm_alu(a, ALU_ADD, 8, HOST_AX, rm_sum(HOST_TLB, HOST_CX, 0, (int32_t)offsetof(struct tlb_entry, addend)));
+    asm_alu(a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
     miss->found = a->at;
     miss->again = l->jit->glue.reprobe[write];
     l->host_flags = 0;
@@ -155,6 +189,7 @@ void lift_resume(struct lift *l)
         if (l->cold[n].resume != NULL) {
             l->cold[n].resume = l->a.at;
             l->cold[n].after = l->vec;
+            l->cold[n].share = l->share;
             if (!(op_flags_written[l->i->op] & FLAGS_ARITH))
                 l->host_flags = 0;
         }
@@ -193,13 +228,14 @@ static void call_handler(struct lift *l)
     lift_flags_pay(l, l->owed);
     l->owed = NULL;
     lift_vec_flush(l);
+    l->share.on = false;
     handler_args(l, l->k);
     call_glue(l, written ? g->call_flags : jit_keeps_flags(op) ? g->call_plain : g->call, false);
     l->host_flags = 0;
 }
 
 /* The rest of the block as it was before it was translated: its instructions hand on to one another. */
-static void bail(struct lift *l, unsigned k)
+static void bail(struct lift *l, unsigned k, const uint8_t *glue)
 {
     struct block *b = l->t->from;
 
@@ -207,7 +243,7 @@ static void bail(struct lift *l, unsigned k)
     asm_mov_imm(&l->a, HOST_SI, (uintptr_t)&b->insns[k]);
     asm_mov_imm(&l->a, HOST_AX, (uintptr_t)(k == 0 ? b->first : b->insns[k].fn));
     asm_mov_imm(&l->a, HOST_DX, (uintptr_t)b);
-    asm_aim(asm_jmp(&l->a), codebuf_writable(&l->jit->code, l->jit->glue.tail));
+    asm_aim(asm_jmp(&l->a), codebuf_writable(&l->jit->code, glue));
 }
 
 static void tail_to_handler(struct lift *l, unsigned k)
@@ -263,6 +299,20 @@ static void link_stub(struct lift *l, struct jit_link *link, uint8_t *site)
     asm_aim(asm_jmp(a), codebuf_writable(&l->jit->code, l->jit->glue.follow));
 }
 
+/* After the handler: it may have changed what is mapped, so what is shared is probed again. */
+static void shared_again(struct lift *l, const struct cold *c)
+{
+    uint8_t *gone, *good;
+
+    if (!c->share.on || c->k + 1u >= l->t->run->count)
+        return;
+    gone = lift_share_again(l, &c->share);
+    good = asm_jmp(&l->a);
+    asm_aim(gone, l->a.at);
+    bail(l, c->k + 1u, l->jit->glue.tail);
+    asm_aim(good, l->a.at);
+}
+
 static void cold_path(struct lift *l, struct cold *c)
 {
     const struct insn *i = original(l, c->k);
@@ -276,12 +326,17 @@ static void cold_path(struct lift *l, struct cold *c)
     }
     lift_flags_pay(l, c->owed);
     lift_vec_store(l, &c->before);
-    if (c->whole || c->resume == NULL) {
-        (c->whole ? bail : tail_to_handler)(l, c->k);
+    if (c->whole) {
+        bail(l, c->k, c->missed ? l->jit->glue.missed : l->jit->glue.tail);
+        return;
+    }
+    if (c->resume == NULL) {
+        tail_to_handler(l, c->k);
         return;
     }
     handler_args(l, c->k);
     call_glue(l, flags ? l->jit->glue.call_flags : jit_keeps_flags(i->op) ? l->jit->glue.call_plain : l->jit->glue.call, false);
+    shared_again(l, c);
     lift_vec_load(l, &c->after);
     if (flags)
         lift_flags_restore(l);          /* as after the plain path */
@@ -316,6 +371,7 @@ void lift_insn(struct lift *l)
     l->vec_busy = 0;
     if (!lift_any(l))
         call_handler(l);
+    lift_share_after(l);
     lift_resume(l);         /* in either case: a family may have left the plain path before it gave up */
 }
 

@@ -2,7 +2,7 @@
  * One block from guest to host instructions, in one pass. Shared by the files that know the families of instructions.
  *
  * Host registers: AX CX DX are free within an instruction; BP points to the guest's general registers in struct cpu, 14 holds
- * the budget, 15 the TLB bank; nine guest registers live in others, the rest in struct cpu. Guest flags are host flags right
+ * the budget, 15 what lift_share.c keeps; nine guest registers live in others, the rest in struct cpu. Guest flags are host flags right
  * after the instruction that made them, and otherwise cpu->jit_of and jit_szapc, which are written only where somebody may look. */
 #ifndef CPU_JIT_X64_LIFT_H
 #define CPU_JIT_X64_LIFT_H
@@ -16,7 +16,7 @@
 
 #define HOST_CPU    HOST_BP
 #define HOST_BUDGET HOST_14
-#define HOST_TLB    HOST_15
+#define HOST_SHARE  HOST_15
 
 #define CPU_BASE    ((int32_t)offsetof(struct cpu, s.gpr))
 #define CPU_AT(field)   rm_at(HOST_CPU, (int32_t)offsetof(struct cpu, field) - CPU_BASE)
@@ -38,6 +38,24 @@ struct vec_state {
     uint8_t x87_last;           /* the last x87 instruction that fpu_ip does not tell of: its number and 1 */
 };
 
+/* Accesses that share a probe: HOST_SHARE turns their addresses into the host's. lift_share.c. */
+struct share {
+    bool on;
+    bool write;
+    uint8_t base;               /* as struct insn has it */
+    unsigned left;              /* accesses that will come */
+    int64_t lo, hi;             /* bytes that were probed, from what the register was then */
+    int64_t moved;              /* by how much it changed since */
+};
+
+/* What lift_address() has put into AX, for as long as nothing else was made. */
+struct address {
+    bool simple;                /* a register, or none, and a constant */
+    uint8_t base;
+    int64_t at;
+    uint8_t *begin, *end;       /* its code */
+};
+
 /* A place out of line, made after the block's plain path: the handler of instruction `k` does it. */
 struct cold {
     uint8_t *site;              /* the jump that leads here */
@@ -46,9 +64,11 @@ struct cold {
     const uint8_t *found;       /* where the plain path goes on when that has found it */
     uint8_t k;
     bool whole;                 /* the interpreter does the rest of the block */
+    bool missed;                /* because a shared probe failed */
     uint8_t *at;                /* where this begins */
     const struct insn *owed;    /* as in struct lift, on the way here */
     struct vec_state before, after;
+    struct share share;         /* after the instruction */
 };
 
 struct lift {
@@ -67,6 +87,8 @@ struct lift {
     uint16_t vec_busy;                  /* host registers that this instruction needs */
     uint8_t vec_next;                   /* the next to be taken */
     uint8_t vec_ready;                  /* units known to be on: VEC_READY_* */
+    struct share share;
+    struct address address;
     struct jit_link *links[4];
     uint8_t *link_sites[4];
     unsigned nlinks;
@@ -100,6 +122,12 @@ void lift_write(struct lift *l, uint8_t o, unsigned bytes, unsigned from);      
 
 /* The linear address of the operand into AX; false: only the handler can. */
 bool lift_address(struct lift *l);
+/* The same for a place on the stack. */
+void lift_stack_address(struct lift *l, int32_t at);
+/* AX is still what lift_address() has made of it. */
+void lift_address_kept(struct lift *l);
+/* The TLB slot of a linear address in `reg`, into CX. */
+void lift_slot(struct asm_buf *a, unsigned reg);
 /* AX holds a linear address: make it the host's. CX and DX are lost. The handler does the instruction when it is no hit. */
 void lift_probe(struct lift *l, bool write, unsigned bytes);
 void lift_probe_or_tail(struct lift *l, bool write, unsigned bytes);
@@ -111,6 +139,14 @@ void lift_tail_unless(struct lift *l, uint8_t *const *sites, unsigned count, con
 /* CX holds a tag of a shortcut or link: falls through when it is good; where to jump else. */
 uint8_t *lift_tag_check(struct lift *l);
 void lift_bail(struct lift *l, uint8_t *site);      /* the interpreter does this instruction and the rest of the block */
+
+/* A probe in common for this access and others: AX is the host's address. False: it makes its own. */
+bool lift_shared(struct lift *l, bool write, unsigned bytes);
+void lift_share_after(struct lift *l);                              /* what this instruction leaves of it */
+uint8_t *lift_share_again(struct lift *l, const struct share *s);   /* out of line, after a handler; the jump taken when it fails */
+void lift_share_missed(struct lift *l, uint8_t *site, bool write);  /* the way out of such a probe */
+bool lift_leaves(const struct insn *i, unsigned n);                 /* general register n is what it was; HOST_NONE: of no interest */
+bool lift_vec_alone(const struct insn *i);                          /* it changes no general register */
 
 /* ---- flags ---- */
 

@@ -43,7 +43,7 @@ static void push_next(struct lift *l)
 {
     const uint64_t next = next_rip(l);
 
-    asm_lea(&l->a, 8, HOST_AX, rm_at(pinned[RSP], -8));
+    lift_stack_address(l, -8);
     lift_probe_or_tail(l, true, 8);
     if (next == (uint64_t)(int32_t)next) {
         asm_store_imm(&l->a, 8, rm_at(HOST_AX, 0), (int32_t)next);
@@ -138,7 +138,7 @@ static bool ret(struct lift *l)
 {
     if (l->i->width != 8)
         return false;
-    asm_mov(&l->a, 8, HOST_AX, rm_reg(pinned[RSP]));
+    lift_stack_address(l, 0);
     lift_probe_or_tail(l, false, 8);
     asm_mov(&l->a, 8, HOST_AX, rm_at(HOST_AX, 0));
     find_target(l);

@@ -42,8 +42,10 @@ static bool from_register(const struct insn *i)
 }
 
 /* Does i leave general register n alone? Instructions not named here may do anything. */
-static bool leaves(const struct insn *i, unsigned n)
+bool lift_leaves(const struct insn *i, unsigned n)
 {
+    if (lift_vec_alone(i))
+        return true;
     switch (i->op) {
     case OP_CMP: case OP_TEST: case OP_BT: case OP_NOP:
         return true;
@@ -70,7 +72,7 @@ static bool stays(const struct lift *l, uint8_t o)
     for (unsigned k = l->k + 1; k < b->count; k++) {
         if ((op_flags_written[b->insns[k].op] & FLAGS_ARITH) == FLAGS_ARITH)
             return true;
-        if (!leaves(&b->insns[k], guest_number(o)))
+        if (!lift_leaves(&b->insns[k], guest_number(o)))
             return false;
     }
     return false;

@@ -73,6 +73,7 @@ bool lift_loop(struct lift *l)
     asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), b->count);
     l->loop_dry = asm_jcc(&l->a, CC_B);
     l->host_flags = 0;
+    l->share.on = false;
     for (l->k = 0; l->k + 1u < b->count; l->k++) {
         l->i = &b->insns[l->k];
         lift_insn(l);

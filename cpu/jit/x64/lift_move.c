@@ -235,7 +235,7 @@ static bool push(struct lift *l)
 
     if (i->width != 8 || in_memory(i, 0) || (constant && i->imm != (uint64_t)(int32_t)i->imm))
         return false;
-    asm_lea(&l->a, 8, HOST_AX, rm_at(pinned[RSP], -8));
+    lift_stack_address(l, -8);
     lift_probe(l, true, 8);
     if (constant)
         asm_store_imm(&l->a, 8, rm_at(HOST_AX, 0), (int32_t)i->imm);
@@ -251,7 +251,7 @@ static bool pop(struct lift *l)
 
     if (i->width != 8 || FORM_KIND(i->form, 0) != KIND_REG)
         return false;
-    asm_mov(&l->a, 8, HOST_AX, rm_reg(pinned[RSP]));
+    lift_stack_address(l, 0);
     lift_probe(l, false, 8);
     asm_mov(&l->a, 8, HOST_DX, rm_at(HOST_AX, 0));
     move_pointer(l, 8);
