@@ -274,7 +274,7 @@ static void clause(struct writer *w, const struct suite *s, const struct clause 
 static void chapter(struct writer *w, const struct suite *s, unsigned k)
 {
     struct counts n = suite_count(s, chapters[k].number);
-    char line[160];
+    char line[400];
 
     if (n.clauses == 0)
         return;

@@ -124,7 +124,13 @@ struct err write_tap(const struct suite *s, const char *path)
 
     for (size_t k = 0; k < s->n; k++)
         n += s->clauses[k].results[HERE].outcome != NOT_RUN;
-    snprintf(line, sizeof line, "TAP version 13\n1..%u\n", n);
+    put(&w, "TAP version 13\n");
+    if (s->about[HERE] != NULL) {
+        put(&w, "# hypervisor: ");
+        put(&w, s->about[HERE]);
+        put(&w, "\n");
+    }
+    snprintf(line, sizeof line, "1..%u\n", n);
     put(&w, line);
     for (size_t k = 0; k < s->n; k++) {
         const struct clause *c = &s->clauses[k];

@@ -157,8 +157,8 @@ void cpu_reset(u32 cpu);                        /* INIT: it waits for a SIPI now
 void cpu_start(u32 cpu);                        /* SIPI: and is back at work */
 void cpu_sipi(u32 cpu, u32 page);
 
-/* A hypercall from another mode, on processor 1: true when it raised #UD. Which instruction: as in the hypercall page. */
-enum mode { REAL_MODE, V86_MODE };
+/* A hypercall from another mode, on processor 1: true when it raised #UD. Which instruction: as in the hypercall page, or none. */
+enum mode { REAL_MODE, V86_MODE, REAL_MODE_NO_CALL };
 bool call_from_is_ud(enum mode mode);
 
 /* ---- interrupts ---- */

@@ -103,11 +103,24 @@ static void need_page(void)
     need(rdmsr_try(HV_X64_MSR_HYPERCALL, &v) == NONE && (v & 1), "the hypercall page cannot be enabled");
 }
 
+void call_with(struct call_regs *r, const void *page)
+{
+    if (page == hypercall_page)
+        need_page();
+    load_and_call(r, page);
+}
+
+void call_with32(struct call_regs *r, const void *page)
+{
+    if (page == hypercall_page)
+        need_page();
+    load_and_call32(r, page);
+}
+
 u64 hypercall(u64 control, u64 rdx, u64 r8)
 {
     struct call_regs r = { .rcx = control, .rdx = rdx, .r8 = r8 };
 
-    need_page();
     call_with(&r, hypercall_page);
     return r.rax;
 }
@@ -140,7 +153,6 @@ u64 hypercall_xmm(u64 control, const void *block, size_t bytes)
     struct call_regs r = { .rcx = control | FAST };
     u64 words[14] = { 0 };
 
-    need_page();
     memcpy(words, block, bytes);
     r.rdx = words[0], r.r8 = words[1];
     memcpy(r.xmm, &words[2], 96);

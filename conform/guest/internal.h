@@ -12,6 +12,9 @@ extern u64 gdt[], boot_pml4[], boot_pdpt[], boot_pd[];
 extern u32 multiboot_magic, multiboot_info, ap_starts;
 int  guarded_call(struct guard *g, void (*fn)(void *), void *arg);
 void unwind(struct guard *g, int why) NORETURN;
+struct call_regs;
+void load_and_call(struct call_regs *r, const void *page);      /* behind call_with() and call_with32() */
+void load_and_call32(struct call_regs *r, const void *page);
 void enter_user(void (*fn)(void), void *stack) NORETURN;
 void c_entry(u32 is_ap) NORETURN;
 

@@ -22,7 +22,7 @@ real_mode:
         movl    $0x10008, %eax                  /* HvNotifyLongSpinWait, fast */
 real_mode_call:
         .byte   0x0f, 0x01, 0xc1
-        movb    $2, %cs:REPORT
+        movb    $2, REPORT
 1:      hlt
         jmp     1b
 real_ud:

@@ -226,18 +226,20 @@ static u8 call_byte(void)
 
 bool call_from_is_ud(enum mode mode)
 {
-    u8 *page = (u8 *)0x9000, *code = mode == REAL_MODE ? page + (real_mode_call - real_mode) : page + 0x800;
+    u8 *page = (u8 *)0x9000, *code = mode == V86_MODE ? page + 0x800 : page + (real_mode_call - real_mode);
     volatile u8 *report = (volatile u8 *)0x9e00;
 
     need_cpus(2);
     cpu_reset(1);
-    if (mode == REAL_MODE) {
+    if (mode != V86_MODE) {
         memcpy(page, real_mode, (size_t)(real_mode_end - real_mode));
     } else {
         memcpy(page, v86_mode, (size_t)(v86_mode_end - v86_mode));
         memcpy(page + 0x800, v86_code, (size_t)(v86_code_end - v86_code));
     }
     code[2] = call_byte();
+    if (mode == REAL_MODE_NO_CALL)
+        memset(code, 0x90, 3);
     *report = 0;
     cpu_sipi(1, 9);
     if (!wait_for(*report > 1, 100 * MS))

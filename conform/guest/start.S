@@ -194,9 +194,9 @@ user_start:
         int     $0x30
 1:      jmp     1b
 
-/* void call_with(struct call_regs *r, void *page): loads all registers, calls the page, stores them back. */
-        .globl  call_with
-call_with:
+/* void load_and_call(struct call_regs *r, void *page): loads all registers, calls the page, stores them back. */
+        .globl  load_and_call
+load_and_call:
         pushq   %rbx; pushq %rbp; pushq %r12; pushq %r13; pushq %r14; pushq %r15
         pushq   %rdi
         pushq   %rsi
@@ -221,9 +221,9 @@ call_with:
         popq    %r15; popq %r14; popq %r13; popq %r12; popq %rbp; popq %rbx
         ret
 
-/* void call_with32(struct call_regs *r, void *page): the same from 32-bit code, of EAX to EDI and XMM0 to XMM5. */
-        .globl  call_with32
-call_with32:
+/* void load_and_call32(struct call_regs *r, void *page): the same from 32-bit code, of EAX to EDI and XMM0 to XMM5. */
+        .globl  load_and_call32
+load_and_call32:
         pushq   %rbx; pushq %rbp; pushq %r12; pushq %r13; pushq %r14; pushq %r15
         movdqu  128(%rdi), %xmm0; movdqu 144(%rdi), %xmm1; movdqu 160(%rdi), %xmm2
         movdqu  176(%rdi), %xmm3; movdqu 192(%rdi), %xmm4; movdqu 208(%rdi), %xmm5

@@ -13,7 +13,7 @@ CLAUSE("8.3-01", "IA32_PLATFORM_ID is denied: #GP")
     need(!privileged(PRIV_CpuManagement), "this is a root partition");
     msr_read_faults(0x17);
 }
-CLAUSE("8.4-01", "real mode runs, emulated or not") { (void)call_from_is_ud(REAL_MODE); }
+CLAUSE("8.4-01", "real mode runs, emulated or not") { expect(!call_from_is_ud(REAL_MODE_NO_CALL), "#UD came of nothing"); }
 
 static bool mwait_indicated(void)
 {

