@@ -48,15 +48,17 @@ static u64 me(void) { return BIT(this_cpu()->vp_index); }
 /* A direct timer that expires during a long list of flushes, tried at many distances: true when it came between the reps. */
 static bool interrupt_in_reps(u64 *rip, u64 *rcx)
 {
+    static unsigned last;                                       /* where it came about the last time */
     u64 *in = input(0, 3, 0);
     struct cpu *c = this_cpu();
-    enum { COUNT = 500 };
+    enum { COUNT = 500, ATTEMPTS = 1200 };
 
     NEED(AccessSyntheticTimerRegs);
     NEED_FEATURE(F_DIRECT, "direct timers");
     for (unsigned k = 0; k < COUNT; k++)
         in[3 + k] = gpa(WINDOW);
-    for (unsigned attempt = 0; attempt < 1200; attempt++) {
+    for (unsigned k = 0; k < ATTEMPTS; k++) {
+        unsigned attempt = (last + ATTEMPTS - 8 + k) % ATTEMPTS;
         u64 before = c->taken[0x51], start;
 
         msr_write(STIMER_COUNT(0), ref_time() + 20);
@@ -67,8 +69,10 @@ static bool interrupt_in_reps(u64 *rip, u64 *rcx)
         expect(wait_for(c->taken[0x51] != before, 50 * MS), "the timer did not expire");
         *rip = c->at_rip;
         *rcx = c->at_rcx;
-        if (*rip >= gpa(hypercall_page) && *rip < gpa(hypercall_page) + PAGE && (*rcx >> 48 & 0xfff) != 0)
+        if (*rip >= gpa(hypercall_page) && *rip < gpa(hypercall_page) + PAGE && (*rcx >> 48 & 0xfff) != 0) {
+            last = attempt;
             return true;
+        }
     }
     return false;
 }

@@ -507,6 +507,81 @@ static void need_retarget(void)
     need(s != HV_STATUS_ACCESS_DENIED && s != HV_STATUS_INVALID_HYPERCALL_CODE && s != HV_STATUS_FEATURE_UNAVAILABLE,
          "the call is not offered: %s", status_name(s));
 }
+/* Parameters that are right go as far as the device, which is not there; wrong ones need not, where the device is looked at first. */
+struct retarget { u64 partition, device, source_reserved, msi, reserved, vector_flags, target[3]; };
+
+static struct retarget right(void)
+{
+    return (struct retarget){ PARTITION_SELF, 0x1234567, 1, 0x00000061FEE00000ull, 0, 0x61, { vp_bit(0), 0, 0 } };
+}
+static u32 retarget_status(const struct retarget *r, unsigned variable)
+{
+    return status(hypercall_mem(HvCallRetargetDeviceInterrupt | VARIABLE(variable), memcpy(page_alloc(), r, sizeof *r), NULL));
+}
+static void is_right(const char *what, const struct retarget *r, unsigned variable)
+{
+    u32 s = retarget_status(r, variable);
+
+    expect(s == HV_STATUS_INVALID_DEVICE_ID, "%s: status %04x (%s), not INVALID_DEVICE_ID", what, s, status_name(s));
+}
+static void is_wrong(const char *what, const struct retarget *r, unsigned variable)
+{
+    u32 s = retarget_status(r, variable);
+
+    need(s != HV_STATUS_INVALID_DEVICE_ID, "the device is looked at first");
+    expect(s == HV_STATUS_INVALID_PARAMETER, "%s: status %04x (%s), not INVALID_PARAMETER", what, s, status_name(s));
+}
+CLAUSE("10.4.5-01", "interrupt source 1 is an MSI")
+{
+    struct retarget r = right();
+
+    need_retarget();
+    is_right("source 1", &r, 0);
+    r.source_reserved = 7;
+    is_wrong("source 7", &r, 0);
+}
+CLAUSE("10.4.6-01", "an interrupt entry: 32 bits of source, 32 that are zero, 64 bits of MSI")
+{
+    struct retarget r = right();
+
+    need_retarget();
+    r.msi = ~0ull;
+    is_right("any MSI", &r, 0);
+    r.source_reserved = 1 | BIT(32);
+    is_wrong("a reserved bit", &r, 0);
+}
+CLAUSE("10.4.7-01", "a target: 32 bits of vector, 32 of flags, then processors")
+{
+    struct retarget r = right();
+
+    need_retarget();
+    is_right("vector 61h", &r, 0);
+    r.vector_flags = 0x100;
+    is_wrong("vector 100h", &r, 0);
+    r.vector_flags = 0x61 | BIT(63);
+    is_wrong("an unknown flag", &r, 0);
+}
+CLAUSE("10.4.7-03", "target flag 2: a set of processors follows, no mask")
+{
+    struct retarget r = right();
+
+    need_retarget();
+    r.vector_flags |= 2ull << 32;
+    r.target[0] = 0, r.target[1] = 1, r.target[2] = vp_bit(0);
+    is_right("a set of this VP", &r, 2);
+    r.target[0] = 1;
+    is_wrong("all processors", &r, 2);
+}
+CLAUSE("10.5.4-05", "the processors of the target must exist")
+{
+    struct retarget r = right();
+
+    need_retarget();
+    need(!(all_vps() >> 63), "there is a VP 63");
+    is_right("this VP", &r, 0);
+    r.target[0] = BIT(63);
+    is_wrong("VP 63", &r, 0);
+}
 CLAUSE("10.5.4-01", "HvRetargetDeviceInterrupt is call 007Eh")
 {
     expect(status(hypercall_mem(0x007E, page_alloc(), NULL)) != HV_STATUS_INVALID_HYPERCALL_CODE, "the call is unknown");
