@@ -329,7 +329,7 @@ static void xmm_output(void *arg)
 {
     struct call_regs r = { .rcx = HvGetVpRegisters | FAST | REPS(1), .rdx = PARTITION_SELF, .r8 = VP_SELF };
 
-    r.xmm[0][0] = HvRegisterVpIndex;
+    r.xmm[0][0] = HvX64RegisterCr3;
     r.xmm[1][0] = r.xmm[1][1] = ~0ull;
     call_with(&r, hypercall_page);
     ((u64 *)arg)[0] = r.rax;
@@ -350,7 +350,7 @@ CLAUSE("2.4.4-20", "EDX bit 15 tells whether hypercall output may come in XMM re
     }
     expect(why == NONE, "fast output raised %s", vector_name(why));
     expect_status("HvGetVpRegisters", out[0], 0);
-    expect_eq("the register after the input", out[1], this_cpu()->vp_index);
+    expect_eq("the register after the input", out[1], read_cr3());
 }
 
 CLAUSE("2.4.4-21", "EDX bit 17 tells whether a SINT can be polled: the Polling bit stays only then")

@@ -15,7 +15,7 @@ static u64 *input(u64 a, u64 b, u64 c)
 
 #define TWO(a, b) ((u64)(b) << 32 | (a))
 
-/* HvGetVpRegisters of this VP for `count` times the VP index, but element `bad` (if below count) asks for no register. */
+/* HvGetVpRegisters of this VP for `count` times CR3, but element `bad` (if below count) asks for no register. */
 static u64 *get_list(unsigned count, unsigned bad)
 {
     u64 *in = input(PARTITION_SELF, VP_SELF, 0);
@@ -23,7 +23,7 @@ static u64 *get_list(unsigned count, unsigned bad)
 
     NEED(AccessVpRegisters);
     for (unsigned k = 0; k < count; k++)
-        names[k] = k == bad ? 0x7FFFFFFF : HvRegisterVpIndex;
+        names[k] = k == bad ? 0x7FFFFFFF : HvX64RegisterCr3;
     return in;
 }
 
@@ -100,7 +100,7 @@ CLAUSE("3.1-03", "padding in input is ignored: bytes 4 to 7 of HvNotifyLongSpinW
     ((u32 *)in)[3] = 0;                                         /* TargetVtl, then three bytes of padding */
     in[1] = VP_SELF | 0xEEEEEE0000000000ull;
     expect_status("HvGetVpRegisters with padding set", hypercall_mem(HvGetVpRegisters | REPS(1), in, out), 0);
-    expect_eq("the register", out[0].low, this_cpu()->vp_index);
+    expect_eq("the register", out[0].low, read_cr3());
 }
 
 CLAUSE("3.1-05", "output padding that is overwritten gets zeros: the upper part of a narrow register")
@@ -149,8 +149,8 @@ CLAUSE("3.2-02", "a rep call takes elements in order, from the start index on")
     expect_reps("start 2 of 4", hypercall_mem(HvGetVpRegisters | REPS(4) | START(2), get_list(4, 9), out), 0, 4);
     expect_eq("element 0", out[0].low, UNTOUCHED);
     expect_eq("element 1", out[1].low, UNTOUCHED);
-    expect_eq("element 2", out[2].low, this_cpu()->vp_index);
-    expect_eq("element 3", out[3].low, this_cpu()->vp_index);
+    expect_eq("element 2", out[2].low, read_cr3());
+    expect_eq("element 3", out[3].low, read_cr3());
 }
 
 CLAUSE("3.2-03", "a rep call does at least one rep")
@@ -158,7 +158,7 @@ CLAUSE("3.2-03", "a rep call does at least one rep")
     struct reg128 *out = filled();
 
     expect_reps("one rep", hypercall_mem(HvGetVpRegisters | REPS(1), get_list(1, 9), out), 0, 1);
-    expect_eq("its output", out[0].low, this_cpu()->vp_index);
+    expect_eq("its output", out[0].low, read_cr3());
 }
 
 CLAUSE("3.2-05", "an early return without error leaves the count done in the start index")
@@ -265,7 +265,7 @@ CLAUSE("3.4-02", "the reps of a call are actions of their own: an error ends the
     struct reg128 *out = filled();
 
     expect_reps("the second fails", hypercall_mem(HvGetVpRegisters | REPS(3), get_list(3, 1), out), HV_STATUS_INVALID_PARAMETER, 1);
-    expect_eq("the first", out[0].low, this_cpu()->vp_index);
+    expect_eq("the first", out[0].low, read_cr3());
     expect_eq("the third", out[2].low, UNTOUCHED);
 }
 
@@ -428,7 +428,7 @@ CLAUSE("3.7-10", "64-bit: input value in RCX, input address in RDX, output addre
 
     call_with(&r, hypercall_page);
     expect_reps("HvGetVpRegisters", r.rax, 0, 1);
-    expect_eq("the register", out[0].low, this_cpu()->vp_index);
+    expect_eq("the register", out[0].low, read_cr3());
 }
 
 CLAUSE("3.7-11", "32-bit: input value in EDX:EAX, input address in EBX:ECX, output address in EDI:ESI")
@@ -438,7 +438,7 @@ CLAUSE("3.7-11", "32-bit: input value in EDX:EAX, input address in EBX:ECX, outp
 
     call_with32(&r, hypercall_page);
     expect_eq("status in EAX", r.rax & 0xffff, 0);
-    expect_eq("the register", out[0].low, this_cpu()->vp_index);
+    expect_eq("the register", out[0].low, read_cr3());
 }
 
 CLAUSE("3.7-12", "compatibility mode counts as 32-bit, though EFER.LMA is set")
@@ -464,12 +464,12 @@ CLAUSE("3.7-14", "32-bit fast input: EBX:ECX, then EDI:ESI")
 
 CLAUSE("3.7-15", "the first element follows the header, on an 8-byte boundary")
 {
-    u64 *in = input(PARTITION_SELF, VP_SELF, HvRegisterVpIndex);
+    u64 *in = input(PARTITION_SELF, VP_SELF, HvX64RegisterCr3);
     struct reg128 *out = filled();
 
     NEED(AccessVpRegisters);
     expect_reps("HvGetVpRegisters", hypercall_mem(HvGetVpRegisters | REPS(1), in, out), 0, 1);
-    expect_eq("the register named at offset 16", out[0].low, this_cpu()->vp_index);
+    expect_eq("the register named at offset 16", out[0].low, read_cr3());
 }
 
 CLAUSE("3.7-16", "the start index counts from the start of the list; zero is the first element")
@@ -477,7 +477,7 @@ CLAUSE("3.7-16", "the start index counts from the start of the list; zero is the
     struct reg128 *out = filled();
 
     expect_reps("start 0", hypercall_mem(HvGetVpRegisters | REPS(2) | START(0), get_list(2, 9), out), 0, 2);
-    expect_eq("element 0", out[0].low, this_cpu()->vp_index);
+    expect_eq("element 0", out[0].low, read_cr3());
     out = filled();
     expect_reps("start 1, element 1 fails", hypercall_mem(HvGetVpRegisters | REPS(2) | START(1), get_list(2, 1), out),
                 HV_STATUS_INVALID_PARAMETER, 1);
@@ -618,7 +618,7 @@ static struct call_regs get_fast(void)
 
     NEED(AccessVpRegisters);
     NEED_FEATURE(F_XMM_INPUT, "XMM input");
-    r.xmm[0][0] = HvRegisterVpIndex;
+    r.xmm[0][0] = HvX64RegisterCr3;
     for (unsigned k = 1; k < 6; k++)
         r.xmm[k][0] = r.xmm[k][1] = UNTOUCHED;
     return r;
@@ -686,7 +686,7 @@ CLAUSE("3.8.1-02", "XMM output is for 64-bit callers only")
 
     NEED(AccessVpRegisters);
     NEED_FEATURE(F_FAST_OUTPUT, "fast output");
-    r.xmm[0][0] = HvRegisterVpIndex;
+    r.xmm[0][0] = HvX64RegisterCr3;
     why = guarded(fast_output32, &r);
     expect(why == UD || (why == NONE && (r.rax & 0xffff) != 0), "the call succeeded");
 }
@@ -697,7 +697,7 @@ CLAUSE("3.8.1-03", "XMM output begins in the register after the input")
     NEED_FEATURE(F_FAST_OUTPUT, "fast output");
     call_with(&r, hypercall_page);
     expect_reps("HvGetVpRegisters", r.rax, 0, 1);
-    expect_eq("XMM1", r.xmm[1][0], this_cpu()->vp_index);
+    expect_eq("XMM1", r.xmm[1][0], read_cr3());
     expect_eq("XMM2, beyond the output", r.xmm[2][0], UNTOUCHED);
 }
 CLAUSE("3.8.1-04", "20 bytes of input: bytes 20 to 31 are ignored, output begins at byte 32")
@@ -708,7 +708,7 @@ CLAUSE("3.8.1-04", "20 bytes of input: bytes 20 to 31 are ignored, output begins
     r.xmm[0][0] |= 0xDEADBEEF00000000ull, r.xmm[0][1] = ~0ull;
     call_with(&r, hypercall_page);
     expect_reps("HvGetVpRegisters", r.rax, 0, 1);
-    expect_eq("XMM1", r.xmm[1][0], this_cpu()->vp_index);
+    expect_eq("XMM1", r.xmm[1][0], read_cr3());
 }
 
 /* ---- 3.9 which registers change ---- */
@@ -800,8 +800,8 @@ CLAUSE("3.12.1-02", "output is valid on success")
     struct reg128 *out = filled();
 
     expect_reps("HvGetVpRegisters", hypercall_mem(HvGetVpRegisters | REPS(2), get_list(2, 9), out), 0, 2);
-    expect_eq("the first value", out[0].low, this_cpu()->vp_index);
-    expect_eq("the second", out[1].low, this_cpu()->vp_index);
+    expect_eq("the first value", out[0].low, read_cr3());
+    expect_eq("the second", out[1].low, read_cr3());
 }
 CLAUSE("3.12.2-02", "ACCESS_DENIED comes before what would reveal state")
 {
