@@ -2,18 +2,27 @@
  * Availability of the FPU and SSE, the waiting x87 error, and the bookkeeping of tags and ES. No arithmetic. */
 #include "cpu/fpu.h"
 
-/* SDM 1 "MS-DOS Compatibility Sub-mode" (CR0.NE = 0): assert FERR#; unless IGNNE# is held the processor waits just before
- * this instruction until an interrupt comes. */
+static void ferr_set(struct cpu *cpu, bool level)
+{
+    if (cpu->s.ferr == level)
+        return;
+    cpu->s.ferr = level;
+    cpu->ports.ferr(cpu->ports.ferr_self, level);
+}
+
+/* Unless IGNNE# is held FERR# is asserted here, whatever CR0.NE says (SDM 1 "Changes with Intel486, Pentium and Pentium Pro
+ * Processors with CR0.NE[bit 5] = 1"); with NE clear the processor then waits just before this instruction until an interrupt
+ * comes (SDM 1 "MS-DOS Compatibility Sub-mode"). */
 bool x87_error_wait(struct cpu *cpu, const struct insn *i)
 {
+    if (!cpu->s.ignne && cpu->ports.ferr) {
+        cpu_sync(cpu, i);
+        ferr_set(cpu, true);
+    }
     if (cpu->p.cr0 & CR0_NE)
         return fault_raise(cpu, VEC_MF);
     if (cpu->s.ignne)
         return true;
-    if (cpu->ports.ferr) {
-        cpu_sync(cpu, i);
-        cpu->ports.ferr(cpu->ports.ferr_self, true);
-    }
     cpu->p.activity = CPU_HALTED;
     return fault_raise(cpu, VEC_NONE);
 }
@@ -50,8 +59,8 @@ void x87_update_es(struct cpu *cpu)
         s->fsw |= FSW_ES | FSW_B;
         return;
     }
-    if ((s->fsw & FSW_ES) && !(cpu->p.cr0 & CR0_NE) && cpu->ports.ferr)
-        cpu->ports.ferr(cpu->ports.ferr_self, false);
+    if (s->ferr && cpu->ports.ferr)
+        ferr_set(cpu, false);
     s->ignne = 0;
     s->fsw &= (uint16_t)~(FSW_ES | FSW_B);
 }
@@ -66,7 +75,7 @@ void x87_init(struct cpu *cpu)
     struct cpu_shared *s = &cpu->s;
 
     s->fcw = FCW_INIT;
-    s->fsw &= FSW_ES;       /* until x87_update_es() has lowered the error line */
+    s->fsw = 0;
     s->ftag = 0;
     s->fop = s->fpu_cs = s->fpu_ds = 0;
     s->fpu_ip = s->fpu_dp = 0;

@@ -137,7 +137,8 @@ extern const struct state_schema cpu_private_schema;
     ONE (u8,  mce_pending,  "a machine check waits; 2: it came during another, which is the end") \
     ONE (u8,  pmc_level,    "privilege level since the counters were last brought up to date") \
     ONE (u8,  pmc_asleep,   "whether it slept since, and before")                           \
-    MANY(u8,  reserved, 6,  "")
+    ONE (u8,  ferr,         "FERR# asserted: an unmasked x87 error was met by a waiting instruction")  \
+    MANY(u8,  reserved, 5,  "")
 STATE_STRUCT(cpu_shared, CPU_SHARED_STATE);
 extern const struct state_schema cpu_shared_schema;
 
