@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * A bare-metal Multiboot guest that tries the segment machinery of protected mode with random descriptors, selectors, gates,
  * privileges and flags, and prints what came of each case: any two processors must print the same lines. Every case runs a
- * few bytes of code that end in INT 30h; an exception or that interrupt ends it. Command line: seed=N count=N. */
+ * few bytes of code that end in INT 30h; an exception or that interrupt ends it. Command line: seed=N count=N paging=1, the
+ * last for accesses through random page tables instead. */
 #include <stdint.h>
 
 typedef uint8_t u8;
@@ -366,19 +367,115 @@ static void case_virtual86(void)
         byte(row[k]);
 }
 
+/* ---- paging: everything is mapped to itself by large pages; two pages at PAGED have random entries ---- */
+
+#define PAGE __attribute__((aligned(4096)))
+enum { PAGED = 0x10000000, PTE_P = 1, PTE_RW = 2, PTE_US = 4, PTE_A = 0x20, PTE_D = 0x40, PTE_PS = 0x80, LARGE_AT = 0x1000000 };
+static u32 directory[1024] PAGE, table[1024] PAGE, pointers[8] PAGE;
+static u8 frames[3 * 4096] PAGE;             /* the third is what the large page has behind the two */
+static u32 paged_cr4, paged_nx;
+
+static u32 random_entry(void)
+{
+    return (below(8) ? PTE_P : 0) | (below(4) ? PTE_RW : 0) | (below(4) ? PTE_US : 0) | (random32() & 0x178);
+}
+
+/* In PAE entries have eight bytes and reserved bits in their upper half, XD among them unless EFER.NXE is set. */
+static void put_entry(u32 *to, unsigned n, u32 low)
+{
+    static const u32 high[] = { 0x80000000, 0x80000, 0x2000000, 0 };
+
+    if (!(paged_cr4 & 0x20)) {
+        to[n] = low;
+        return;
+    }
+    to[2 * n] = low;
+    to[2 * n + 1] = below(3) ? 0 : high[below(4)];
+}
+
+/* The memory behind PAGED. */
+static u8 *set_pages(u32 user)
+{
+    const u32 pae = paged_cr4 >> 5 & 1, large = !below(5), size = pae ? 0x200000 : 0x400000;
+
+    for (unsigned k = 0; k < 1024; k++)
+        directory[k] = table[k] = 0;
+    for (u32 k = 0; k * size < 0x4000000; k++)
+        directory[k << pae] = k * size | user | PTE_P | PTE_RW | PTE_A | PTE_D | PTE_PS;
+    put_entry(directory, PAGED / size, large ? LARGE_AT | random_entry() | PTE_PS | (below(6) ? 0 : pae ? 0x2000 : 0x200000) :
+              (u32)(uintptr_t)table | (random_entry() & ~PTE_PS));
+    for (u32 k = 0; k < 2; k++)
+        put_entry(table, k, (u32)(uintptr_t)frames + k * 4096 + random_entry());
+    pointers[0] = (u32)(uintptr_t)directory | PTE_P;
+    for (unsigned k = 0; k < sizeof frames; k++)
+        frames[k] = ((u8 *)LARGE_AT)[k] = (u8)(k * 7);
+    return large ? (u8 *)LARGE_AT : frames;
+}
+
+static void case_paging(void)
+{
+    static const u8 rows[][4] = { { 2, 0x8b, 0x03 }, { 2, 0x8a, 0x03 }, { 2, 0x89, 0x03 }, { 2, 0x88, 0x03 }, { 2, 0xff, 0x03 },
+        { 3, 0x0f, 0xb1, 0x0b }, { 2, 0x87, 0x03 }, { 3, 0x0f, 0xab, 0x03 }, { 2, 0xf3, 0xa5 }, { 1, 0xa5 }, { 2, 0x8f, 0x03 },
+        { 2, 0xff, 0x33 }, { 3, 0x0f, 0xb4, 0x3b }, { 2, 0xdd, 0x1b }, { 2, 0xdd, 0x03 }, { 2, 0xff, 0xe3 }, { 1, 0x50 }, { 1, 0x58 } };
+    static const u16 places[] = { 0, 0x800, 0xff8, 0xffc, 0xffd, 0xffe, 0xfff, 0x1ffc, 0x1ffe };
+    const u32 user = entry.cs & 3 ? PTE_US : 0, place = places[below(9)];
+    const u8 *row = rows[below(user ? 18 : 16)];            /* no strange stacks at level 0 */
+    u8 *memory;
+
+    paged_cr4 = 0x10 | (below(2) ? 0x20 : 0) | (!user && below(2) ? 0x100000 : 0);      /* PSE, PAE, SMEP */
+    paged_nx = below(2) ? 0x800 : 0;
+    memory = set_pages(user);
+    entry.ebx = PAGED + place, entry.ecx = 3, entry.eflags &= ~0x400u;
+    entry.esi = below(2) ? entry.ebx : (u32)(uintptr_t)stack3;
+    entry.edi = entry.esi == entry.ebx ? (u32)(uintptr_t)stack3 : entry.ebx;
+    if (row[0] == 1 && row[1] != 0xa5)
+        entry.esp = entry.ebx + (row[1] == 0x50 ? 4 : 0);
+    memory[place] = 0xcd, memory[place + 1] = VEC_DONE;     /* for the jump */
+    for (unsigned k = 1; k <= row[0]; k++)
+        byte(row[k]);
+}
+
+static void run_paged(void)
+{
+    u32 wp = below(2) ? 0x10000 : 0;
+
+    __asm__ volatile("rdmsr\n andl $~0x800, %%eax\n orl %0, %%eax\n wrmsr" : : "r"(paged_nx), "c"(0xc0000080) : "eax", "edx");
+    __asm__ volatile("fninit\n fldz\n movl %0, %%cr4\n movl %1, %%cr3\n movl %2, %%cr2" : : "r"(paged_cr4), "r"(paged_cr4 & 0x20 ? pointers : directory), "r"(PAGED));
+    __asm__ volatile("movl %%cr0, %%eax\n orl %0, %%eax\n movl %%eax, %%cr0" : : "r"(0x80000000 | wp) : "eax", "memory");
+    run();
+    __asm__ volatile("movl %%cr0, %%eax\n andl $0x7ffeffff, %%eax\n movl %%eax, %%cr0" : : : "eax", "memory");
+}
+
+static void report_paging(void)
+{
+    const u32 pae = paged_cr4 >> 5 & 1;
+    u32 cr2, h = 2166136261u;
+
+    __asm__("movl %%cr2, %0" : "=r"(cr2));
+    for (unsigned k = 0; k < sizeof frames; k++)
+        h = ((h ^ frames[k]) * 16777619u ^ ((u8 *)LARGE_AT)[k]) * 16777619u;
+    field("cr4=", paged_cr4 | paged_nx, 6), field("cr2=", cr2 - PAGED, 8);
+    field("pde=", directory[PAGED >> 22 << 2 * pae] & 0xfff, 3), field("pte=", table[0] & 0xfff, 3);
+    field("next=", table[1 << pae] & 0xfff, 3), field("mem=", h, 8);
+}
+
 static const struct { const char *name; void (*make)(void); u8 weight, rings; } cases[] = {     /* rings: a bit each */
     { "mov-seg", case_load_segment, 8, 15 },    { "mov-ss", case_load_ss, 6, 14 },          { "inspect", case_inspect, 10, 15 },
     { "arpl", case_arpl, 1, 15 },               { "lldt-ltr", case_system_register, 4, 9 }, { "sldt-str", case_store_system_register, 1, 9 },
     { "far", case_far_direct, 12, 15 },         { "far-mem", case_far_indirect, 6, 15 },    { "lds", case_load_far_pointer, 6, 15 },
     { "pop-seg", case_pop_segment, 4, 15 },     { "retf", case_far_return, 10, 15 },        { "iret", case_interrupt_return, 10, 15 },
     { "int", case_interrupt, 10, 15 },          { "priv", case_privileged, 6, 15 },         { "iret-task", case_task_return, 4, 15 },
-    { "v86", case_virtual86, 4, 8 },
+    { "v86", case_virtual86, 4, 8 },            { "page", case_paging, 0, 9 },
 };
 enum { CASES = sizeof cases / sizeof cases[0] };
+static u32 paging;
 
 static unsigned pick_case(void)
 {
     u32 total = 0, n;
+
+    if (paging)
+        return CASES - 1;
 
     for (unsigned k = 0; k < CASES; k++)
         total += cases[k].weight;
@@ -445,6 +542,8 @@ static void report(u32 number, const char *name)
         field("sp0=", relative(result.handler_esp), 8);
     field("ds=", result.ds & 0xffff, 4), field("es=", result.es & 0xffff, 4), field("fs=", result.fs & 0xffff, 4);
     field("gs=", result.gs & 0xffff, 4), field("a=", result.eax, 8), field("b=", result.ebx, 8), field("t=", digest(), 8);
+    if (paging)
+        report_paging();
     text("\r\n");
 }
 
@@ -464,7 +563,10 @@ static void one(u32 number)
     cases[which].make();
     for (u8 *end = code + 16; end < code + CODE_BYTES - 2; end += 2)
         end[0] = 0xcd, end[1] = VEC_DONE;
-    run();
+    if (paging)
+        run_paged();
+    else
+        run();
     report(number, cases[which].name);
 }
 
@@ -495,7 +597,10 @@ void start(u32 magic, const u32 *info)
     const char *line = magic == 0x2badb002 && (info[0] & 4) ? (const char *)(uintptr_t)info[4] : "";
     const u32 first = option(line, "seed=", 1), count = option(line, "count=", 2000);
 
+    paging = option(line, "paging=", 0);
     outb(0x21, 0xff), outb(0xa1, 0xff);
+    outb(0x3f8 + 3, 3);                             /* eight data bits: after reset there are five */
+    __asm__ volatile("movl %%cr0, %%eax\n andl $0x9fffffff, %%eax\n movl %%eax, %%cr0" : : : "eax");    /* CD, NW: firmware's */
     for (u32 n = 0; n < count; n++) {
         state = (first + n) * 2654435769u | 1;
         random32(), random32();

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Runs tests/guest/system.c in Partita and in other emulators and compares what each case came to.
 
-  system_peers.py [--count N] [--seed N] [--peer qemu] [--peer bochs[=ROOT]] [--partita FILE] [--guest system.elf]
+  system_peers.py [--count N] [--seed N] [--paging] [--peer qemu] [--peer bochs[=ROOT]] [--partita FILE] [--guest system.elf]
 
 system_triage.txt says for each known difference who is right and by which manual; anything else fails. A case that ends the
 machine (a shutdown) counts as `died`, and the next one starts a new machine."""
@@ -33,7 +33,7 @@ def bochs(o, line, scratch):
     with open(scratch + "/bochsrc", "w") as f:
         f.write(f"display_library: rfb, options=\"timeout=0\"\nmemory: guest=64, host=64\nromimage: file={share}/BIOS-bochs-latest\n"
                 f"vgaromimage: file={share}/VGABIOS-lgpl-latest\ncpu: model=corei7_haswell_4770, count=1, ips=100000000, "
-                f"reset_on_triple_fault=0\nclock: sync=none\nata0-master: type=cdrom, path={scratch}/boot.iso, status=inserted\n"
+                f"reset_on_triple_fault=0, ignore_bad_msrs=0\nclock: sync=none\nata0-master: type=cdrom, path={scratch}/boot.iso, status=inserted\n"
                 f"boot: cdrom\ncom1: enabled=1, mode=file, dev={scratch}/serial\nlog: {scratch}/log\npanic: action=fatal\n"
                 f"error: action=ignore\nspeaker: enabled=0\nsound: waveoutdrv=dummy, waveindrv=dummy, midioutdrv=dummy\n")
     with open(scratch + "/commands", "w") as f:
@@ -71,7 +71,7 @@ def cases(o, name):
     """{number: line}; a machine that ends early died of the case after its last line."""
     found, seed, end = {}, o.seed, o.seed + o.count
     while seed < end:
-        text = output(o, name, f"seed={seed} count={end - seed}")
+        text = output(o, name, f"seed={seed} count={end - seed}" + " paging=1" * o.paging)
         lines = [l.strip() for l in text.replace("\r", "").split("\n") if " | v=" in l and " t=" in l]
         for line in lines:
             found[int(line.split()[0], 16)] = line
@@ -112,6 +112,7 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--count", type=int, default=3000)
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--paging", action="store_true", help="accesses through random page tables")
     p.add_argument("--peer", action="append")
     p.add_argument("--partita", default="build/partita")
     p.add_argument("--guest", required=True)
