@@ -3,8 +3,14 @@
 
 bool jit_keeps_flags(unsigned op)
 {
-    return op_flags_read[op] == 0 && op_flags_written[op] == 0 &&
-           ((op >= OP_FADD && op <= OP_FNSAVE) || (op >= OP_EMMS && op < OP_COUNT));
+    switch (op) {
+    case OP_STOS: case OP_MOVS: case OP_SWAPGS: case OP_MOV_FROM_SEG: case OP_RDFSBASE: case OP_RDGSBASE: case OP_WRFSBASE:
+    case OP_WRGSBASE: case OP_RDPKRU: case OP_XSAVE: case OP_XSAVEC: case OP_XSAVES: case OP_XRSTOR: case OP_XRSTORS:
+        return true;
+    default:
+        return op_flags_read[op] == 0 && op_flags_written[op] == 0 &&
+               ((op >= OP_FADD && op <= OP_FNSAVE) || (op >= OP_EMMS && op < OP_COUNT));
+    }
 }
 
 unsigned jit_condition_flags(unsigned cc)

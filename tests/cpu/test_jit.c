@@ -7,7 +7,7 @@
 
 #include "tests/cpu/lockstep.h"
 
-#define PROGRAMS    3000u
+#define PROGRAMS    4000u
 #define LINES       24u             /* instructions in a program's loop */
 
 static uint64_t seed = 1;
@@ -161,15 +161,31 @@ static void condition(struct program *p)
         emit(p, 1, 0xa3 + 8 * any(4), NO_GROUP, 0, true);
 }
 
+/* CMPXCHG16B at r14, aligned or not; now and then RDX:RAX is what is there. */
+static void exchange_pair(struct program *p)
+{
+    const unsigned at = any(8) ? any(4) * 16 : any(64);
+
+    if (any(2))
+        put(p, 0x49), put(p, 0x8b), put(p, 0x46), put(p, at);               /* mov rax, [r14 + at] */
+    if (any(4))
+        put(p, 0x49), put(p, 0x8b), put(p, 0x56), put(p, at + 8);           /* mov rdx, [r14 + at + 8] */
+    if (any(2))
+        put(p, 0xf0);
+    put(p, 0x49), put(p, 0x0f), put(p, 0xc7), put(p, 0x4e), put(p, at);
+}
+
 /* What kernels lock, with and without the prefix: exchanges, bits, read-modify-writes. */
 static void locked(struct program *p)
 {
     static const uint8_t of_two[] = { 0x00, 0x01, 0x08, 0x09, 0x10, 0x11, 0x20, 0x21, 0x28, 0x29, 0x30, 0x31 };
     const bool memory = any(8) != 0;
 
-    if (memory && any(2))
+    const unsigned n = memory ? any(8) : 2 + any(4);
+
+    if (memory && n < 7 && any(2))
         put(p, 0xf0);
-    switch (memory ? any(8) : 2 + any(4)) {
+    switch (n) {
     case 0: emit_in(p, 0, of_two[any(sizeof of_two)], NO_GROUP, 0, memory); break;
     case 1: emit_in(p, 0, 0xfe + any(2), (int)any(2), 0, memory); break;
     case 2: emit_in(p, 0, 0x86 + any(2), NO_GROUP, 0, memory); break;
@@ -178,8 +194,7 @@ static void locked(struct program *p)
     case 5: emit_in(p, 1, 0xab + 8 * any(3), NO_GROUP, 0, memory); break;
     case 6: emit_in(p, 1, 0xba, 5 + (int)any(3), 1, memory); break;
     default:
-        put(p, 0x48);
-        put(p, 0x0f), put(p, 0xc7), put(p, 0x48 | (6 + any(2))), put(p, any(16) * 8);
+        exchange_pair(p);
     }
 }
 
@@ -221,6 +236,53 @@ static void bmi(struct program *p)
         put(p, tail[k]);
     if (rows[n].map == 3)
         put(p, any(256));
+}
+
+/* AH to DH, which need encodings without REX. */
+static void high_byte(struct program *p)
+{
+    const unsigned reg = any(8), rm = any(8);
+
+    switch (any(4)) {
+    case 0: put(p, 0x80), put(p, 0xc0 | reg << 3 | rm), put(p, any(256)); break;
+    case 1: put(p, 0xf6), put(p, 0xc0 | rm), put(p, any(256)); break;
+    case 2: put(p, 0x84), put(p, 0xc0 | reg << 3 | rm); break;
+    default: put(p, any(8) << 3 | any(2) << 1), put(p, 0xc0 | reg << 3 | rm);
+    }
+}
+
+/* What kernels do at level 0: CLI, CLAC, STAC, SWAPGS, PUSHF and POP, PUSH of memory; string instructions. */
+static void of_kernels(struct program *p)
+{
+    static const uint8_t code[][4] = {
+        { 1, 0xfa }, { 3, 0x0f, 0x01, 0xca }, { 3, 0x0f, 0x01, 0xcb }, { 3, 0x0f, 0x01, 0xcb }, { 3, 0x0f, 0x01, 0xf8 },
+        { 2, 0x9c, 0x58 }, { 3, 0xff, 0x76, 0x10 }, { 3, 0xff, 0x77, 0x68 }, { 1, 0xaa }, { 2, 0x48, 0xab }, { 1, 0xa4 },
+    };
+    const unsigned n = any(COUNT_OF(code));
+
+    for (unsigned k = 1; k <= code[n][0]; k++)
+        put(p, code[n][k]);
+}
+
+/* STOS and MOVS, repeated or not, often close to a page's end or over areas that meet; the pointers come back. */
+static void strings(struct program *p)
+{
+    const bool down = any(8) == 0, both = any(4) == 0;
+
+    put(p, 0x56), put(p, 0x57);                             /* push rsi, rdi */
+    if (both)
+        put(p, 0x48), put(p, 0x8d), put(p, 0x7e), put(p, any(24));          /* lea rdi, [rsi + n] */
+    put(p, 0xb9), put(p, any(any(4) ? 12 : 160)), put(p, any(24) == 0), put(p, 0), put(p, 0);      /* mov ecx, n */
+    if (down)
+        put(p, 0xfd);
+    if (any(4))
+        put(p, 0xf2 + any(2));
+    if (any(2))
+        put(p, any(2) ? 0x48 : 0x66);
+    put(p, (any(2) ? 0xaa : 0xa4) + any(2));
+    if (down)
+        put(p, 0xfc);
+    put(p, 0x5f), put(p, 0x5e);
 }
 
 static void swapped_move(struct program *p)
@@ -271,7 +333,9 @@ static void jump_over(struct program *p)
 
 static void instruction(struct program *p)
 {
-    switch (any(16)) {
+    switch (any(18)) {
+    case 16: high_byte(p); break;
+    case 17: (any(2) ? of_kernels : strings)(p); break;
     case 12: locked(p); break;
     case 13: (any(3) ? bmi : swapped_move)(p); break;
     case 14: bit_string(p); break;
@@ -319,7 +383,11 @@ static void prepare(struct cpu *cpu)
     cpu->s.gpr[R14] = any(16) ? FIXTURE_DATA + 0x800 : FIXTURE_CODE + 200;
     cpu->s.gpr[R15] = 1 + any(12);
     cpu->s.gpr[RSP] = FIXTURE_STACK;
-    cpu_set_rflags(cpu, any(4096) & FLAGS_ARITH);
+    cpu->p.kernel_gs_base = any(2) * 16;
+    cpu->p.cr4 = any(3) == 0 ? cpu->p.cr4 | CR4_SMAP : cpu->p.cr4 & ~(uint64_t)CR4_SMAP;
+    cpu->p.cpl = any(24) == 0 ? 3 : 0;
+    cpu_set_rflags(cpu, (any(4096) & FLAGS_ARITH) | (any(4) ? FLAG_AC : 0) | (any(2) ? FLAG_IF : 0));
+    cpu_mode_changed(cpu);
 }
 
 static void in_lockstep(void **state)

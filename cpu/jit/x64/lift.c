@@ -161,7 +161,8 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
     if (lift_shared(l, write, bytes))
         return;
     lift_slot(a, HOST_AX);
-    asm_lea(a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)bytes - 1));
+    if (bytes != 0)
+        asm_lea(a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)bytes - 1));
     asm_alu_imm(a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
     asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
     miss = cold(l, asm_jcc(a, CC_NE));
@@ -362,7 +363,7 @@ static void cold_paths(struct lift *l)
 static bool lift_any(struct lift *l)
 {
     return lift_move(l) || lift_int(l) || lift_muldiv(l) || lift_vec(l) || lift_x87(l) ||
-           lift_count(l) || lift_bits(l) || lift_exchange(l);
+           lift_count(l) || lift_bits(l) || lift_exchange(l) || lift_string(l) || lift_system(l);
 }
 
 void lift_insn(struct lift *l)
@@ -392,7 +393,7 @@ static void lift_end(struct lift *l)
     if (lift_loop(l))
         return;
     lift_vec_flush(l);
-    if (lift_branch(l))
+    if (lift_branch(l) || lift_system_end(l))
         return;
     lift_flags_pay(l, l->owed);
     tail_to_handler(l, l->k);

@@ -128,7 +128,8 @@ void lift_stack_address(struct lift *l, int32_t at);
 void lift_address_kept(struct lift *l);
 /* The TLB slot of a linear address in `reg`, into CX. */
 void lift_slot(struct asm_buf *a, unsigned reg);
-/* AX holds a linear address: make it the host's. CX and DX are lost. The handler does the instruction when it is no hit. */
+/* AX holds a linear address (DX that of the last byte, when `bytes` is 0): make it the host's. CX and DX are lost. The handler
+ * does the instruction when it is no hit. */
 void lift_probe(struct lift *l, bool write, unsigned bytes);
 void lift_probe_or_tail(struct lift *l, bool write, unsigned bytes);
 /* A jump from the plain path to the handler, which does this instruction, or ends the block with it. */
@@ -200,6 +201,9 @@ bool lift_x87(struct lift *l);
 bool lift_count(struct lift *l);
 bool lift_bits(struct lift *l);
 bool lift_exchange(struct lift *l);
+bool lift_string(struct lift *l);
+bool lift_system(struct lift *l);
+bool lift_system_end(struct lift *l);           /* the last of a block, too */
 bool lift_branch(struct lift *l);               /* the last of a block */
 bool lift_loop(struct lift *l);                 /* instead of that, when it goes back to the block's beginning */
 void lift_insn(struct lift *l);

@@ -41,6 +41,38 @@ static struct rm destination(struct lift *l, uint8_t o, unsigned bytes, bool kee
     return rm_reg(HOST_AX);
 }
 
+/* AH to DH: of no host register that guest registers live in, so in DH, which needs an encoding without REX. */
+static bool into_high_byte(struct lift *l, unsigned op, bool reads_cf, bool keeps)
+{
+    const struct insn *i = l->i;
+    const unsigned pin = pinned[guest_number(i->o[0])], source = HOST_CX, dh = 6, tests = op == OP_TEST;
+    const unsigned which = tests ? 0 : op - OP_ADD;
+
+    if (reads_cf && !immediate(i, 1) && high_byte(i->o[1], 1))
+        return false;
+    if (reads_cf)
+        lift_flags_need(l, FLAG_CF);
+    if (!immediate(i, 1)) {
+        unsigned from = lift_read(l, i->o[1], 1, source);
+
+        if (from != source)
+            asm_mov(&l->a, 4, source, rm_reg(from));
+    }
+    asm_mov(&l->a, 8, HOST_DX, rm_reg(pin));
+    if (immediate(i, 1)) {
+        asm_byte(&l->a, tests ? 0xf6 : 0x80);
+        asm_byte(&l->a, 0xc0 | which << 3 | dh);
+        asm_byte(&l->a, (unsigned)i->imm & 0xff);
+    } else {
+        asm_byte(&l->a, tests ? 0x84 : which << 3);
+        asm_byte(&l->a, 0xc0 | source << 3 | dh);
+    }
+    if (keeps)
+        asm_mov(&l->a, 8, pin, rm_reg(HOST_DX));
+    lift_flags_made(l, FLAGS_ARITH);
+    return true;
+}
+
 static bool into_register(struct lift *l, unsigned op, bool reads_cf, bool keeps)
 {
     const struct insn *i = l->i;
@@ -49,7 +81,9 @@ static bool into_register(struct lift *l, unsigned op, bool reads_cf, bool keeps
     unsigned source = HOST_NONE;
     struct rm to;
 
-    if (awkward(i->o[0], bytes) || (!from_imm && awkward(i->o[1], bytes) && reads_cf))
+    if (awkward(i->o[0], bytes))
+        return into_high_byte(l, op, reads_cf, keeps);
+    if (!from_imm && awkward(i->o[1], bytes) && reads_cf)
         return false;
     if (from_imm && i->imm != (uint64_t)(int32_t)i->imm && bytes == 8)
         return false;

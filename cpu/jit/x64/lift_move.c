@@ -209,6 +209,7 @@ static bool move_swapped(struct lift *l)
     asm_mov(&l->a, i->width, HOST_DX, stores ? guest(i->o[1]) : rm_at(HOST_AX, 0));
     if (i->width == 2) {
         asm_shift(&l->a, SHIFT_ROL, 2, rm_reg(HOST_DX), 8);
+        l->host_flags = 0;
     } else {
         asm_byte(&l->a, i->width == 8 ? 0x48 : 0x40);
         asm_byte(&l->a, 0x0f);
@@ -228,12 +229,30 @@ static void move_pointer(struct lift *l, int32_t by)
     asm_lea(&l->a, 8, pinned[RSP], rm_at(pinned[RSP], by));
 }
 
+/* The value waits in slow_value, which only handlers use. */
+static bool push_memory(struct lift *l)
+{
+    if (!lift_address(l))
+        return false;
+    lift_probe(l, false, 8);
+    asm_mov(&l->a, 8, HOST_DX, rm_at(HOST_AX, 0));
+    asm_store(&l->a, 8, CPU_AT(slow_value), HOST_DX);
+    lift_stack_address(l, -8);
+    lift_probe(l, true, 8);
+    asm_mov(&l->a, 8, HOST_DX, CPU_AT(slow_value));
+    asm_store(&l->a, 8, rm_at(HOST_AX, 0), HOST_DX);
+    move_pointer(l, -8);
+    return true;
+}
+
 static bool push(struct lift *l)
 {
     const struct insn *i = l->i;
     bool constant = FORM_KIND(i->form, 0) == KIND_IMM;
 
-    if (i->width != 8 || in_memory(i, 0) || (constant && i->imm != (uint64_t)(int32_t)i->imm))
+    if (i->width == 8 && in_memory(i, 0))
+        return push_memory(l);
+    if (i->width != 8 || (constant && i->imm != (uint64_t)(int32_t)i->imm))
         return false;
     lift_stack_address(l, -8);
     lift_probe(l, true, 8);
