@@ -45,13 +45,21 @@ static void sees_ipi(const char *what, u64 result)
 
 static u64 me(void) { return BIT(this_cpu()->vp_index); }
 
+/* n instructions, at most 15. */
+static void nops(u64 n)
+{
+    u64 to;
+
+    __asm__ volatile("leaq 1f(%%rip), %0\n subq %1, %0\n jmp *%0\n .rept 16\n nop\n .endr\n1:" : "=&r"(to) : "r"(n));
+}
+
 /* A direct timer that expires during a long list of flushes, tried at many distances: true when it came between the reps. */
 static bool interrupt_in_reps(u64 *rip, u64 *rcx)
 {
     static unsigned last;                                       /* where it came about the last time */
     u64 *in = input(0, 3, 0);
     struct cpu *c = this_cpu();
-    enum { COUNT = 500, ATTEMPTS = 1200 };
+    enum { COUNT = 500, ATTEMPTS = 4000 };
 
     NEED(AccessSyntheticTimerRegs);
     NEED_FEATURE(F_DIRECT, "direct timers");
@@ -63,13 +71,14 @@ static bool interrupt_in_reps(u64 *rip, u64 *rcx)
 
         msr_write(STIMER_COUNT(0), ref_time() + 20);
         msr_write(STIMER_CONFIG(0), STIMER_ENABLE | STIMER_DIRECT | STIMER_VECTOR(0x51));
-        for (start = rdtsc(); rdtsc() - start < attempt * 2 * tsc_per_us / 1000 + 1; )
+        for (start = rdtsc(); rdtsc() - start < attempt / 16 * 8 * tsc_per_us / 1000 + 1; )
             ;
+        nops(attempt % 16);
         expect_reps("a long list of flushes", hypercall_mem(HvFlushVirtualAddressList | REPS(COUNT), in, NULL), 0, COUNT);
         expect(wait_for(c->taken[0x51] != before, 50 * MS), "the timer did not expire");
         *rip = c->at_rip;
         *rcx = c->at_rcx;
-        if (*rip >= gpa(hypercall_page) && *rip < gpa(hypercall_page) + PAGE && (*rcx >> 48 & 0xfff) != 0) {
+        if (*rip >= gpa(hypercall_page) && *rip < gpa(hypercall_page) + PAGE && (*rcx >> 48 & 0xfff) % COUNT != 0) {
             last = attempt;
             return true;
         }
