@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What the build put into the program: the guest image, the sources of its tests, the clause tables, the page's frame. Each has a
+ * What the build put into the program: the guest image, the sources of its tests, the clause tables,
+     the page's frame. Each has a
  * zero after its end. An image of length 0: this build had no compiler for it. */
 #ifndef CONFORM_EMBEDDED_H
 #define CONFORM_EMBEDDED_H

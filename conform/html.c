@@ -53,7 +53,8 @@ static const struct { const char *number, *name; } chapters[] = {
     { "7", "Virtual processor management" }, { "8", "Virtual processor execution" }, { "9", "Virtual MMU and caching" },
     { "10", "Virtual interrupt control" }, { "11", "Inter-partition communication" }, { "12", "Timers" },
     { "13", "Message formats" }, { "14", "Scheduler" }, { "15", "Virtual secure mode" }, { "16", "Nested virtualization" },
-    { "A", "Hypercall codes" }, { "B", "Status codes" }, { "C", "Synthetic MSRs" }, { "R", "Requirements for the minimal interface" },
+    { "A", "Hypercall codes" }, { "B", "Status codes" }, { "C", "Synthetic MSRs" },
+        { "R", "Requirements for the minimal interface" },
 };
 enum { NCHAPTERS = sizeof chapters / sizeof chapters[0] };
 
@@ -135,9 +136,15 @@ static void head(struct writer *w, const struct suite *s)
 
 static void overview(struct writer *w, const struct suite *s)
 {
-    put(w, "<div class=\"overview\"><h2>Chapters</h2><div class=\"wrap\"><table><tr><th>Chapter</th><th class=\"n\">Clauses</th>"
-           "<th class=\"n\">Testable</th><th class=\"n\">With test</th><th class=\"n\">Passed</th><th class=\"n\">Failed</th>"
-           "<th class=\"n\">Skipped</th></tr>\n");
+    static const char *const heads[] = { "Clauses", "Testable", "With test", "Passed", "Failed", "Skipped" };
+
+    put(w, "<div class=\"overview\"><h2>Chapters</h2><div class=\"wrap\"><table><tr><th>Chapter</th>");
+    for (unsigned k = 0; k < sizeof heads / sizeof heads[0]; k++) {
+        put(w, "<th class=\"n\">");
+        put(w, heads[k]);
+        put(w, "</th>");
+    }
+    put(w, "</tr>\n");
     for (unsigned k = 0; k < NCHAPTERS; k++) {
         struct counts n = suite_count(s, chapters[k].number);
         const unsigned columns[] = { n.clauses, n.testable, n.with_test, n.passed, n.failed, n.skipped };
@@ -164,8 +171,8 @@ static void overview(struct writer *w, const struct suite *s)
 /* What the text leaves to the implementer, or contradicts itself about. */
 static void choices(struct writer *w, const struct suite *s)
 {
-    put(w, "<div class=\"overview\"><h2>Left open by the text <small>and what Partita chose</small></h2><div class=\"wrap\"><table>"
-           "<tr><th>Clause</th><th>Text</th><th>Partita</th></tr>\n");
+    put(w, "<div class=\"overview\"><h2>Left open by the text <small>and what Partita chose</small></h2>"
+           "<div class=\"wrap\"><table><tr><th>Clause</th><th>Text</th><th>Partita</th></tr>\n");
     for (size_t k = 0; k < s->n; k++) {
         const struct clause *c = &s->clauses[k];
 
@@ -278,8 +285,10 @@ static void chapter(struct writer *w, const struct suite *s, unsigned k)
 
     if (n.clauses == 0)
         return;
-    snprintf(line, sizeof line, "<section%s id=\"chapter-%s\"><h2>%s %s <small>%u with a test of %u testable &middot; %u passed, %u failed, %u skipped"
-             "</small></h2>\n", s->ran[REFERENCE] ? " class=\"both\"" : "", chapters[k].number, chapters[k].number, chapters[k].name,
+    snprintf(line, sizeof line, "<section%s id=\"chapter-%s\"><h2>%s %s <small>%u with a test of %u testable &middot; "
+             "%u passed, %u failed, %u skipped"
+             "</small></h2>\n", s->ran[REFERENCE] ? " class=\"both\"" : "", chapters[k].number, chapters[k].number,
+                 chapters[k].name,
              n.with_test, n.testable, n.passed, n.failed, n.skipped);
     put(w, line);
     for (size_t c = 0; c < s->n; c++)

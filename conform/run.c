@@ -32,7 +32,8 @@ void conform_config_default(struct conform_config *cfg)
 struct err conform_write_image(const char *path)
 {
     if (conform_image_len == 0)
-        return err_make(ERR_UNSUPPORTED, "this build has no guest image (no compiler for x86-64 guests was found): give one with -image");
+        return err_make(ERR_UNSUPPORTED,
+                        "this build has no guest image (no compiler for x86-64 was found): give one with -image");
     return file_write_all(path, conform_image, conform_image_len);
 }
 
@@ -100,7 +101,8 @@ static unsigned long blame(struct session *r, const char *text, const char *why)
         return 0;
     number = strtoul(at + 6, &id, 10);
     id += *id == ' ';
-    snprintf(line, sizeof line, "not ok %lu - %.*s\n#   %.*s: %s\n", number, (int)strcspn(id, "\r\n"), id, (int)strcspn(id, "\r\n"), id, why);
+    snprintf(line, sizeof line, "not ok %lu - %.*s\n#   %.*s: %s\n", number, (int)strcspn(id, "\r\n"), id, (int)strcspn(id,
+            "\r\n"), id, why);
     writer_copy(&r->log, line, strlen(line));
     return number + 1;
 }
@@ -149,7 +151,8 @@ static struct err start(struct session *r, unsigned long first, unsigned long *n
     enum run why;
     struct err e;
 
-    snprintf(append, sizeof append, "from=%lu%s%.450s", first, r->cfg->only != NULL ? " only=" : "", r->cfg->only != NULL ? r->cfg->only : "");
+    snprintf(append, sizeof append, "from=%lu%s%.450s", first, r->cfg->only != NULL ? " only=" : "",
+             r->cfg->only != NULL ? r->cfg->only : "");
     cfg.kernel = r->cfg->image != NULL ? r->cfg->image : r->image;
     cfg.append = append;
     cfg.serial[0] = r->spec;
@@ -167,7 +170,7 @@ static struct err start(struct session *r, unsigned long first, unsigned long *n
     return why == RUN_QUIT ? err_make(ERR_IO, "interrupted") : OK;
 }
 
-/* The partitions that the suite runs in: with everything, with as little as may be, with all calls and no features, with nothing. */
+/* The partitions that the suite runs in: with everything, with little, with calls but no features, with nothing. */
 static const struct { const char *hv_spec, *only; } offers[] = {
     { NULL, NULL },
     { "profile=minimal", NULL },

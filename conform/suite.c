@@ -190,7 +190,8 @@ static void load_sources(struct suite *s)
         if (strncmp(at, "=== ", 4) == 0) {
             file = at + 4;
             line = 0;
-        } else if (strncmp(at, "CLAUSE(\"", 8) == 0 || strncmp(at, "CLAUSE_IS(\"", 11) == 0 || strncmp(at, "CLAUSE_LAST(\"", 13) == 0) {
+        } else if (strncmp(at, "CLAUSE(\"", 8) == 0 || strncmp(at, "CLAUSE_IS(\"", 11) == 0 || strncmp(at, "CLAUSE_LAST(\"",
+                                                                                                       13) == 0) {
             take_source(s, at, file, line);
         }
     }
@@ -238,7 +239,8 @@ static bool in_chapter(const struct clause *c, const char *chapter)
 {
     size_t len = chapter == NULL ? 0 : strlen(chapter);
 
-    return chapter == NULL || (strncmp(c->section, chapter, len) == 0 && (c->section[len] == '.' || c->section[len] == '\0'));
+    return chapter == NULL || (strncmp(c->section, chapter, len) == 0 && (c->section[len] == '.' ||
+                                                                          c->section[len] == '\0'));
 }
 
 struct counts suite_count(const struct suite *s, const char *chapter)

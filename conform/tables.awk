@@ -15,7 +15,8 @@ name == "hypercalls.tsv" {
     n = split($1, code, "-"); last = n > 1 ? code[2] : code[1]
     if ($2 != "Reserved" && $2 != "Deprecated" && !($2 in seen)) { printf "#define %s %s\n", $2, $1; seen[$2] = 1 }
     gate = ($7 in bit) ? bit[$7] : 64
-    calls = calls sprintf("    H(%s, %s, \"%s\", %s, \"%s\", \"%s\", \"%s\", %s) \\\n", code[1], last, $2, $3, $4, $5, $6, gate)
+    row = "    H(%s, %s, \"%s\", %s, \"%s\", \"%s\", \"%s\", %s) \\\n"
+    calls = calls sprintf(row, code[1], last, $2, $3, $4, $5, $6, gate)
 }
 name == "status.tsv" && $2 ~ /^HV_STATUS_/ && $1 ~ /^0x/ {
     if ($2 in taken) next

@@ -186,7 +186,8 @@ struct err write_junit(const struct suite *s, const char *path)
     char line[160];
 
     snprintf(line, sizeof line, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-             "<testsuite name=\"TLFS\" tests=\"%u\" failures=\"%u\" skipped=\"%u\">\n", n.passed + n.failed + n.skipped, n.failed, n.skipped);
+             "<testsuite name=\"TLFS\" tests=\"%u\" failures=\"%u\" skipped=\"%u\">\n", n.passed + n.failed + n.skipped,
+                 n.failed, n.skipped);
     put(&w, line);
     for (size_t k = 0; k < s->n; k++)
         if (s->clauses[k].results[HERE].outcome != NOT_RUN)

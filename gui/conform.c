@@ -27,13 +27,20 @@ struct row {
     size_t at;                  /* of a const char * in struct conform */
 };
 static const struct row rows[] = {
-    { "o",         "DIRECTORY", "where conform.tap, conform.xml (JUnit) and conform.html go (default conform-report)", offsetof(struct conform, out) },
-    { "only",      "IDS",       "clauses or sections to run, separated by commas: 7.8.1-03,12.5", offsetof(struct conform, run.only) },
-    { "reference", "FILE",      "the suite's log on another hypervisor, shown beside this run", offsetof(struct conform, reference) },
-    { "expect",    "FILE",      "clauses that are expected to fail, one a line; any other failure, and a pass of one of these, is an error", offsetof(struct conform, expect) },
-    { "log",       "FILE",      "take the results from this log of the guest instead of running it", offsetof(struct conform, log) },
-    { "hv",        "SPEC",      "the partition, as of run; default: one with everything, then some that lack much", offsetof(struct conform, run.machine.hv_spec) },
-    { "image",     "FILE",      "the guest (default: the one built into this program)", offsetof(struct conform, run.image) },
+    { "o",         "DIRECTORY", "where conform.tap, conform.xml (JUnit) and conform.html go (default conform-report)",
+      offsetof(struct conform, out) },
+    { "only",      "IDS",       "clauses or sections to run, separated by commas: 7.8.1-03,12.5", offsetof(struct conform,
+                                                                                                           run.only) },
+    { "reference", "FILE",      "the suite's log on another hypervisor, shown beside this run", offsetof(struct conform,
+                                                                                                         reference) },
+    { "expect",    "FILE",      "clauses that are to fail, one a line: another failure, or a pass of one of these, is an error",
+      offsetof(struct conform, expect) },
+    { "log",       "FILE",      "take the results from this log of the guest instead of running it", offsetof(struct conform,
+                                                                                                              log) },
+    { "hv",        "SPEC",      "the partition, as of run; default: one with everything, then some that lack much",
+      offsetof(struct conform, run.machine.hv_spec) },
+    { "image",     "FILE",      "the guest (default: the one built into this program)", offsetof(struct conform,
+                                                                                                 run.image) },
 };
 
 void conform_help(void)
@@ -209,7 +216,8 @@ static struct err run(const struct conform *c, struct suite *s, unsigned *wrong)
     n = suite_count(s, NULL);
     if (n.passed + n.failed + n.skipped == 0)
         return err_make(ERR_FORMAT, "no test ran: the machine has no Hv#1 interface, or -only names none");
-    printf("%u passed, %u failed, %u skipped; %u of %u testable clauses have a test; report in %s/conform.html\n", n.passed, n.failed,
+    printf("%u passed, %u failed, %u skipped; %u of %u testable clauses have a test; report in %s/conform.html\n", n.passed,
+           n.failed,
            n.skipped, n.with_test, n.testable, c->out);
     return OK;
 }

@@ -6,7 +6,8 @@ static u64 idt[256][2];
 
 const char *vector_name(int vector)
 {
-    static const char *const names[] = { "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "9", "#TS", "#NP", "#SS", "#GP",
+    static const char *const names[] = { "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "9", "#TS", "#NP",
+                                         "#SS", "#GP",
                                          "#PF", "15", "#MF", "#AC", "#MC", "#XM", "#VE", "#CP" };
 
     return vector == NONE ? "no exception" : (unsigned)vector < COUNT_OF(names) ? names[vector] : "another vector";
@@ -57,7 +58,8 @@ static void exception(struct cpu *c, struct frame *f)
         clear_mcip();
     if (c->guard != NULL)
         unwind(c->guard, (int)f->vector);
-    print("# %s with nobody to catch it at %lx, error %lx, CR2 %lx\r\n", vector_name((int)f->vector), f->rip, f->error, c->address);
+    print("# %s with nobody to catch it at %lx, error %lx, CR2 %lx\r\n", vector_name((int)f->vector), f->rip, f->error,
+          c->address);
     for (;;)
         __asm__ volatile("cli; hlt");
 }

@@ -58,7 +58,8 @@ static inline void outb(u16 port, u8 v) { __asm__ volatile("outb %0, %1" : : "a"
 static inline void outl(u16 port, u32 v) { __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port)); }
 static inline u8 inb(u16 port) { u8 v; __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
 static inline u32 inl(u16 port) { u32 v; __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port)); return v; }
-static inline u64 rdtsc(void) { u32 a, d; __asm__ volatile("lfence; rdtsc" : "=a"(a), "=d"(d) : : "memory"); return (u64)d << 32 | a; }
+static inline u64 rdtsc(void) { u32 a, d; __asm__ volatile("lfence; rdtsc" : "=a"(a),
+                                                           "=d"(d) : : "memory"); return (u64)d << 32 | a; }
 static inline void cpu_pause(void) { __asm__ volatile("pause" : : : "memory"); }
 static inline void cli(void) { __asm__ volatile("cli" : : : "memory"); }
 static inline void sti(void) { __asm__ volatile("sti; nop" : : : "memory"); }
@@ -81,7 +82,8 @@ static inline u64 rdmsr(u32 msr)
     __asm__ volatile("rdmsr" : "=a"(a), "=d"(d) : "c"(msr) : "memory");
     return (u64)d << 32 | a;
 }
-static inline void wrmsr(u32 msr, u64 v) { __asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)v), "d"((u32)(v >> 32)) : "memory"); }
+static inline void wrmsr(u32 msr, u64 v) { __asm__ volatile("wrmsr" : : "c"(msr), "a"((u32)v),
+                                                            "d"((u32)(v >> 32)) : "memory"); }
 
 enum { NONE = -1, DE = 0, DB = 1, NMI = 2, UD = 6, DF = 8, GP = 13, PF = 14, MC = 18 };
 const char *vector_name(int vector);
@@ -157,7 +159,7 @@ void cpu_reset(u32 cpu);                        /* INIT: it waits for a SIPI now
 void cpu_start(u32 cpu);                        /* SIPI: and is back at work */
 void cpu_sipi(u32 cpu, u32 page);
 
-/* A hypercall from another mode, on processor 1: true when it raised #UD. Which instruction: as in the hypercall page, or none. */
+/* A hypercall from another mode, on processor 1, by the instruction of the hypercall page: true when it raised #UD. */
 enum mode { REAL_MODE, V86_MODE, REAL_MODE_NO_CALL };
 bool call_from_is_ud(enum mode mode);
 

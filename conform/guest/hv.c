@@ -26,7 +26,8 @@ void hv_describe(void)
     memcpy(vendor, &r.ebx, 4);
     memcpy(vendor + 4, &r.ecx, 4);
     memcpy(vendor + 8, &r.edx, 4);
-    print("# hypervisor: vendor %s, version %u.%u.%u, highest leaf %08x\r\n", vendor, v.ebx >> 16, v.ebx & 0xffff, v.eax, r.eax);
+    print("# hypervisor: vendor %s, version %u.%u.%u, highest leaf %08x\r\n", vendor, v.ebx >> 16, v.ebx & 0xffff, v.eax,
+          r.eax);
     print("# privileges %08x%08x, features %08x, recommendations %08x\r\n", f.ebx, f.eax, f.edx, cpuid(0x40000004).eax);
     print("# processors %u, TSC %lu MHz, guest-physical addresses of %lu bits\r\n", ncpus, tsc_per_us, gpa_bits());
 }
@@ -34,8 +35,10 @@ void hv_describe(void)
 void hv_start(void)
 {
     const struct { u32 msr; u64 *to; } found[] = {
-        { HV_X64_MSR_GUEST_OS_ID, &at_start.os_id }, { HV_X64_MSR_HYPERCALL, &at_start.hypercall }, { HV_X64_MSR_SCONTROL, &at_start.scontrol },
-        { HV_X64_MSR_SIEFP, &at_start.siefp }, { HV_X64_MSR_SIMP, &at_start.simp }, { HV_X64_MSR_REFERENCE_TSC, &at_start.reference_tsc },
+        { HV_X64_MSR_GUEST_OS_ID, &at_start.os_id }, { HV_X64_MSR_HYPERCALL, &at_start.hypercall }, { HV_X64_MSR_SCONTROL,
+                                                                                                      &at_start.scontrol },
+        { HV_X64_MSR_SIEFP, &at_start.siefp }, { HV_X64_MSR_SIMP, &at_start.simp }, { HV_X64_MSR_REFERENCE_TSC,
+                                                                                      &at_start.reference_tsc },
         { HV_X64_MSR_TIME_REF_COUNT, &at_start.ref_time },
     };
 
@@ -162,7 +165,8 @@ u64 hypercall_xmm(u64 control, const void *block, size_t bytes)
 
 void expect_status(const char *what, u64 result, u32 want)
 {
-    expect(status(result) == want, "%s: status %04x (%s), not %04x (%s)", what, status(result), status_name(status(result)), want,
+    expect(status(result) == want, "%s: status %04x (%s), not %04x (%s)", what, status(result), status_name(status(result)),
+           want,
            status_name(want));
 }
 

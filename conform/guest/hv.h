@@ -23,7 +23,8 @@ bool recommended(unsigned bit);                 /* leaf 4000_0004h EAX */
 #define NEED(name)      need(privileged(PRIV_##name), "the partition lacks " #name)
 #define LACK(name)      need(!privileged(PRIV_##name), "the partition has " #name)
 #define NEED_FEATURE(bit, name) need(feature(bit), "leaf 40000003 EDX has no " name)
-enum { F_XMM_INPUT = 4, F_IDLE = 5, F_NUMA = 7, F_FREQUENCIES = 8, F_CRASH = 10, F_DEBUG = 11, F_NPIEP = 12, F_EXTENDED_RANGE = 14,
+enum { F_XMM_INPUT = 4, F_IDLE = 5, F_NUMA = 7, F_FREQUENCIES = 8, F_CRASH = 10, F_DEBUG = 11, F_NPIEP = 12,
+       F_EXTENDED_RANGE = 14,
        F_FAST_OUTPUT = 15, F_POLLING = 17, F_LOCK = 18, F_DIRECT = 19, F_UNHALTED = 23 };
 
 /* ---- hypercalls ---- */
@@ -106,7 +107,8 @@ void take_message(volatile struct message *slot);               /* empties it, a
 
 /* ---- a partner for messages and events: QEMU's hyperv-testdev at port 3000h ---- */
 
-enum partner { ROUTE_CREATE = 1, ROUTE_DESTROY, ROUTE_ASSERT, CONNECT_MESSAGE, DISCONNECT_MESSAGE, CONNECT_EVENT, DISCONNECT_EVENT };
+enum partner { ROUTE_CREATE = 1, ROUTE_DESTROY, ROUTE_ASSERT, CONNECT_MESSAGE, DISCONNECT_MESSAGE, CONNECT_EVENT,
+               DISCONNECT_EVENT };
 void partner(enum partner command, u32 vp, u32 sint, u32 connection);
 void connect_message(u32 connection, u32 vp, u32 sint);         /* skips the test when there is no partner */
 void connect_event(u32 connection, u32 vp, u32 sint);

@@ -7,7 +7,8 @@
 
 /* start.S */
 extern const u8 vector_entries[], trampoline[], trampoline_end[];
-extern const u8 real_mode[], real_mode_end[], real_mode_call[], v86_mode[], v86_mode_end[], v86_code[], v86_code_end[];    /* modes.S */
+extern const u8 real_mode[], real_mode_end[], real_mode_call[], v86_mode[], v86_mode_end[], v86_code[],
+    v86_code_end[];    /* modes.S */
 extern u64 gdt[], boot_pml4[], boot_pdpt[], boot_pd[];
 extern u32 multiboot_magic, multiboot_info, ap_starts;
 int  guarded_call(struct guard *g, void (*fn)(void *), void *arg);
@@ -32,6 +33,7 @@ void format_to(char *to, size_t room, const char *format, __builtin_va_list args
 void serial_start(void);
 
 void cpu_tables(void);                  /* IDT, once */
+void cpu_init(u32 number, u32 apic_id);
 void cpu_load(struct cpu *c);           /* this processor's TSS, GS, IDT */
 void cpus_start(void);                  /* wakes the others */
 void ap_main(void) NORETURN;

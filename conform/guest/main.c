@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Runs the tests one after another and reports them as TAP. Which test runs is kept in the battery-backed memory of the clock,
+ * Runs the tests one after another and reports them as TAP. Which test runs is kept in the clock's battery-backed memory,
  * so that after a reset (asked for by a test, or because a test brought the machine down) the rest goes on.
  * Command line: from=N (the first test to run), only=ID[,ID...] (an ID may be a section: all its clauses), list;
  * any (go on where there is no Hv#1 interface). */
@@ -293,7 +293,7 @@ void c_entry(u32 is_ap)
     serial_start();
     keep_command();
     cpu_tables();
-    cpus[0] = (struct cpu){ .self = &cpus[0], .apic_id = cpuid(1).ebx >> 24, .alive = 1, .work_vector = NONE };
+    cpu_init(0, cpuid(1).ebx >> 24);
     ncpus = 1;
     cpu_load(&cpus[0]);
     outb(0x21, 0xff);

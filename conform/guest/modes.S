@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A hypercall from real and from virtual-8086 mode, on a processor that a SIPI sends to page 9. The byte at 9E00h says how far
- * it came: 1 about to call, 2 the call returned, 3 #UD, 4 another fault. The two kinds of instruction lie in call_bytes. */
+ * A hypercall from real and from virtual-8086 mode, on a processor that a SIPI sends to page 9. The byte at 9E00h says how
+ * far it came: 1 about to call, 2 the call returned, 3 #UD, 4 another fault. */
         .set    REPORT, 0x9e00
 
         .text

@@ -95,6 +95,19 @@ static struct cpu *find_cpu(u32 apic_id)
     return NULL;
 }
 
+/* Field by field: a whole struct cpu would not fit on the stack. */
+void cpu_init(u32 n, u32 apic_id)
+{
+    struct cpu *c = &cpus[n];
+
+    memset(c, 0, sizeof *c);
+    c->self = c;
+    c->number = c->vp_index = n;
+    c->apic_id = apic_id;
+    c->work_vector = NONE;
+    c->signature = cpuid(1).eax;
+}
+
 static struct cpu *new_cpu(u32 apic_id)
 {
     u32 n = __atomic_fetch_add(&ncpus, 1, __ATOMIC_SEQ_CST);
@@ -104,7 +117,7 @@ static struct cpu *new_cpu(u32 apic_id)
         for (;;)
             __asm__ volatile("cli; hlt");
     }
-    cpus[n] = (struct cpu){ .self = &cpus[n], .number = n, .apic_id = apic_id, .vp_index = n, .work_vector = NONE };
+    cpu_init(n, apic_id);
     return &cpus[n];
 }
 
@@ -172,7 +185,8 @@ void on_cpu_wait(u32 n)
     if (c->work_vector == WHY_SKIPPED)
         skip("%s", c->failure);
     expect(c->work_vector != WHY_FAILED, "processor %u: %s", n, c->failure);
-    expect(c->work_vector == NONE, "processor %u took %s, error %lx, CR2 %lx", n, vector_name(c->work_vector), c->error, c->address);
+    expect(c->work_vector == NONE, "processor %u took %s, error %lx, CR2 %lx", n, vector_name(c->work_vector), c->error,
+           c->address);
 }
 
 void on_cpu(u32 n, void (*fn)(void *), void *arg)

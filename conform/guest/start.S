@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The ways into C: the Multiboot entry of the boot processor, the trampoline of the others, the entries of interrupts and
- * exceptions, and the one way out of them that is no IRET (unwind). 32-bit code switches to long mode with tables that map the
- * first 4 GiB onto themselves. */
+ * exceptions, and the one way out of them that is no IRET (unwind). 32-bit code switches to long mode with tables that map
+ * the first 4 GiB onto themselves. */
         .set    PAGE_BITS, 0x87                 /* present, writable, user, large */
         .set    TABLE_BITS, 0x07
 
@@ -269,7 +269,7 @@ boot_pd:   .skip 4 * 4096
 multiboot_magic: .skip 4
 multiboot_info:  .skip 4
         .align  16
-        .skip   16384
+        .skip   65536
 boot_stack_top:
         .skip   1024
 stack32_top:

@@ -2,7 +2,8 @@
  * The appendices, row by row from the tables in docs/tlfs, and the requirements of the minimal interface. */
 #include "conform/guest/hv.h"
 
-static const struct call { u32 first, last; const char *name; u8 rep; const char *fast, *variable, *caller; u8 gate; } calls[] = {
+static const struct call { u32 first, last; const char *name; u8 rep; const char *fast, *variable,
+                           *caller; u8 gate; } calls[] = {
 #define ROW(first, last, name, rep, fast, variable, caller, gate) { first, last, name, rep, fast, variable, caller, gate },
     HYPERCALL_LIST(ROW)
 #undef ROW
@@ -54,7 +55,8 @@ CLAUSE("A-02", "rep calls want a rep count, simple calls want none")
         if (reserved(&calls[k]) || calls[k].variable[0] == '?' || calls[k].fast[0] == '?')
             continue;
         s = status(hypercall(calls[k].first | wrong, gpa(in), gpa(out)));
-        expect(s == HV_STATUS_INVALID_HYPERCALL_INPUT || s == HV_STATUS_ACCESS_DENIED || s == HV_STATUS_INVALID_HYPERCALL_CODE,
+        expect(s == HV_STATUS_INVALID_HYPERCALL_INPUT || s == HV_STATUS_ACCESS_DENIED ||
+               s == HV_STATUS_INVALID_HYPERCALL_CODE,
                "%s with a rep count of %u: status %04x", calls[k].name, wrong != 0, s);
     }
 }
@@ -125,7 +127,8 @@ static bool offered(const struct msr *m)
 /* GUEST_IDLE sleeps, ICR sends, CRASH_CTL reports; the unhalted timer has two conditions, SIRBP came later. */
 static bool special(u32 n)
 {
-    return n == HV_X64_MSR_GUEST_IDLE || n == HV_X64_MSR_ICR || n == HV_X64_MSR_CRASH_CTL || n == HV_X64_MSR_STIME_UNHALTED_TIMER_CONFIG ||
+    return n == HV_X64_MSR_GUEST_IDLE || n == HV_X64_MSR_ICR || n == HV_X64_MSR_CRASH_CTL ||
+        n == HV_X64_MSR_STIME_UNHALTED_TIMER_CONFIG ||
            n == HV_X64_MSR_STIME_UNHALTED_TIMER_COUNT || n == HV_X64_MSR_SIRBP || n == HV_X64_MSR_RESET;
 }
 CLAUSE("C-01", "the MSRs of Appendix C can be read and written as it says")
@@ -205,8 +208,8 @@ CLAUSE("R-05", "AccessHypercallMsrs and AccessVpIndex are set")
 CLAUSE("R-06", "an ordinary guest has none of the root's privileges")
 {
     expect_bits("the privilege mask", privileges(),
-                BIT(PRIV_CreatePartitions) | BIT(PRIV_AccessPartitionId) | BIT(PRIV_AccessMemoryPool) | BIT(35) | BIT(PRIV_CreatePort) |
-                BIT(PRIV_AccessStats) | BIT(PRIV_CpuManagement) | BIT(45), 0);
+                BIT(PRIV_CreatePartitions) | BIT(PRIV_AccessPartitionId) | BIT(PRIV_AccessMemoryPool) | BIT(35) |
+                BIT(PRIV_CreatePort) | BIT(PRIV_AccessStats) | BIT(PRIV_CpuManagement) | BIT(45), 0);
 }
 static void read_privileges(void *arg) { *(u64 *)arg = privileges(); }
 CLAUSE("R-07", "privileges are the same on every VP")
@@ -263,7 +266,8 @@ CLAUSE("R-14", "with reference time both MSRs exist, and the TSCs of all VPs agr
         u64 before = rdtsc(), there = 0;
 
         on_cpu(k, read_counter, &there);
-        expect(there >= before && there <= rdtsc(), "processor %u has %lu, this one %lu before and %lu after", k, there, before, rdtsc());
+        expect(there >= before && there <= rdtsc(), "processor %u has %lu, this one %lu before and %lu after", k, there,
+               before, rdtsc());
     }
 }
 CLAUSE("R-17", "relaxed timing is recommended wherever the guest may run slower than its clock")
@@ -289,11 +293,13 @@ CLAUSE("R-19", "an IPI that includes its sender is taken before the next instruc
 
     this_cpu()->on_interrupt[0x7A] = note_ipi;
     (void)apic_read(0x300);
-    __asm__ volatile("leaq 1f(%%rip), %0\n movl %1, (%2)\n1: nop\n" : "=&r"(next) : "r"(0x4407A), "r"(0xFEE00300ull) : "memory");
+    __asm__ volatile("leaq 1f(%%rip), %0\n movl %1, (%2)\n1: nop\n" : "=&r"(next) : "r"(0x4407A),
+                     "r"(0xFEE00300ull) : "memory");
     expect(wait_for(taken(0x7A) == 1, 100 * MS), "it does not come");
     expect_eq("where it was taken", after_ipi, next);
     NEED(AccessIntrCtrlRegs);
-    __asm__ volatile("leaq 1f(%%rip), %0\n wrmsr\n1: nop\n" : "=&r"(next) : "c"(HV_X64_MSR_ICR), "a"(0x4407A), "d"(0) : "memory");
+    __asm__ volatile("leaq 1f(%%rip), %0\n wrmsr\n1: nop\n" : "=&r"(next) : "c"(HV_X64_MSR_ICR), "a"(0x4407A),
+                     "d"(0) : "memory");
     expect(wait_for(taken(0x7A) == 2, 100 * MS), "it does not come by MSR");
     expect_eq("where it was taken", after_ipi, next);
 }

@@ -27,7 +27,8 @@ static u32 same_on_all(u32 number, int reg, u32 mask)
         struct leaf_on l = { number, reg, 0 };
 
         on_cpu(k, read_leaf, &l);
-        expect((l.value & mask) == here, "leaf %08x register %u is %08x here and %08x on processor %u", number, (unsigned)reg, here,
+        expect((l.value & mask) == here, "leaf %08x register %u is %08x here and %08x on processor %u", number,
+               (unsigned)reg, here,
                l.value & mask, k);
     }
     return here;
@@ -59,7 +60,8 @@ static void facility(unsigned bit, const u32 *msrs, unsigned count)
 
 CLAUSE("1.6-01", "a hypercall's result has its HV_STATUS in the low 16 bits")
 {
-    expect_eq("result of HvNotifyLongSpinWait", hypercall(HvCallNotifyLongSpinWait | FAST, 1, 0) & 0xffff, HV_STATUS_SUCCESS);
+    expect_eq("result of HvNotifyLongSpinWait", hypercall(HvCallNotifyLongSpinWait | FAST, 1, 0) & 0xffff,
+              HV_STATUS_SUCCESS);
     expect_eq("result of an unknown call", hypercall(0x3FFF, 0, 0) & 0xffff, HV_STATUS_INVALID_HYPERCALL_CODE);
 }
 
@@ -94,7 +96,8 @@ CLAUSE("1.8-01", "an enumeration takes 32 bits: a register name's upper neighbou
     NEED(AccessVpRegisters);
     out[0].low = out[1].low = ~0ull;
     memcpy(page_alloc(), in, sizeof in);
-    expect_reps("two names of 4 bytes in 8", hypercall_mem(HvGetVpRegisters | REPS(2), memcpy(page_alloc(), in, sizeof in), out), 0, 2);
+    expect_reps("two names of 4 bytes in 8", hypercall_mem(HvGetVpRegisters | REPS(2), memcpy(page_alloc(), in, sizeof in),
+                                                           out), 0, 2);
     expect_eq("the second element", out[1].low, out[0].low);
 }
 
@@ -145,7 +148,8 @@ CLAUSE("2.2-01", "CPUID.1:ECX bit 31 is set on every VP") { expect_eq("bit 31", 
 
 CLAUSE("2.2-02", "leaves 40000000h and 40000001h return the documented data")
 {
-    expect(leaf(0x40000000, EAX) >= 0x40000001 && leaf(0x40000000, EAX) < 0x40010000, "EAX of leaf 40000000 is %08x", max_leaf());
+    expect(leaf(0x40000000, EAX) >= 0x40000001 && leaf(0x40000000, EAX) < 0x40010000, "EAX of leaf 40000000 is %08x",
+           max_leaf());
     expect_eq("EAX of leaf 40000001", leaf(0x40000001, EAX), 0x31237648);
 }
 
@@ -314,7 +318,8 @@ CLAUSE("2.4.4-17", "EDX bit 12 tells whether NPIEP is there")
 
     facility(F_NPIEP, msrs, 1);
 }
-CLAUSE_IS("2.4.4-18", "EDX bit 13, DisableHypervisorAvailable: no ordinary guest has it", zero_bits(0x40000003, EDX, 1u << 13))
+CLAUSE_IS("2.4.4-18", "EDX bit 13, DisableHypervisorAvailable: no ordinary guest has it", zero_bits(0x40000003, EDX,
+                                                                                                    1u << 13))
 
 CLAUSE("2.4.4-19", "EDX bit 14 tells whether list flushes take the extended range format")
 {
@@ -442,7 +447,8 @@ CLAUSE("2.4.5-12", "EAX bit 11 tells whether the Ex hypercalls are there")
     u64 *in = (u64 *)page_alloc();
 
     in[1] = 2, in[2] = 1;                               /* all spaces; all processors by the set */
-    expect_eq("whether HvFlushVirtualAddressSpaceEx succeeds", status(hypercall_mem(HvCallFlushVirtualAddressSpaceEx, in, NULL)) == 0,
+    expect_eq("whether HvFlushVirtualAddressSpaceEx succeeds",
+              status(hypercall_mem(HvCallFlushVirtualAddressSpaceEx, in, NULL)) == 0,
               recommended(11));
 }
 CLAUSE_IS("2.4.5-13", "EAX bit 12, nested in a Hyper-V partition: the same on all VPs", reports(0x40000004, EAX, 12))
@@ -576,7 +582,8 @@ CLAUSE("2.4.10-02", "leaf 40000009h EDX: nested hypercall facilities only, and n
     u32 nested = same_on_all(0x40000009, EDX, 0xffffffff);
 
     expect((nested & ~0x28010u) == 0, "EDX is %08x", nested);
-    expect((nested & ~leaf(0x40000003, EDX)) == 0, "nested facilities %08x of a partition with %08x", nested, leaf(0x40000003, EDX));
+    expect((nested & ~leaf(0x40000003, EDX)) == 0, "nested facilities %08x of a partition with %08x", nested,
+           leaf(0x40000003, EDX));
 }
 CLAUSE("2.4.10-03", "leaf 40000009h EBX, ECX and the unnamed bits are reserved: zero")
 {
@@ -600,11 +607,13 @@ CLAUSE("2.4.11-03", "leaf 4000000Ah EAX bit 18 tells whether guest-physical flus
 
     need(max_leaf() >= 0x4000000A, "there is no leaf 4000000A");
     if (!(leaf(0x4000000A, EAX) >> 18 & 1))
-        expect(s == HV_STATUS_ACCESS_DENIED || s == HV_STATUS_INVALID_HYPERCALL_CODE, "the bit is clear, the call says %s", status_name(s));
+        expect(s == HV_STATUS_ACCESS_DENIED || s == HV_STATUS_INVALID_HYPERCALL_CODE, "the bit is clear, the call says %s",
+               status_name(s));
     else
         expect(s != HV_STATUS_INVALID_HYPERCALL_CODE, "the bit is set, the call is unknown");
 }
-CLAUSE_IS("2.4.11-04", "leaf 4000000Ah EAX bit 19, enlightened MSR bitmap: the same on all VPs", reports(0x4000000A, EAX, 19))
+CLAUSE_IS("2.4.11-04", "leaf 4000000Ah EAX bit 19, enlightened MSR bitmap: the same on all VPs", reports(0x4000000A, EAX,
+                                                                                                         19))
 CLAUSE_IS("2.4.11-05", "leaf 4000000Ah EAX bit 20, combined virtualization exceptions: the same on all VPs",
           reports(0x4000000A, EAX, 20))
 CLAUSE("2.4.11-06", "leaf 4000000Ah EAX bits 16 and 31:21, EBX, ECX, EDX are reserved: zero")

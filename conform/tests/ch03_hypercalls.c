@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * TLFS chapter 3: how hypercalls are made. HvGetVpRegisters, the flushes and the cluster IPIs serve as examples of a rep call with
+ * TLFS chapter 3: how hypercalls are made. HvGetVpRegisters,
+     the flushes and the cluster IPIs serve as examples of a rep call with
  * output, of calls with a variable header, and of calls whose effect can be seen. */
 #include "conform/guest/hv.h"
 
@@ -189,7 +190,8 @@ CLAUSE("3.2-06", "a call with a start index does not repeat the elements before 
 
 CLAUSE("3.2-07", "a failing element: its status, and the count of those before it")
 {
-    expect_reps("element 2 of 4 fails", hypercall_mem(HvGetVpRegisters | REPS(4), get_list(4, 2), filled()), HV_STATUS_INVALID_PARAMETER, 2);
+    expect_reps("element 2 of 4 fails", hypercall_mem(HvGetVpRegisters | REPS(4), get_list(4, 2), filled()),
+                HV_STATUS_INVALID_PARAMETER, 2);
 }
 
 CLAUSE("3.2-08", "elements before a failing one keep their effect")
@@ -273,7 +275,8 @@ CLAUSE("3.4-02", "the reps of a call are actions of their own: an error ends the
 {
     struct reg128 *out = filled();
 
-    expect_reps("the second fails", hypercall_mem(HvGetVpRegisters | REPS(3), get_list(3, 1), out), HV_STATUS_INVALID_PARAMETER, 1);
+    expect_reps("the second fails", hypercall_mem(HvGetVpRegisters | REPS(3), get_list(3, 1), out),
+                HV_STATUS_INVALID_PARAMETER, 1);
     expect_eq("the first", out[0].low, read_cr3());
     expect_eq("the third", out[2].low, UNTOUCHED);
 }
@@ -282,7 +285,8 @@ CLAUSE("3.4-02", "the reps of a call are actions of their own: an error ends the
 
 static void user_call(void)
 {
-    __asm__ volatile("call *%0" : : "r"(hypercall_page), "c"(HvCallNotifyLongSpinWait | FAST), "d"(0ull) : "rax", "r8", "memory");
+    __asm__ volatile("call *%0" : : "r"(hypercall_page), "c"(HvCallNotifyLongSpinWait | FAST), "d"(0ull) : "rax", "r8",
+                     "memory");
 }
 
 CLAUSE("3.5-01", "a hypercall at CPL 3 is #UD")
@@ -309,13 +313,15 @@ CLAUSE("3.5-04", "a hypercall at CPL 0 is taken, from 64-bit and from 32-bit cod
 CLAUSE("3.6-01", "an input address off the 8-byte boundary: INVALID_ALIGNMENT")
 {
     for (unsigned off = 1; off < 8; off++)
-        expect_status("flush", hypercall(HvFlushVirtualAddressSpace, gpa(input(0, 3, 0)) + off, 0), HV_STATUS_INVALID_ALIGNMENT);
+        expect_status("flush", hypercall(HvFlushVirtualAddressSpace, gpa(input(0, 3, 0)) + off, 0),
+                      HV_STATUS_INVALID_ALIGNMENT);
 }
 
 CLAUSE("3.6-02", "an output address off the 8-byte boundary: INVALID_ALIGNMENT")
 {
     for (unsigned off = 1; off < 8; off++)
-        expect_status("HvGetVpRegisters", hypercall(HvGetVpRegisters | REPS(1), gpa(get_list(1, 9)), gpa(page_alloc()) + off),
+        expect_status("HvGetVpRegisters", hypercall(HvGetVpRegisters | REPS(1), gpa(get_list(1, 9)),
+                                                    gpa(page_alloc()) + off),
                       HV_STATUS_INVALID_ALIGNMENT);
 }
 
@@ -336,7 +342,8 @@ CLAUSE("3.6-05", "an input list over a page boundary: INVALID_ALIGNMENT")
 
     (void)page_alloc();
     *(u64 *)(page + PAGE - 8) = 3;
-    expect_status("a header of 24 bytes, 16 before the boundary", hypercall(HvFlushVirtualAddressSpace, gpa(page) + PAGE - 16, 0),
+    expect_status("a header of 24 bytes, 16 before the boundary", hypercall(HvFlushVirtualAddressSpace,
+                                                                            gpa(page) + PAGE - 16, 0),
                   HV_STATUS_INVALID_ALIGNMENT);
     *(u64 *)(page + PAGE - 24) = 3;
     expect_status("elements over the boundary", hypercall(HvFlushVirtualAddressList | REPS(2), gpa(page) + PAGE - 32, 0),
@@ -350,7 +357,8 @@ CLAUSE("3.6-06", "an output list over a page boundary: INVALID_ALIGNMENT")
 
     (void)page_alloc();
     expect_status("two values, 16 before the boundary",
-                  hypercall(HvGetVpRegisters | REPS(2), gpa(get_list(2, 9)), gpa(page) + PAGE - 16), HV_STATUS_INVALID_ALIGNMENT);
+                  hypercall(HvGetVpRegisters | REPS(2), gpa(get_list(2, 9)), gpa(page) + PAGE - 16),
+                      HV_STATUS_INVALID_ALIGNMENT);
     expect_status("one value", hypercall(HvGetVpRegisters | REPS(1), gpa(get_list(1, 9)), gpa(page) + PAGE - 16), 0);
 }
 
@@ -369,7 +377,8 @@ CLAUSE("3.7-01", "where the fields lie: code 15:0, Fast 16, variable header from
 
     need(recommended(11), "the Ex hypercalls are not offered");
     in[3] = 1, in[4] = me(), in[5] = in[6] = gpa(WINDOW);
-    expect_reps("a list with a variable header", hypercall_mem(0x0014ull | 1ull << 17 | 2ull << 32 | 1ull << 48, in, NULL), 0, 2);
+    expect_reps("a list with a variable header", hypercall_mem(0x0014ull | 1ull << 17 | 2ull << 32 | 1ull << 48, in, NULL),
+                0, 2);
     sees_ipi("fast", hypercall(0x000Bull | 1ull << 16, 0x50, me()));
 }
 
@@ -378,7 +387,8 @@ CLAUSE("3.7-02", "a call code nobody knows: INVALID_HYPERCALL_CODE")
     static const u16 codes[] = { 0x0000, 0x0005, 0x0016, 0x003F, 0x0071, 0x7FFF, 0xFFFF };
 
     for (unsigned k = 0; k < COUNT_OF(codes); k++)
-        expect_status("an unknown code", hypercall(codes[k], gpa(page_alloc()), gpa(page_alloc())), HV_STATUS_INVALID_HYPERCALL_CODE);
+        expect_status("an unknown code", hypercall(codes[k], gpa(page_alloc()), gpa(page_alloc())),
+                      HV_STATUS_INVALID_HYPERCALL_CODE);
 }
 
 CLAUSE("3.7-03", "each reserved bit of the input value: INVALID_HYPERCALL_INPUT")
@@ -408,8 +418,10 @@ CLAUSE("3.7-06", "no rep count on a rep call: INVALID_HYPERCALL_INPUT")
 
 CLAUSE("3.7-07", "a start index not below the count: INVALID_HYPERCALL_INPUT")
 {
-    expect_status("start 2 of 2", flush_all(HvFlushVirtualAddressList | REPS(2) | START(2)), HV_STATUS_INVALID_HYPERCALL_INPUT);
-    expect_status("start 9 of 2", flush_all(HvFlushVirtualAddressList | REPS(2) | START(9)), HV_STATUS_INVALID_HYPERCALL_INPUT);
+    expect_status("start 2 of 2", flush_all(HvFlushVirtualAddressList | REPS(2) | START(2)),
+                  HV_STATUS_INVALID_HYPERCALL_INPUT);
+    expect_status("start 9 of 2", flush_all(HvFlushVirtualAddressList | REPS(2) | START(9)),
+                  HV_STATUS_INVALID_HYPERCALL_INPUT);
 }
 
 CLAUSE("3.7-08", "Fast chooses between memory and registers")
@@ -425,7 +437,8 @@ CLAUSE("3.7-09", "Is Nested addresses the hypervisor below: outside a nested gue
     int why = hypercall_try(HvCallNotifyLongSpinWait | FAST | NESTED, 0, 0, &result);
 
     expect(why == NONE, "%s", vector_name(why));
-    expect(status(result) == 0 || status(result) == HV_STATUS_INVALID_HYPERCALL_INPUT || status(result) == HV_STATUS_ACCESS_DENIED,
+    expect(status(result) == 0 || status(result) == HV_STATUS_INVALID_HYPERCALL_INPUT ||
+           status(result) == HV_STATUS_ACCESS_DENIED,
            "status %04x", status(result));
 }
 
@@ -443,7 +456,8 @@ CLAUSE("3.7-10", "64-bit: input value in RCX, input address in RDX, output addre
 CLAUSE("3.7-11", "32-bit: input value in EDX:EAX, input address in EBX:ECX, output address in EDI:ESI")
 {
     struct reg128 *out = filled();
-    struct call_regs r = { .rdx = 1, .rax = HvGetVpRegisters, .rbx = 0, .rcx = gpa(get_list(1, 9)), .rdi = 0, .rsi = gpa(out) };
+    struct call_regs r = { .rdx = 1, .rax = HvGetVpRegisters, .rbx = 0, .rcx = gpa(get_list(1, 9)), .rdi = 0,
+                           .rsi = gpa(out) };
 
     call_with32(&r, hypercall_page);
     expect_eq("status in EAX", r.rax & 0xffff, 0);
@@ -465,7 +479,8 @@ CLAUSE("3.7-13", "64-bit fast input: RDX, then R8")
 
 CLAUSE("3.7-14", "32-bit fast input: EBX:ECX, then EDI:ESI")
 {
-    struct call_regs r = { .rax = HvCallSendSyntheticClusterIpi | FAST, .rbx = 0, .rcx = 0x50, .rdi = me() >> 32, .rsi = (u32)me() };
+    struct call_regs r = { .rax = HvCallSendSyntheticClusterIpi | FAST, .rbx = 0, .rcx = 0x50, .rdi = me() >> 32,
+                           .rsi = (u32)me() };
 
     call_with32(&r, hypercall_page);
     sees_ipi("vector in EBX:ECX, mask in EDI:ESI", r.rax);
@@ -506,7 +521,8 @@ static u64 set_ipi(unsigned banks, u64 format, u64 valid, u64 first)
 CLAUSE("3.7.1-01", "a variable header on a call that takes none: INVALID_HYPERCALL_INPUT")
 {
     expect_status("flush", flush_all(HvFlushVirtualAddressSpace | VARIABLE(1)), HV_STATUS_INVALID_HYPERCALL_INPUT);
-    expect_status("flush list", flush_all(HvFlushVirtualAddressList | REPS(1) | VARIABLE(2)), HV_STATUS_INVALID_HYPERCALL_INPUT);
+    expect_status("flush list", flush_all(HvFlushVirtualAddressList | REPS(1) | VARIABLE(2)),
+                  HV_STATUS_INVALID_HYPERCALL_INPUT);
 }
 CLAUSE("3.7.1-02", "the variable header counts units of 8 bytes beyond the fixed header")
 {
@@ -537,8 +553,10 @@ CLAUSE("3.7.1-05", "calls with a variable header obey the common rules: alignmen
 
     need(recommended(11), "the Ex hypercalls are not offered");
     expect_status("address + 4", hypercall(HvCallSendSyntheticClusterIpiEx, gpa(in) + 4, 0), HV_STATUS_INVALID_ALIGNMENT);
-    expect_status("bit 60", hypercall_mem(HvCallSendSyntheticClusterIpiEx | BIT(60), in, NULL), HV_STATUS_INVALID_HYPERCALL_INPUT);
-    expect_status("reps", hypercall_mem(HvCallSendSyntheticClusterIpiEx | REPS(1), in, NULL), HV_STATUS_INVALID_HYPERCALL_INPUT);
+    expect_status("bit 60", hypercall_mem(HvCallSendSyntheticClusterIpiEx | BIT(60), in, NULL),
+                  HV_STATUS_INVALID_HYPERCALL_INPUT);
+    expect_status("reps", hypercall_mem(HvCallSendSyntheticClusterIpiEx | REPS(1), in, NULL),
+                  HV_STATUS_INVALID_HYPERCALL_INPUT);
 }
 
 /* ---- 3.7.2 XMM input ---- */
@@ -825,8 +843,10 @@ CLAUSE("3.12.3-01", "SUCCESS is zero")
 CLAUSE("3.12.3-02", "a list beyond the guest-physical space: INVALID_ALIGNMENT")
 {
     expect_status("input", hypercall(HvFlushVirtualAddressSpace, beyond_gpa(), 0), HV_STATUS_INVALID_ALIGNMENT);
-    expect_status("input at the end of all", hypercall(HvFlushVirtualAddressSpace, 0xFFFFFFFFFFFFF000ull, 0), HV_STATUS_INVALID_ALIGNMENT);
-    expect_status("output", hypercall(HvGetVpRegisters | REPS(1), gpa(get_list(1, 9)), beyond_gpa()), HV_STATUS_INVALID_ALIGNMENT);
+    expect_status("input at the end of all", hypercall(HvFlushVirtualAddressSpace, 0xFFFFFFFFFFFFF000ull, 0),
+                  HV_STATUS_INVALID_ALIGNMENT);
+    expect_status("output", hypercall(HvGetVpRegisters | REPS(1), gpa(get_list(1, 9)), beyond_gpa()),
+                  HV_STATUS_INVALID_ALIGNMENT);
 }
 
 /* ---- 3.13 the hypercall page ---- */
@@ -985,8 +1005,10 @@ CLAUSE("3.14-01", "extended calls use the ordinary conventions")
 {
     NEED(EnableExtendedHypercalls);
     (void)capabilities();
-    expect_status("output + 4", hypercall(HvExtCallQueryCapabilities, 0, gpa(page_alloc()) + 4), HV_STATUS_INVALID_ALIGNMENT);
-    expect_status("reps", hypercall(HvExtCallQueryCapabilities | REPS(1), 0, gpa(page_alloc())), HV_STATUS_INVALID_HYPERCALL_INPUT);
+    expect_status("output + 4", hypercall(HvExtCallQueryCapabilities, 0, gpa(page_alloc()) + 4),
+                  HV_STATUS_INVALID_ALIGNMENT);
+    expect_status("reps", hypercall(HvExtCallQueryCapabilities | REPS(1), 0, gpa(page_alloc())),
+                  HV_STATUS_INVALID_HYPERCALL_INPUT);
 }
 CLAUSE("3.14-02", "8001h to 8006h are the extended calls: those without a capability fail, others do not exist")
 {
@@ -994,7 +1016,8 @@ CLAUSE("3.14-02", "8001h to 8006h are the extended calls: those without a capabi
 
     for (unsigned n = 2; n <= 6; n++)
         if (!(has >> (n - 2) & 1))
-            expect(status(hypercall(0x8000 + n, gpa(page_alloc()), gpa(page_alloc()))) != 0, "call %x without capability succeeded", 0x8000 + n);
+            expect(status(hypercall(0x8000 + n, gpa(page_alloc()), gpa(page_alloc()))) != 0,
+                   "call %x without capability succeeded", 0x8000 + n);
     expect_status("8007h", hypercall(0x8007, gpa(page_alloc()), gpa(page_alloc())), HV_STATUS_INVALID_HYPERCALL_CODE);
 }
 CLAUSE("3.14-03", "the privilege tells whether HvExtCallQueryCapabilities is there")

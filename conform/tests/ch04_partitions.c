@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * TLFS chapters 4 and 5: what each privilege gates, the crash facility, overlay pages. Where a partition has a privilege its test
+ * TLFS chapters 4 and 5: what each privilege gates, the crash facility,
+     overlay pages. Where a partition has a privilege its test
  * makes sure that the access works and is skipped then: that it faults without is seen in a partition without. */
 #include "conform/guest/hv.h"
 
-static const u32 synic_msrs[] = { HV_X64_MSR_SCONTROL, HV_X64_MSR_SVERSION, HV_X64_MSR_SIEFP, HV_X64_MSR_SIMP, HV_X64_MSR_EOM };
-static const u32 timer_msrs[] = { 0x400000B0, 0x400000B1, 0x400000B2, 0x400000B3, 0x400000B4, 0x400000B5, 0x400000B6, 0x400000B7 };
+static const u32 synic_msrs[] = { HV_X64_MSR_SCONTROL, HV_X64_MSR_SVERSION, HV_X64_MSR_SIEFP, HV_X64_MSR_SIMP,
+                                  HV_X64_MSR_EOM };
+static const u32 timer_msrs[] = { 0x400000B0, 0x400000B1, 0x400000B2, 0x400000B3, 0x400000B4, 0x400000B5, 0x400000B6,
+                                  0x400000B7 };
 
 static void gated(unsigned bit, const u32 *msrs, unsigned count)
 {
@@ -33,7 +36,8 @@ CLAUSE("4.2.1-02", "partition ID 0 names no partition")
 
     NEED(AccessVpRegisters);
     in[0] = 0, in[1] = VP_SELF, in[2] = HvRegisterVpIndex;
-    expect_status("HvGetVpRegisters of partition 0", hypercall_mem(HvGetVpRegisters | REPS(1), in, page_alloc()), HV_STATUS_INVALID_PARTITION_ID);
+    expect_status("HvGetVpRegisters of partition 0", hypercall_mem(HvGetVpRegisters | REPS(1), in, page_alloc()),
+                  HV_STATUS_INVALID_PARTITION_ID);
 }
 CLAUSE("4.2.1-03", "partition ID of all ones is the caller's own")
 {
@@ -49,7 +53,10 @@ CLAUSE("4.2.2-02", "without AccessPartitionReferenceCounter: TIME_REF_COUNT is #
 {
     GATED(AccessPartitionReferenceCounter, HV_X64_MSR_TIME_REF_COUNT);
 }
-CLAUSE("4.2.2-03", "without AccessSynicRegs: SCONTROL to EOM are #GP") { gated(PRIV_AccessSynicRegs, synic_msrs, COUNT_OF(synic_msrs)); }
+CLAUSE("4.2.2-03", "without AccessSynicRegs: SCONTROL to EOM are #GP")
+{
+    gated(PRIV_AccessSynicRegs, synic_msrs, COUNT_OF(synic_msrs));
+}
 CLAUSE("4.2.2-04", "without AccessSynicRegs: SINT0 to SINT15 are #GP")
 {
     u32 msrs[16];
@@ -79,7 +86,10 @@ CLAUSE("4.2.2-11", "without AccessStatsReg: the statistics page MSRs are #GP")
     GATED(AccessStatsReg, HV_X64_MSR_STATS_PARTITION_RETAIL_PAGE, HV_X64_MSR_STATS_PARTITION_INTERNAL_PAGE,
           HV_X64_MSR_STATS_VP_RETAIL_PAGE, HV_X64_MSR_STATS_VP_INTERNAL_PAGE);
 }
-CLAUSE("4.2.2-12", "without AccessPartitionReferenceTsc: REFERENCE_TSC is #GP") { GATED(AccessPartitionReferenceTsc, HV_X64_MSR_REFERENCE_TSC); }
+CLAUSE("4.2.2-12", "without AccessPartitionReferenceTsc: REFERENCE_TSC is #GP")
+{
+    GATED(AccessPartitionReferenceTsc, HV_X64_MSR_REFERENCE_TSC);
+}
 CLAUSE("4.2.2-13", "without AccessGuestIdleReg: GUEST_IDLE is #GP")
 {
     LACK(AccessGuestIdleReg);
@@ -96,7 +106,8 @@ CLAUSE("4.2.2-15", "without AccessDebugRegs: the debugging MSRs are #GP")
 }
 CLAUSE("4.2.2-16", "without AccessReenlightenmentControls: the reenlightenment MSRs are #GP")
 {
-    GATED(AccessReenlightenmentControls, HV_X64_MSR_REENLIGHTENMENT_CONTROL, HV_X64_MSR_TSC_EMULATION_CONTROL, HV_X64_MSR_TSC_EMULATION_STATUS);
+    GATED(AccessReenlightenmentControls, HV_X64_MSR_REENLIGHTENMENT_CONTROL, HV_X64_MSR_TSC_EMULATION_CONTROL,
+          HV_X64_MSR_TSC_EMULATION_STATUS);
 }
 
 /* Each of these calls, with whatever input, is denied. A rep call has one rep. */
@@ -107,7 +118,8 @@ static void denied(const u64 *codes, unsigned count)
 
         in[0] = PARTITION_SELF;
         result = hypercall_mem(codes[k], in, page_alloc());
-        expect(status(result) == HV_STATUS_ACCESS_DENIED, "call %04x: status %04x (%s), not ACCESS_DENIED", (unsigned)codes[k] & 0xffff,
+        expect(status(result) == HV_STATUS_ACCESS_DENIED, "call %04x: status %04x (%s), not ACCESS_DENIED",
+               (unsigned)codes[k] & 0xffff,
                status(result), status_name(status(result)));
     }
 }
@@ -116,7 +128,8 @@ static void denied(const u64 *codes, unsigned count)
 
 CLAUSE("4.2.2-17", "without CreatePartitions: its call, and those on children, are denied")
 {
-    DENIED(CreatePartitions, HvCreatePartition, HvInitializePartition, HvFinalizePartition, HvDeletePartition, HvCreateVp, HvDeleteVp,
+    DENIED(CreatePartitions, HvCreatePartition, HvInitializePartition, HvFinalizePartition, HvDeletePartition, HvCreateVp,
+           HvDeleteVp,
            HvInstallIntercept, HvUnmapGpaPages | REPS(1));
 }
 CLAUSE("4.2.2-18", "without AccessPartitionId: HvGetPartitionId is denied") { DENIED(AccessPartitionId, HvGetPartitionId); }
@@ -129,7 +142,10 @@ CLAUSE("4.2.2-21", "without SignalEvents: HvSignalEvent is denied") { DENIED(Sig
 CLAUSE("4.2.2-22", "without CreatePort: HvCreatePort is denied") { DENIED(CreatePort, HvCallCreatePort); }
 CLAUSE("4.2.2-23", "without ConnectPort: HvConnectPort is denied") { DENIED(ConnectPort, HvConnectPort, HvCallConnectPort); }
 CLAUSE("4.2.2-24", "without AccessStats: its calls are denied") { DENIED(AccessStats, HvMapStatsPage, HvUnmapStatsPage); }
-CLAUSE("4.2.2-25", "without Debugging: its calls are denied") { DENIED(Debugging, HvPostDebugData, HvRetrieveDebugData, HvResetDebugSession); }
+CLAUSE("4.2.2-25", "without Debugging: its calls are denied")
+{
+    DENIED(Debugging, HvPostDebugData, HvRetrieveDebugData, HvResetDebugSession);
+}
 CLAUSE("4.2.2-26", "without CpuManagement: its calls are denied, its MSRs #GP")
 {
     static const u64 codes[] = { HvGetLogicalProcessorRunTime, HvCallParkedVirtualProcessors };
@@ -155,7 +171,10 @@ CLAUSE("4.2.2-30", "without EnableExtendedHypercalls: the extended calls fail")
     for (u32 code = 0x8001; code <= 0x8006; code++)
         expect(status(hypercall(code, gpa(page_alloc()), gpa(page_alloc()))) != 0, "call %x succeeded", code);
 }
-CLAUSE("4.2.2-31", "without StartVirtualProcessor: HvStartVirtualProcessor is denied") { DENIED(StartVirtualProcessor, HvCallStartVirtualProcessor); }
+CLAUSE("4.2.2-31", "without StartVirtualProcessor: HvStartVirtualProcessor is denied")
+{
+    DENIED(StartVirtualProcessor, HvCallStartVirtualProcessor);
+}
 CLAUSE("4.2.2-32", "reserved privilege bits are zero")
 {
     expect_bits("the privilege mask", privileges(), 0xFFCCE608FFFFC000ull, 0);
@@ -311,7 +330,8 @@ CLAUSE("5.2.1-06", "of several overlays at one address exactly one is seen")
     page = covered(HV_X64_MSR_SIEFP);
     *(volatile u32 *)page = 0x51EF0001;
     msr_write(HV_X64_MSR_SIMP, gpa(page) | 1);
-    expect(*(volatile u32 *)page == 0x51A90001 || *(volatile u32 *)page == 0x51EF0001, "the page shows %08x", *(volatile u32 *)page);
+    expect(*(volatile u32 *)page == 0x51A90001 || *(volatile u32 *)page == 0x51EF0001, "the page shows %08x",
+           *(volatile u32 *)page);
     *(volatile u32 *)page = 0;
     msr_write(HV_X64_MSR_SIMP, 0);
     *(volatile u32 *)page = 0;
@@ -335,6 +355,8 @@ CLAUSE("5.2.1-07", "when the topmost of several overlays goes, another is seen")
         expect_eq("the page without SIEF", *(volatile u32 *)page, 0x51A90001);
     }
 }
+static u64 *table_at(const u64 *table, u32 entry) { return (u64 *)(uintptr_t)(table[entry] & ~0xfffull); }
+
 CLAUSE("5.2.1-08", "page tables under an overlay: a page fault, the overlay's contents or the memory's, no more")
 {
     u64 space = make_space(), *pt, v = 0;
@@ -344,7 +366,7 @@ CLAUSE("5.2.1-08", "page tables under an overlay: a page fault, the overlay's co
     NEED(AccessSynicRegs);
     *(volatile u64 *)page = 0x600D;
     map_in(space, 3, page, MAP_P | MAP_W);
-    pt = (u64 *)(uintptr_t)(((u64 *)(uintptr_t)(((u64 *)(uintptr_t)(((u64 *)(uintptr_t)space)[0] & ~0xfffull))[256] & ~0xfffull))[0] & ~0xfffull);
+    pt = table_at(table_at(table_at((u64 *)(uintptr_t)space, 0), 256), 0);
     msr_write(HV_X64_MSR_SIEFP, gpa(pt) | 1);
     for (unsigned k = 0; k < 512; k++)
         pt[k] = 0;

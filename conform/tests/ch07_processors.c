@@ -47,7 +47,8 @@ static void rejects(const char *what, u32 name, u64 low, u64 high)
 
 static void is_one_of(const char *what, u32 s, u32 a, u32 b)
 {
-    expect(s == a || s == b, "%s: status %04x (%s), neither %s nor %s", what, s, status_name(s), status_name(a), status_name(b));
+    expect(s == a || s == b, "%s: status %04x (%s), neither %s nor %s", what, s, status_name(s), status_name(a),
+           status_name(b));
 }
 
 /* ---- 7.2 to 7.6 ---- */
@@ -147,7 +148,8 @@ CLAUSE("7.8.1-01", "a VP index is below the maximum of leaf 40000005h")
 CLAUSE("7.8.1-02", "HV_VP_INDEX_SELF is FFFFFFFEh; FFFFFFFFh names no single VP")
 {
     expect_eq("status for FFFFFFFEh", get_status(PARTITION_SELF, 0xFFFFFFFE, HvRegisterVpIndex, NULL), 0);
-    expect_eq("status for FFFFFFFFh", get_status(PARTITION_SELF, 0xFFFFFFFF, HvRegisterVpIndex, NULL), HV_STATUS_INVALID_VP_INDEX);
+    expect_eq("status for FFFFFFFFh", get_status(PARTITION_SELF, 0xFFFFFFFF, HvRegisterVpIndex, NULL),
+              HV_STATUS_INVALID_VP_INDEX);
 }
 static void own_index(void *arg) { *(u64 *)arg = register_of(VP_SELF, HvRegisterVpIndex); }
 CLAUSE("7.8.1-03", "HV_VP_INDEX_SELF is the calling VP, on each of them")
@@ -164,20 +166,24 @@ CLAUSE("7.8.1-04", "HV_X64_MSR_VP_INDEX is the index of the VP that reads it")
     NEED(AccessVpIndex);
     NEED(AccessVpRegisters);
     for (u32 k = 0; k < ncpus; k++)
-        expect_eq("the index by register", register_of((u32)msr_of(k, HV_X64_MSR_VP_INDEX), HvRegisterVpIndex), msr_of(k, HV_X64_MSR_VP_INDEX));
+        expect_eq("the index by register", register_of((u32)msr_of(k, HV_X64_MSR_VP_INDEX), HvRegisterVpIndex),
+                  msr_of(k, HV_X64_MSR_VP_INDEX));
 }
 
 CLAUSE("7.8.2-01", "listed names are known, unlisted ones invalid")
 {
-    static const u32 known[] = { HvX64RegisterRip, HvX64RegisterRsp, HvX64RegisterRflags, HvX64RegisterCr0, HvX64RegisterCr3, HvX64RegisterCr4,
-        HvX64RegisterCr8, HvX64RegisterDr7, HvX64RegisterCs, HvX64RegisterSs, HvX64RegisterTr, HvX64RegisterGdtr, HvX64RegisterIdtr,
+    static const u32 known[] = { HvX64RegisterRip, HvX64RegisterRsp, HvX64RegisterRflags, HvX64RegisterCr0, HvX64RegisterCr3,
+                                 HvX64RegisterCr4,
+        HvX64RegisterCr8, HvX64RegisterDr7, HvX64RegisterCs, HvX64RegisterSs, HvX64RegisterTr, HvX64RegisterGdtr,
+            HvX64RegisterIdtr,
         HvX64RegisterEfer, HvX64RegisterStar, HvX64RegisterLstar, HvX64RegisterApicBase, HvRegisterVpIndex };
     static const u32 unknown[] = { 0x00000002, 0x00020012, 0x00060008, 0x00090FFF, 0x000FFFFF, 0xFFFFFFFF };
 
     for (unsigned k = 0; k < COUNT_OF(known); k++)
         expect(get_status(PARTITION_SELF, VP_SELF, known[k], NULL) == 0, "register %08x is not known", known[k]);
     for (unsigned k = 0; k < COUNT_OF(unknown); k++)
-        expect(get_status(PARTITION_SELF, VP_SELF, unknown[k], NULL) == HV_STATUS_INVALID_PARAMETER, "register %08x: status %04x", unknown[k],
+        expect(get_status(PARTITION_SELF, VP_SELF, unknown[k], NULL) == HV_STATUS_INVALID_PARAMETER,
+               "register %08x: status %04x", unknown[k],
                get_status(PARTITION_SELF, VP_SELF, unknown[k], NULL));
 }
 CLAUSE("7.8.2-02", "five registers are the leaves 40000002h to 40000006h")
@@ -208,7 +214,8 @@ CLAUSE("7.8.3-01", "registers take 128 bits, narrower ones have zeros above")
     for (unsigned k = 0; k < COUNT_OF(registers); k++) {
         struct reg128 v = { 0, ~0ull };
 
-        if (registers[k].bits > 64 || registers[k].access[0] != 'R' || status(get_register(VP_SELF, registers[k].name, &v)) != 0)
+        if (registers[k].bits > 64 || registers[k].access[0] != 'R' ||
+            status(get_register(VP_SELF, registers[k].name, &v)) != 0)
             continue;
         expect(v.high == 0, "register %08x has %lx in its upper half", registers[k].name, v.high);
         seen++;
@@ -555,10 +562,12 @@ CLAUSE("7.10.1-06", "bits that are constant must have their value")
 }
 CLAUSE("7.10.1-07", "a read-only register: INVALID_PARAMETER")
 {
-    static const u32 names[] = { HvRegisterHypervisorVersion, HvRegisterPrivilegesAndFeaturesInfo, HvRegisterVpIndex, HvX64RegisterVpRuntime };
+    static const u32 names[] = { HvRegisterHypervisorVersion, HvRegisterPrivilegesAndFeaturesInfo, HvRegisterVpIndex,
+                                 HvX64RegisterVpRuntime };
 
     for (unsigned k = 0; k < COUNT_OF(names); k++)
-        expect(set_status(PARTITION_SELF, VP_SELF, names[k], 0, 0) == HV_STATUS_INVALID_PARAMETER, "register %08x: status %04x", names[k],
+        expect(set_status(PARTITION_SELF, VP_SELF, names[k], 0, 0) == HV_STATUS_INVALID_PARAMETER,
+               "register %08x: status %04x", names[k],
                set_status(PARTITION_SELF, VP_SELF, names[k], 0, 0));
 }
 CLAUSE("7.10.1-08", "an unknown register: INVALID_PARAMETER")
@@ -582,7 +591,8 @@ CLAUSE("7.10.1-10", "setting a register raises no exception in the guest")
 }
 CLAUSE("7.10.1-12", "another partition's registers are not for a guest")
 {
-    is_one_of("partition 12345h", set_status(0x12345, 0, HvX64RegisterCr8, 0, 0), HV_STATUS_ACCESS_DENIED, HV_STATUS_INVALID_PARTITION_ID);
+    is_one_of("partition 12345h", set_status(0x12345, 0, HvX64RegisterCr8, 0, 0), HV_STATUS_ACCESS_DENIED,
+              HV_STATUS_INVALID_PARTITION_ID);
 }
 CLAUSE("7.10.1-13", "no such partition: INVALID_PARTITION_ID")
 {
@@ -590,7 +600,8 @@ CLAUSE("7.10.1-13", "no such partition: INVALID_PARTITION_ID")
 }
 CLAUSE("7.10.1-14", "no such VP: INVALID_VP_INDEX")
 {
-    expect_eq("the status for VP 12345", set_status(PARTITION_SELF, 12345, HvX64RegisterCr8, 0, 0), HV_STATUS_INVALID_VP_INDEX);
+    expect_eq("the status for VP 12345", set_status(PARTITION_SELF, 12345, HvX64RegisterCr8, 0, 0),
+              HV_STATUS_INVALID_VP_INDEX);
 }
 
 /* ---- 7.10.2 HvGetVpRegisters ---- */
@@ -636,7 +647,8 @@ CLAUSE("7.10.2-03", "output comes in the order of the input")
 }
 CLAUSE("7.10.2-04", "another partition's registers are not for a guest")
 {
-    is_one_of("partition 12345h", get_status(0x12345, 0, HvRegisterVpIndex, NULL), HV_STATUS_ACCESS_DENIED, HV_STATUS_INVALID_PARTITION_ID);
+    is_one_of("partition 12345h", get_status(0x12345, 0, HvRegisterVpIndex, NULL), HV_STATUS_ACCESS_DENIED,
+              HV_STATUS_INVALID_PARTITION_ID);
 }
 CLAUSE("7.10.2-05", "no such partition: INVALID_PARTITION_ID")
 {
@@ -644,7 +656,8 @@ CLAUSE("7.10.2-05", "no such partition: INVALID_PARTITION_ID")
 }
 CLAUSE("7.10.2-06", "no such VP: INVALID_VP_INDEX")
 {
-    expect_eq("the status for VP 12345", get_status(PARTITION_SELF, 12345, HvRegisterVpIndex, NULL), HV_STATUS_INVALID_VP_INDEX);
+    expect_eq("the status for VP 12345", get_status(PARTITION_SELF, 12345, HvRegisterVpIndex, NULL),
+              HV_STATUS_INVALID_VP_INDEX);
 }
 CLAUSE("7.10.2-07", "an invalid name: INVALID_PARAMETER, the elements before it completed")
 {
@@ -667,8 +680,10 @@ static u64 start_stack[512] __attribute__((aligned(64)));
 /* Where the started VP begins: says what it finds, and stops. */
 __asm__(".text\n.globl start_probe\nstart_probe:\n"
         "movq %rsp, started+8\n movq %cr0, %rax\n movq %rax, started+16\n movq %cr3, %rax\n movq %rax, started+24\n"
-        "movq %cr4, %rax\n movq %rax, started+32\n movl $0x277, %ecx\n rdmsr\n shlq $32, %rdx\n orq %rdx, %rax\n movq %rax, started+40\n"
-        "pushfq\n popq %rax\n movq %rax, started+48\n movl $0xC0000100, %ecx\n rdmsr\n shlq $32, %rdx\n orq %rdx, %rax\n movq %rax, started+56\n"
+        "movq %cr4, %rax\n movq %rax, started+32\n"
+        "movl $0x277, %ecx\n rdmsr\n shlq $32, %rdx\n orq %rdx, %rax\n movq %rax, started+40\n"
+        "pushfq\n popq %rax\n movq %rax, started+48\n"
+        "movl $0xC0000100, %ecx\n rdmsr\n shlq $32, %rdx\n orq %rdx, %rax\n movq %rax, started+56\n"
         "movl %ds:started, %eax\n movq $1, started\n 1: hlt\n jmp 1b\n");
 extern const u8 start_probe[];
 
@@ -759,7 +774,8 @@ CLAUSE("7.10.3-07", "a VP that runs already: INVALID_VP_STATE")
 {
     struct start_input *in = start_context();
 
-    expect_status("processor 1, which runs", hypercall_mem(HvCallStartVirtualProcessor, in, NULL), HV_STATUS_INVALID_VP_STATE);
+    expect_status("processor 1, which runs", hypercall_mem(HvCallStartVirtualProcessor, in, NULL),
+                  HV_STATUS_INVALID_VP_STATE);
     in->vp = this_cpu()->vp_index;
     expect_status("this one", hypercall_mem(HvCallStartVirtualProcessor, in, NULL), HV_STATUS_INVALID_VP_STATE);
 }
@@ -834,7 +850,8 @@ CLAUSE("7.10.4-01", "HvGetVpIndexFromApicId is rep call 009Ah")
 {
     u64 index;
 
-    expect_status("without a rep count", hypercall_mem(0x009A, page_alloc(), page_alloc()), HV_STATUS_INVALID_HYPERCALL_INPUT);
+    expect_status("without a rep count", hypercall_mem(0x009A, page_alloc(), page_alloc()),
+                  HV_STATUS_INVALID_HYPERCALL_INPUT);
     for (u32 k = 0; k < ncpus; k++) {
         expect_reps("the call", index_of(cpus[k].apic_id, PARTITION_SELF, 0, &index), 0, 1);
         expect_eq("the index", index, cpus[k].vp_index);
@@ -863,7 +880,8 @@ CLAUSE("7.10.4-03", "it works before the VP runs")
 CLAUSE("7.10.4-04", "without AccessVpIndex: ACCESS_DENIED")
 {
     LACK(AccessVpIndex);
-    expect_status("the call", hypercall_mem(HvCallGetVpIndexFromApicId | REPS(1), page_alloc(), page_alloc()), HV_STATUS_ACCESS_DENIED);
+    expect_status("the call", hypercall_mem(HvCallGetVpIndexFromApicId | REPS(1), page_alloc(), page_alloc()),
+                  HV_STATUS_ACCESS_DENIED);
 }
 CLAUSE("7.10.4-05", "no such partition: INVALID_PARTITION_ID")
 {
@@ -875,7 +893,8 @@ CLAUSE("7.10.4-06", "an invalid parameter: INVALID_PARAMETER")
 {
     u64 index;
 
-    expect_status("reserved bits of the VTL", index_of(cpus[0].apic_id, PARTITION_SELF, 0x80, &index), HV_STATUS_INVALID_PARAMETER);
+    expect_status("reserved bits of the VTL", index_of(cpus[0].apic_id, PARTITION_SELF, 0x80, &index),
+                  HV_STATUS_INVALID_PARAMETER);
 }
 CLAUSE("7.10.4-08", "an invalid VTL: INVALID_VTL_STATE")
 {
@@ -888,5 +907,6 @@ CLAUSE("7.10.4-09", "an APIC ID that nobody has: an error")
 {
     u64 index;
 
-    is_one_of("APIC ID 254", status(index_of(254, PARTITION_SELF, 0, &index)), HV_STATUS_INVALID_VP_INDEX, HV_STATUS_INVALID_PARAMETER);
+    is_one_of("APIC ID 254", status(index_of(254, PARTITION_SELF, 0, &index)), HV_STATUS_INVALID_VP_INDEX,
+              HV_STATUS_INVALID_PARAMETER);
 }

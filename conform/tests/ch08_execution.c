@@ -43,7 +43,15 @@ CLAUSE("8.5-02", "MWAIT where it is not indicated: #UD")
 struct tsc { u64 before, after; };
 static void shift_tsc(void *arg) { (void)arg; wrmsr(0x10, rdtsc() + (1ull << 40)); }
 static void unshift_tsc(void *arg) { (void)arg; wrmsr(0x10, rdtsc() - (1ull << 40)); }
-static void read_tsc(void *arg) { struct tsc *t = arg; t->before = rdtsc(); for (u32 k = 0; k < 1000; k++) cpu_pause(); t->after = rdtsc(); }
+static void read_tsc(void *arg)
+{
+    struct tsc *t = arg;
+
+    t->before = rdtsc();
+    for (u32 k = 0; k < 1000; k++)
+        cpu_pause();
+    t->after = rdtsc();
+}
 
 CLAUSE("8.7-01", "each VP has a time-stamp counter of its own, which advances")
 {

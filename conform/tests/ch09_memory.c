@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * TLFS chapter 9: the virtual TLB and its flushes. A flush is seen by its effect: a page is read, mapped to another, flushed, and
+ * TLFS chapter 9: the virtual TLB and its flushes. A flush is seen by its effect: a page is read, mapped to another,
+     flushed, and
  * read again. A translation may be lost at any time, so nothing here asks that a stale one stays. */
 #include "conform/guest/hv.h"
 
@@ -74,7 +75,8 @@ static void flushes(u64 control, u64 space, u64 flags, u64 mask, u32 cpu_mask, u
 
 static void refuses(u64 control, u64 space, u64 flags, u64 mask)
 {
-    expect_status("the flush", hypercall_mem(control, flush_input(space, flags, mask, gpa(WINDOW)), NULL), HV_STATUS_INVALID_PARAMETER);
+    expect_status("the flush", hypercall_mem(control, flush_input(space, flags, mask, gpa(WINDOW)), NULL),
+                  HV_STATUS_INVALID_PARAMETER);
 }
 
 static u32 all_cpus(void) { return (1u << ncpus) - 1; }
@@ -199,7 +201,8 @@ CLAUSE("9.3.2-01", "flush flags are bits 0 to 3; each other one is refused")
     expect_status("flags 1 and 2", hypercall_mem(SPACE, flush_input(0, 3, 0, 0), NULL), 0);
     expect_status("flag 4", hypercall_mem(SPACE, flush_input(0, 7, 0, 0), NULL), 0);
     for (unsigned bit = 4; bit < 64; bit++)
-        expect(status(hypercall_mem(SPACE, flush_input(0, 3 | BIT(bit), 0, 0), NULL)) == HV_STATUS_INVALID_PARAMETER, "bit %u is not refused", bit);
+        expect(status(hypercall_mem(SPACE, flush_input(0, 3 | BIT(bit), 0, 0), NULL)) == HV_STATUS_INVALID_PARAMETER,
+               "bit %u is not refused", bit);
 }
 
 /* ---- 9.4.1 HvSwitchVirtualAddressSpace ---- */
@@ -250,7 +253,10 @@ CLAUSE("9.4.2-01", "HvFlushVirtualAddressSpace is call 0002h: space at 0, flags 
 {
     flushes(0x0002, read_cr3(), 0, vp_bit(0), 1, 0);
 }
-CLAUSE("9.4.2-02", "it invalidates the space's translations on each VP of the mask") { flushes(SPACE, read_cr3(), 0, all_vps(), all_cpus(), 0); }
+CLAUSE("9.4.2-02", "it invalidates the space's translations on each VP of the mask")
+{
+    flushes(SPACE, read_cr3(), 0, all_vps(), all_cpus(), 0);
+}
 CLAUSE("9.4.2-03", "bit n of the mask is VP n")
 {
     need_cpus(2);
@@ -262,8 +268,14 @@ CLAUSE("9.4.2-04", "ALL_PROCESSORS: all VPs, the mask is ignored")
     flushes(SPACE, read_cr3(), ALL_CPUS, 0, all_cpus(), 0);
     flushes(SPACE, read_cr3(), ALL_CPUS, ~0ull, all_cpus(), 0);
 }
-CLAUSE("9.4.2-05", "ALL_VIRTUAL_ADDRESS_SPACES: all spaces, AddressSpace is ignored") { flushes(SPACE, ~0ull, ALL_SPACES, all_vps(), all_cpus(), 0); }
-CLAUSE("9.4.2-06", "NON_GLOBAL_MAPPINGS_ONLY flushes those that are not global") { flushes(SPACE, read_cr3(), NON_GLOBAL, all_vps(), all_cpus(), 0); }
+CLAUSE("9.4.2-05", "ALL_VIRTUAL_ADDRESS_SPACES: all spaces, AddressSpace is ignored")
+{
+    flushes(SPACE, ~0ull, ALL_SPACES, all_vps(), all_cpus(), 0);
+}
+CLAUSE("9.4.2-06", "NON_GLOBAL_MAPPINGS_ONLY flushes those that are not global")
+{
+    flushes(SPACE, read_cr3(), NON_GLOBAL, all_vps(), all_cpus(), 0);
+}
 CLAUSE("9.4.2-07", "a flag that is not defined: INVALID_PARAMETER")
 {
     refuses(SPACE, 0, 3 | BIT(4), 0);
@@ -275,7 +287,10 @@ CLAUSE("9.4.2-08", "when it returns the flush has happened on all named VPs")
         flushes(SPACE, 0, ALL_CPUS | ALL_SPACES, 0, all_cpus(), 0);
 }
 CLAUSE("9.4.2-10", "an invalid AddressSpace: INVALID_PARAMETER") { refuses(SPACE, read_cr3() | beyond_gpa(), 0, vp_bit(0)); }
-CLAUSE("9.4.2-11", "reserved bits of AddressSpace: INVALID_PARAMETER") { refuses(SPACE, read_cr3() | BIT(61), 0, vp_bit(0)); }
+CLAUSE("9.4.2-11", "reserved bits of AddressSpace: INVALID_PARAMETER")
+{
+    refuses(SPACE, read_cr3() | BIT(61), 0, vp_bit(0));
+}
 CLAUSE("9.4.2-12", "an empty mask without ALL_PROCESSORS: INVALID_PARAMETER") { refuses(SPACE, read_cr3(), 0, 0); }
 
 /* ---- 9.4.3, 9.4.5 with a processor set ---- */
@@ -307,7 +322,8 @@ CLAUSE("9.4.3-02", "leaf 40000004h EAX bit 11 tells whether it is there")
 {
     u64 *in = flush_input(0, ALL_SPACES, 1, 0);
 
-    expect(recommended(11) == (status(hypercall_mem(SPACE_EX, in, NULL)) == 0), "bit %u, status %04x", (unsigned)recommended(11),
+    expect(recommended(11) == (status(hypercall_mem(SPACE_EX, in, NULL)) == 0), "bit %u, status %04x",
+           (unsigned)recommended(11),
            status(hypercall_mem(SPACE_EX, in, NULL)));
 }
 CLAUSE("9.4.3-03", "it behaves as HvFlushVirtualAddressSpace on the VPs of the set")
@@ -315,12 +331,14 @@ CLAUSE("9.4.3-03", "it behaves as HvFlushVirtualAddressSpace on the VPs of the s
     need_cpus(2);
     flushes_set(SPACE_EX | VARIABLE(1), set_input(read_cr3(), 0, 0, 1, vp_bit(1)), 2);
     flushes_set(SPACE_EX | VARIABLE(1), set_input(~0ull, ALL_SPACES, 0, 1, vp_bit(0)), 1);
-    expect_status("a reserved flag", hypercall_mem(SPACE_EX, set_input(0, 3 | BIT(5), 1, 0, 0), NULL), HV_STATUS_INVALID_PARAMETER);
+    expect_status("a reserved flag", hypercall_mem(SPACE_EX, set_input(0, 3 | BIT(5), 1, 0, 0), NULL),
+                  HV_STATUS_INVALID_PARAMETER);
 }
 CLAUSE("9.4.3-04", "a malformed set: INVALID_PARAMETER")
 {
     expect_status("format 7", hypercall_mem(SPACE_EX, set_input(0, ALL_SPACES, 7, 0, 0), NULL), HV_STATUS_INVALID_PARAMETER);
-    expect_status("two banks, one element", hypercall_mem(SPACE_EX | VARIABLE(1), set_input(0, ALL_SPACES, 0, 3, 1), NULL), HV_STATUS_INVALID_PARAMETER);
+    expect_status("two banks, one element", hypercall_mem(SPACE_EX | VARIABLE(1), set_input(0, ALL_SPACES, 0, 3, 1), NULL),
+                  HV_STATUS_INVALID_PARAMETER);
 }
 CLAUSE("9.4.3-05", "a set of format 1: every VP") { flushes_set(SPACE_EX, set_input(read_cr3(), 0, 1, 0, 0), all_cpus()); }
 
@@ -346,9 +364,12 @@ CLAUSE("9.4.5-02", "it behaves as HvFlushVirtualAddressList but for the set")
 }
 CLAUSE("9.4.5-03", "an invalid parameter: INVALID_PARAMETER")
 {
-    expect_status("NON_GLOBAL", hypercall_mem(LIST_EX | VARIABLE(1), list_input(read_cr3(), NON_GLOBAL, 1, 0), NULL), HV_STATUS_INVALID_PARAMETER);
-    expect_status("flag 10h", hypercall_mem(LIST_EX | VARIABLE(1), list_input(read_cr3(), 0x10, 1, 0), NULL), HV_STATUS_INVALID_PARAMETER);
-    expect_status("no such space", hypercall_mem(LIST_EX | VARIABLE(1), list_input(read_cr3() | BIT(60), 0, 1, 0), NULL), HV_STATUS_INVALID_PARAMETER);
+    expect_status("NON_GLOBAL", hypercall_mem(LIST_EX | VARIABLE(1), list_input(read_cr3(), NON_GLOBAL, 1, 0), NULL),
+                  HV_STATUS_INVALID_PARAMETER);
+    expect_status("flag 10h", hypercall_mem(LIST_EX | VARIABLE(1), list_input(read_cr3(), 0x10, 1, 0), NULL),
+                  HV_STATUS_INVALID_PARAMETER);
+    expect_status("no such space", hypercall_mem(LIST_EX | VARIABLE(1), list_input(read_cr3() | BIT(60), 0, 1, 0), NULL),
+                  HV_STATUS_INVALID_PARAMETER);
 }
 CLAUSE("9.4.5-04", "the ranges begin after the bank contents")
 {
@@ -362,7 +383,8 @@ CLAUSE("9.4.5-04", "the ranges begin after the bank contents")
 
 CLAUSE("9.4.4-01", "HvFlushVirtualAddressList is rep call 0003h, ranges of 8 bytes after the header of 24")
 {
-    expect_status("without a rep count", hypercall_mem(0x0003, flush_input(read_cr3(), 0, vp_bit(0), 0), NULL), HV_STATUS_INVALID_HYPERCALL_INPUT);
+    expect_status("without a rep count", hypercall_mem(0x0003, flush_input(read_cr3(), 0, vp_bit(0), 0), NULL),
+                  HV_STATUS_INVALID_HYPERCALL_INPUT);
     flushes(0x0003 | REPS(1), read_cr3(), 0, vp_bit(0), 1, 0);
 }
 static void range_flushes(u64 range, u32 page)
@@ -398,18 +420,26 @@ CLAUSE("9.4.4-04", "one page of a large page: all of the large page")
     expect_eq("the first page", *(volatile u32 *)WINDOW, 0xF00D0010);
     all_look(1, 0xF00D0000);
     map_large(big_page(1), MAP_P | MAP_W);
-    expect_status("the flush", hypercall_mem(LIST, flush_input(read_cr3(), 0, vp_bit(0), gpa(WINDOW) + 200 * PAGE), NULL), 0);
+    expect_status("the flush", hypercall_mem(LIST, flush_input(read_cr3(), 0, vp_bit(0), gpa(WINDOW) + 200 * PAGE), NULL),
+                  0);
     all_look(1, 0xF00D0001);
     expect_eq("the first page", *(volatile u32 *)WINDOW, 0xF00D0011);
 }
 CLAUSE("9.4.4-05", "addresses beyond the virtual space are ignored")
 {
-    expect_status("a non-canonical address", hypercall_mem(LIST, flush_input(read_cr3(), 0, vp_bit(0), 0x0000900000000000ull), NULL), 0);
+    expect_status("a non-canonical address", hypercall_mem(LIST, flush_input(read_cr3(), 0, vp_bit(0),
+                                                                             0x0000900000000000ull), NULL), 0);
     expect_status("the last page", hypercall_mem(LIST, flush_input(read_cr3(), 0, vp_bit(0), ~0ull), NULL), 0);
 }
-CLAUSE("9.4.4-06", "NON_GLOBAL_MAPPINGS_ONLY is not for this call: INVALID_PARAMETER") { refuses(LIST, read_cr3(), NON_GLOBAL, vp_bit(0)); }
+CLAUSE("9.4.4-06", "NON_GLOBAL_MAPPINGS_ONLY is not for this call: INVALID_PARAMETER")
+{
+    refuses(LIST, read_cr3(), NON_GLOBAL, vp_bit(0));
+}
 CLAUSE("9.4.4-07", "ALL_PROCESSORS: all VPs, the mask is ignored") { flushes(LIST, read_cr3(), ALL_CPUS, 0, all_cpus(), 0); }
-CLAUSE("9.4.4-08", "ALL_VIRTUAL_ADDRESS_SPACES: all spaces, AddressSpace is ignored") { flushes(LIST, ~0ull, ALL_SPACES, all_vps(), all_cpus(), 0); }
+CLAUSE("9.4.4-08", "ALL_VIRTUAL_ADDRESS_SPACES: all spaces, AddressSpace is ignored")
+{
+    flushes(LIST, ~0ull, ALL_SPACES, all_vps(), all_cpus(), 0);
+}
 CLAUSE("9.4.4-09", "when it returns all flushes have happened on the named VPs")
 {
     for (unsigned k = 0; k < 8; k++)

@@ -89,7 +89,10 @@ CLAUSE("10.2.2-06", "PUSH m32 (FF /6), in 32-bit code")
     expect_eq("the TPR", r.rax, 0x70);
 }
 static void read_byte(void *arg) { *(volatile u8 *)arg = *(volatile u8 *)((u64)APIC + TPR); }
-static void read_add(void *arg) { u32 v = 0; __asm__ volatile("addl (%1), %0" : "+r"(v) : "r"((u64)APIC + TPR)); *(u32 *)arg = v; }
+static void read_add(void *arg)
+{
+    __asm__ volatile("addl (%1), %0" : "+r"(*(u32 *)arg) : "r"((u64)APIC + TPR));
+}
 CLAUSE("10.2.2-07", "another form is #GP; one of 32 bits that is aligned may work as well")
 {
     u32 v = 0;
@@ -244,7 +247,8 @@ static void with_handler(u32 vector, void (*fn)(u32))
     this_cpu()->on_interrupt[vector] = fn;
     this_cpu()->keep[vector] = true;
 }
-static void comes(u32 vector, u64 times) { expect(wait_for(taken(vector) == times, 100 * MS), "vector %x came %lu times, not %lu", vector, taken(vector), times); }
+static void comes(u32 vector, u64 times) { expect(wait_for(taken(vector) == times, 100 * MS),
+                                                  "vector %x came %lu times, not %lu", vector, taken(vector), times); }
 
 CLAUSE("10.3.5-01", "the assist field is 32 bits at 0 of the page; bits 31:1 are zero")
 {
@@ -486,8 +490,10 @@ CLAUSE("10.5.3-03", "it behaves as HvSendSyntheticClusterIpi on the VPs of the s
 {
     for (u32 k = 0; k < ncpus; k++)
         ipi_reaches(HvCallSendSyntheticClusterIpiEx | VARIABLE(1), ipi_set(0x7B, 0, 1, vp_bit(k)), 0x7B, 1u << k);
-    expect_status("vector Fh", hypercall_mem(HvCallSendSyntheticClusterIpiEx, ipi_set(0x0F, 1, 0, 0), NULL), HV_STATUS_INVALID_PARAMETER);
-    expect_status("byte 5", hypercall_mem(HvCallSendSyntheticClusterIpiEx, memcpy(page_alloc(), (u64[]){ 0x7B | BIT(40), 1, 0 }, 24), NULL),
+    expect_status("vector Fh", hypercall_mem(HvCallSendSyntheticClusterIpiEx, ipi_set(0x0F, 1, 0, 0), NULL),
+                  HV_STATUS_INVALID_PARAMETER);
+    expect_status("byte 5", hypercall_mem(HvCallSendSyntheticClusterIpiEx, memcpy(page_alloc(),
+            (u64[]){ 0x7B | BIT(40), 1, 0 }, 24), NULL),
                   HV_STATUS_INVALID_PARAMETER);
 }
 
@@ -497,7 +503,8 @@ static u64 retarget(u64 partition, u64 device, u64 reserved, u64 flags, u64 mask
 {
     u64 *in = (u64 *)page_alloc();
 
-    in[0] = partition, in[1] = device, in[2] = 1, in[3] = 0xFEE00000, in[4] = reserved, in[5] = 0x61 | flags << 32, in[6] = mask;
+    in[0] = partition, in[1] = device, in[2] = 1, in[3] = 0xFEE00000, in[4] = reserved, in[5] = 0x61 | flags << 32,
+        in[6] = mask;
     return hypercall_mem(HvCallRetargetDeviceInterrupt, in, NULL);
 }
 static void need_retarget(void)
@@ -507,7 +514,7 @@ static void need_retarget(void)
     need(s != HV_STATUS_ACCESS_DENIED && s != HV_STATUS_INVALID_HYPERCALL_CODE && s != HV_STATUS_FEATURE_UNAVAILABLE,
          "the call is not offered: %s", status_name(s));
 }
-/* Parameters that are right go as far as the device, which is not there; wrong ones need not, where the device is looked at first. */
+/* Right parameters go as far as the device, which is not there; so do wrong ones where the device is looked at first. */
 struct retarget { u64 partition, device, source_reserved, msi, reserved, vector_flags, target[3]; };
 
 static struct retarget right(void)
@@ -516,7 +523,8 @@ static struct retarget right(void)
 }
 static u32 retarget_status(const struct retarget *r, unsigned variable)
 {
-    return status(hypercall_mem(HvCallRetargetDeviceInterrupt | VARIABLE(variable), memcpy(page_alloc(), r, sizeof *r), NULL));
+    return status(hypercall_mem(HvCallRetargetDeviceInterrupt | VARIABLE(variable), memcpy(page_alloc(), r, sizeof *r),
+                                NULL));
 }
 static void is_right(const char *what, const struct retarget *r, unsigned variable)
 {

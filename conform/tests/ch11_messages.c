@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * TLFS chapter 11: SynIC registers and pages, messages and events. Messages come of synthetic timers, which every hypervisor with
+ * TLFS chapter 11: SynIC registers and pages, messages and events. Messages come of synthetic timers,
+     which every hypervisor with
  * a SynIC has, and of a partner (QEMU's hyperv-testdev) where there is one. */
 #include "conform/guest/hv.h"
 
@@ -1061,7 +1062,8 @@ CLAUSE("11.11.1-12", "no such VP: INVALID_VP_INDEX")
     begin(SINT_MASKED | V);
     connected();
     partner(CONNECT_MESSAGE, 200, S, 11);
-    need(status(post_message(11, 1, text, 8)) != HV_STATUS_INVALID_CONNECTION_ID, "the partner makes no port of a VP that is not there");
+    need(status(post_message(11, 1, text, 8)) != HV_STATUS_INVALID_CONNECTION_ID,
+         "the partner makes no port of a VP that is not there");
     expect_status("HvPostMessage", post_message(11, 1, text, 8), HV_STATUS_INVALID_VP_INDEX);
 }
 CLAUSE("11.11.1-13", "the SynIC disabled: INVALID_SYNIC_STATE")
@@ -1139,7 +1141,8 @@ CLAUSE("11.11.2-09", "no such VP: INVALID_VP_INDEX")
     begin(V);
     event_connected();
     partner(CONNECT_EVENT, 200, S, 12);
-    need(status(signal_event(12, 0)) != HV_STATUS_INVALID_CONNECTION_ID, "the partner makes no port of a VP that is not there");
+    need(status(signal_event(12, 0)) != HV_STATUS_INVALID_CONNECTION_ID,
+         "the partner makes no port of a VP that is not there");
     expect_status("HvSignalEvent", signal_event(12, 0), HV_STATUS_INVALID_VP_INDEX);
 }
 CLAUSE("11.11.2-10", "the SynIC disabled: INVALID_SYNIC_STATE")

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * TLFS chapters 12 to 14: reference time, synthetic timers, the time-unhalted timer, the reference TSC page; timer messages; the
+ * TLFS chapters 12 to 14: reference time, synthetic timers, the time-unhalted timer,
+     the reference TSC page; timer messages; the
  * long spin wait. No test asks that a timer comes soon, only that it comes, and not before its time. */
 #include "conform/guest/hv.h"
 
@@ -237,7 +238,8 @@ CLAUSE("12.5-01", "four pairs of MSRs from 400000B0h")
 }
 CLAUSE("12.5.1-01", "the configuration's fields; its reserved bits are refused or stay zero")
 {
-    u64 fields = STIMER_PERIODIC | STIMER_LAZY | STIMER_AUTO | STIMER_SINT(9) | (feature(F_DIRECT) ? STIMER_VECTOR(0xAB) : 0);
+    u64 vector = feature(F_DIRECT) ? STIMER_VECTOR(0xAB) : 0;
+    u64 fields = STIMER_PERIODIC | STIMER_LAZY | STIMER_AUTO | STIMER_SINT(9) | vector;
     static const u8 reserved[] = { 13, 14, 15, 20, 31, 32, 47, 63 };
 
     NEED(AccessSyntheticTimerRegs);
@@ -246,7 +248,8 @@ CLAUSE("12.5.1-01", "the configuration's fields; its reserved bits are refused o
     for (unsigned k = 0; k < COUNT_OF(reserved); k++) {
         int why = wrmsr_try(STIMER_CONFIG(1), BIT(reserved[k]));
 
-        expect(why == GP || (why == NONE && !(msr_read(STIMER_CONFIG(1)) >> reserved[k] & 1)), "bit %u can be set", reserved[k]);
+        expect(why == GP || (why == NONE && !(msr_read(STIMER_CONFIG(1)) >> reserved[k] & 1)), "bit %u can be set",
+               reserved[k]);
     }
 }
 CLAUSE_LAST("12.5.1-02", "all timers are disabled at first, and after a reset of the VP")
@@ -305,7 +308,8 @@ CLAUSE("12.5.1-07", "a one-shot timer whose time has passed expires at once")
     start = ref_time();
     msr_write(STIMER_CONFIG(0), STIMER_ENABLE | STIMER_SINT(S));
     comes("the timer");
-    expect(timer_payload(slot()).delivery >= start, "delivered at %lu, enabled at %lu", timer_payload(slot()).delivery, start);
+    expect(timer_payload(slot()).delivery >= start, "delivered at %lu, enabled at %lu", timer_payload(slot()).delivery,
+           start);
     expect(!enabled(0), "it is enabled");
 }
 CLAUSE("12.5.1-08", "a configuration that enables with SINT zero disables the timer at once")
@@ -566,7 +570,8 @@ CLAUSE("13.3.1-01", "a timer's payload: index 0, expiration 8, delivery 16")
     now = ref_time();
     expect_eq("the index", timer_payload(slot()).index, 3);
     expect_eq("the expiration", timer_payload(slot()).expiration, due);
-    expect(timer_payload(slot()).delivery >= due && timer_payload(slot()).delivery <= now, "the delivery %lu is not between %lu and %lu",
+    expect(timer_payload(slot()).delivery >= due && timer_payload(slot()).delivery <= now,
+           "the delivery %lu is not between %lu and %lu",
            timer_payload(slot()).delivery, due, now);
 }
 CLAUSE("13.3.1-02", "the index is the timer's number")
@@ -589,7 +594,8 @@ CLAUSE("13.3.1-03", "ExpirationTime is when it was due")
     for (unsigned k = 0; k < 3; k++) {
         comes("a period");
         if (k > 0)
-            expect((timer_payload(slot()).expiration - first_due) % 30000 == 0, "%lu after %lu", timer_payload(slot()).expiration, first_due);
+            expect((timer_payload(slot()).expiration - first_due) % 30000 == 0, "%lu after %lu",
+                   timer_payload(slot()).expiration, first_due);
         else
             first_due = timer_payload(slot()).expiration;
         take_message(slot());
@@ -632,10 +638,12 @@ CLAUSE("14.5.1-02", "it returns SUCCESS only")
 }
 CLAUSE("14.5.1-03", "it has no effect that a guest sees")
 {
-    struct call_regs r = { .rcx = HvCallNotifyLongSpinWait | FAST, .rdx = 77, .rbx = 1, .rsi = 2, .rdi = 3, .r8 = 4, .r9 = 5, .r15 = 6 }, was = r;
+    struct call_regs r = { .rcx = HvCallNotifyLongSpinWait | FAST, .rdx = 77, .rbx = 1, .rsi = 2, .rdi = 3, .r8 = 4, .r9 = 5,
+                           .r15 = 6 }, was = r;
 
     call_with(&r, hypercall_page);
     expect_status("the call", r.rax, 0);
-    expect(r.rbx == was.rbx && r.rsi == was.rsi && r.rdi == was.rdi && r.rdx == was.rdx && r.r8 == was.r8 && r.r9 == was.r9 && r.r15 == was.r15,
+    expect(r.rbx == was.rbx && r.rsi == was.rsi && r.rdi == was.rdi && r.rdx == was.rdx && r.r8 == was.r8 &&
+           r.r9 == was.r9 && r.r15 == was.r15,
            "a register changed");
 }
