@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * TLFS chapters 4 and 5: what each privilege gates, the crash facility,
-     overlay pages. Where a partition has a privilege its test
- * makes sure that the access works and is skipped then: that it faults without is seen in a partition without. */
+ * TLFS chapters 4 and 5: what each privilege gates, the crash facility, overlay pages. Where a partition has a privilege
+ * its test makes sure that the access works and is skipped then: that it faults without is seen in a partition without. */
 #include "conform/guest/hv.h"
 
 static const u32 synic_msrs[] = { HV_X64_MSR_SCONTROL, HV_X64_MSR_SVERSION, HV_X64_MSR_SIEFP, HV_X64_MSR_SIMP,

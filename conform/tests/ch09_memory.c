@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * TLFS chapter 9: the virtual TLB and its flushes. A flush is seen by its effect: a page is read, mapped to another,
-     flushed, and
- * read again. A translation may be lost at any time, so nothing here asks that a stale one stays. */
+ * flushed, and read again. A translation may be lost at any time, so nothing here asks that a stale one stays. */
 #include "conform/guest/hv.h"
 
 /* ---- a page that changes below its address ---- */

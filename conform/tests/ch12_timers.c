@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * TLFS chapters 12 to 14: reference time, synthetic timers, the time-unhalted timer,
-     the reference TSC page; timer messages; the
- * long spin wait. No test asks that a timer comes soon, only that it comes, and not before its time. */
+ * TLFS chapters 12 to 14: reference time, synthetic timers, the time-unhalted timer, the reference TSC page; timer
+ * messages; the long spin wait. No test asks that a timer comes soon, only that it comes, and not before its time. */
 #include "conform/guest/hv.h"
 
 enum { S = 4, V = 0x91 };
