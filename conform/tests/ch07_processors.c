@@ -442,7 +442,7 @@ CLAUSE("7.9.5-03", "a segment that is not present is a null segment: #GP in 32-b
 
     call_with32(&r, code);
     expect(r.rax != 0, "the multiboot header is not read through ES");
-    expect_status("HvSetVpRegisters", set_register(VP_SELF, HvX64RegisterEs, 0, 0), 0);
+    expect_status("HvSetVpRegisters", set_register(VP_SELF, HvX64RegisterEs, es.low, es.high & ~BIT(55)), 0);
     why = guarded(run32, (void *)(uintptr_t)code);
     expect_status("HvSetVpRegisters", set_register(VP_SELF, HvX64RegisterEs, es.low, es.high), 0);
     expect(why == GP, "an access through it: %s, not #GP", vector_name(why));
