@@ -14,6 +14,7 @@
 
 #define SLICE_INSNS     100000000ull
 #define PATIENCE_SLICES 60u             /* without a word from the guest: it hangs */
+#define IDLE_LIMIT_NS   10000000000ull  /* asleep for so long: nothing will wake it */
 #define MAX_STARTS      100u
 
 void conform_config_default(struct conform_config *cfg)
@@ -24,6 +25,7 @@ void conform_config_default(struct conform_config *cfg)
     cfg->machine.nvps = 4;
     cfg->machine.vga = false;
     cfg->machine.hyperv_testdev = true;
+    cfg->machine.idle_limit_ns = IDLE_LIMIT_NS;
     cfg->machine.debug_exit = true;
     cfg->machine.debug_exit_port = 0xf4;
     cfg->machine.debug_exit_bytes = 4;
@@ -151,8 +153,8 @@ static struct err start(struct session *r, unsigned long first, unsigned long *n
     enum run why;
     struct err e;
 
-    snprintf(append, sizeof append, "from=%lu%s%.450s", first, r->cfg->only != NULL ? " only=" : "",
-             r->cfg->only != NULL ? r->cfg->only : "");
+    snprintf(append, sizeof append, "from=%lu%s%.240s %.200s", first, r->cfg->only != NULL ? " only=" : "",
+             r->cfg->only != NULL ? r->cfg->only : "", r->cfg->append != NULL ? r->cfg->append : "");
     cfg.kernel = r->cfg->image != NULL ? r->cfg->image : r->image;
     cfg.append = append;
     cfg.serial[0] = r->spec;

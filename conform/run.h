@@ -9,6 +9,7 @@
 struct conform_config {
     struct machine_config machine;
     const char *image;          /* file; NULL: the one built in */
+    const char *append;         /* more of the guest's command line; NULL: none */
     const char *only;           /* ids and sections, separated by commas; NULL: all */
 };
 

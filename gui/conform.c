@@ -39,6 +39,7 @@ static const struct row rows[] = {
                                                                                                               log) },
     { "hv",        "SPEC",      "the partition, as of run; default: one with everything, then some that lack much",
       offsetof(struct conform, run.machine.hv_spec) },
+    { "append",    "STRING",    "more of the guest's command line", offsetof(struct conform, run.append) },
     { "image",     "FILE",      "the guest (default: the one built into this program)", offsetof(struct conform,
                                                                                                  run.image) },
 };

@@ -58,6 +58,7 @@ struct machine {
     void (*tick)(void *arg);
     void *tick_arg;
     uint64_t next_tick;                 /* host time */
+    uint64_t busy_until_ns;             /* virtual time at the end of the last turn; only for idle_limit_ns */
 
     struct pace {                       /* clock policy "host"; host-side only, reaches the guest through the door */
         uint64_t host_start, virtual_start, last_check, last_insns, last_host;

@@ -197,12 +197,17 @@ static bool halted_for_good(struct machine *m)
     return now >= m->loop.deaf_since + DEAF_NS && m->tick == NULL;
 }
 
+static bool idle_too_long(const struct machine *m)
+{
+    return m->cfg.idle_limit_ns != 0 && clock_ns(&m->clock) - m->busy_until_ns > m->cfg.idle_limit_ns;
+}
+
 static void idle(struct machine *m)
 {
     uint64_t due = clock_next_deadline(&m->clock);
 
     board_flush_output(m);
-    if (halted_for_good(m) || (due == TIMER_OFF && !board_has_input(m))) {
+    if (halted_for_good(m) || idle_too_long(m) || (due == TIMER_OFF && !board_has_input(m))) {
         machine_stop(m, RUN_HALTED);
     } else if (m->cfg.clock == CLOCK_HOST) {
         idle_host(m, due);
@@ -255,6 +260,7 @@ static void run_turn(struct machine *m, uint64_t limit)
     board_select_vp(m, m->loop.current);
     m->loop.deaf_since = 0;
     stop = cpu_run(cpu, turn_budget(m, limit));
+    m->busy_until_ns = clock_ns(&m->clock);
     used = m->clock.state.insns - before;
     m->loop.turn_left -= used < m->loop.turn_left ? used : m->loop.turn_left;
     if (stop == CPU_STOP_IDLE || stop == CPU_STOP_YIELD)

@@ -61,6 +61,7 @@ struct machine_config {
     uint64_t rtc_start_ns;          /* ns since 1970 when the machine starts; 0: ask the host (through the door) */
     uint64_t ps_per_insn;           /* virtual picoseconds an instruction takes at start */
     uint64_t stop_at;               /* instructions; 0: never */
+    uint64_t idle_limit_ns;         /* no processor ran for so long: RUN_HALTED; 0: idle for ever */
     uint64_t hash_at[MACHINE_MAX_HASHES];   /* ascending */
     unsigned nhashes;
     struct machine_mce mces[MACHINE_MAX_MCES];  /* ascending */

@@ -2,7 +2,7 @@
  * Runs the tests one after another and reports them as TAP. Which test runs is kept in the clock's battery-backed memory,
  * so that after a reset (asked for by a test, or because a test brought the machine down) the rest goes on.
  * Command line: from=N (the first test to run), only=ID[,ID...] (an ID may be a section: all its clauses), list;
- * any (go on where there is no Hv#1 interface). */
+ * any (go on where there is no Hv#1 interface); stop=IDS, crash=IDS (tests that do so instead of what they are for). */
 #include "conform/guest/hv.h"
 #include "conform/guest/internal.h"
 
@@ -220,10 +220,30 @@ static void report(u32 index, int why, const char *because)
         print("#   %s: %s\r\n", c->id, because);
 }
 
+/* What a test may do to the machine, to see that the others still run. */
+static void stop(void)
+{
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}
+
+static void crash(void)
+{
+    static const struct { u16 limit; u64 base; } __attribute__((packed)) none = { 0, 0 };
+
+    __asm__ volatile("lidt %0; int3" : : "m"(none));
+}
+
 static void run_clause(void *arg)
 {
+    const char *id = ((const struct clause *)arg)->id;
+
     cpus_tidy();
     memory_tidy();
+    if (chosen(option("stop="), id))
+        stop();
+    if (chosen(option("crash="), id))
+        crash();
     ((const struct clause *)arg)->run();
 }
 

@@ -36,6 +36,12 @@ if [ -z "${PARTITA_RUNNER:-}" ]; then
     [ ! -e "$work/jit" ] || cmp "$work/interp/conform.tap" "$work/jit/conform.tap" || fail "the two engines differ"
 fi
 
+# a test that hangs and one that brings the machine down: both fail, the others run
+$partita conform -o "$work/bad" -only 2.2,2.3,2.4.1 -append "stop=2.2-02 crash=2.3-01" >/dev/null 2>&1
+[ $? -eq 1 ] || fail "failing tests must exit with 1"
+[ "$(grep '^not ok' "$work/bad/conform.tap" | grep -oE '[0-9.]+-[0-9]+' | xargs)" = "2.2-02 2.3-01" ] || fail "2.2-02 and 2.3-01 must fail"
+[ "$(grep -c '^ok' "$work/bad/conform.tap")" -eq 8 ] || fail "eight tests must pass beside one that hangs and one that crashes"
+
 # a log as reference, and bad input
 $partita conform -o "$work/again" -log "$work/report/conform.tap" -reference "$work/report/conform.tap" \
     -expect "$top/conform/expected.txt" >/dev/null || fail "a log does not give the results it came from"
