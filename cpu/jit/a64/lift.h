@@ -134,6 +134,7 @@ bool lift_shift(struct lift *l);
 bool lift_muldiv(struct lift *l);
 bool lift_bits(struct lift *l);
 bool lift_vec(struct lift *l);
+bool lift_vec_move(struct lift *l);
 bool lift_branch(struct lift *l);               /* the last of a block */
 
 #endif
