@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Memory for translated code. No page can ever be written and run at once: it is mapped twice, one view is written, the other
- * runs; or, where a host does not have that, one view changes between the two. */
+ * Memory for translated code. No page can ever be written and run at once: it is mapped twice, one view is written, the
+ * other runs; or, where a host does not have that, one view changes between the two. */
 #ifndef CPU_JIT_CODEBUF_H
 #define CPU_JIT_CODEBUF_H
 

@@ -54,8 +54,8 @@ static unsigned flags_left(const struct insn *i)
     return op_flags_read[i->op] & FLAGS_ARITH;
 }
 
-/* The plain path may be left here, and a handler, a fault or a device sees all flags; but nothing on it takes them from where
- * they are kept. Of others that is not known. */
+/* The plain path may be left here, and a handler, a fault or a device sees all flags; but nothing on it takes them from
+ * where they are kept. Of others that is not known. */
 static bool only_sees(const struct insn *i)
 {
     if (jit_keeps_flags(i->op) || (i->op >= OP_EMMS && op_flags_read[i->op] == 0))
@@ -73,7 +73,8 @@ static bool only_sees(const struct insn *i)
     }
 }
 
-/* What i takes of the flags before it, when `after` are wanted behind it. One that makes some and leaves others needs all there. */
+/* What i takes of the flags before it, when those are wanted behind it. One that makes some and leaves others needs all
+ * there. */
 static unsigned reads(const struct insn *i, unsigned read_after, unsigned seen_after)
 {
     const unsigned written = op_flags_written[i->op] & FLAGS_ARITH;

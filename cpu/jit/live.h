@@ -5,8 +5,8 @@
 
 #include "cpu/block.h"
 
-/* For each instruction: the flags that later ones, or the end of the block, take from after it; and those that only what lies
- * off the plain path (a fault, a handler, a device) may look at. */
+/* For each instruction: the flags that later ones, or the end of the block, take from after it; and those that only what
+ * lies off the plain path (a fault, a handler, a device) may look at. */
 void jit_live_flags(const struct block *b, uint16_t read_after[], uint16_t seen_after[]);
 
 bool jit_keeps_flags(unsigned op);              /* its handler does not know there are flags */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# The AArch64 build, translating, under qemu-user goes through the same states as this host's interpreter: the beginning of a boot.
+# The beginning of a boot: the AArch64 build, translating, under qemu-user goes through the same states as this host's
+# interpreter.
 . "$top/tests/boot/lib.sh"
 command -v qemu-aarch64 >/dev/null || { echo "needs qemu-user"; exit 77; }
 [ -x "$build-a64/partita" ] || { echo "needs the AArch64 build: ./check aarch64"; exit 77; }

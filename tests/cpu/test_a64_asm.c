@@ -112,7 +112,8 @@ static void all_masks(void **state)
 
                 for (unsigned n = size; n < 64; n *= 2)
                     v |= v << n;
-                snprintf(expected, sizeof expected, v > 9 ? "eor x1, x2, #0x%llx" : "eor x1, x2, #%llu", (unsigned long long)v);
+                snprintf(expected, sizeof expected, v > 9 ? "eor x1, x2, #0x%llx" : "eor x1, x2, #%llu",
+                         (unsigned long long)v);
                 READS(assert_true(a64_logic_imm(a, A64_EOR, 8, 1, 2, v)), expected);
             }
     for (uint64_t v = 0; v < 4096; v++) {
@@ -146,8 +147,8 @@ static uint64_t value_of(const uint32_t *at, const uint32_t *end)
 static void constants(void **state)
 {
     static const uint64_t some[] = {
-        0, 1, ~(uint64_t)0, 0xffff, 0x10000, 0x12345678, 0xffffffff12345678, 0x123456789abcdef0, 0xffff1234ffffffff, 0x1234000000005678,
-        0xffffffffffff0000, 0xaaaa56781234, 0x7fff00001234,
+        0, 1, ~(uint64_t)0, 0xffff, 0x10000, 0x12345678, 0xffffffff12345678, 0x123456789abcdef0, 0xffff1234ffffffff,
+        0x1234000000005678,         0xffffffffffff0000, 0xaaaa56781234, 0x7fff00001234,
     };
 
     (void)state;
@@ -275,9 +276,10 @@ static int close_capstone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(two_sources), cmocka_unit_test(one_source), cmocka_unit_test(immediates), cmocka_unit_test(all_masks),
-        cmocka_unit_test(constants),   cmocka_unit_test(fields),     cmocka_unit_test(conditions), cmocka_unit_test(memory),
-        cmocka_unit_test(jumps),       cmocka_unit_test(limits),
+        cmocka_unit_test(two_sources), cmocka_unit_test(one_source), cmocka_unit_test(immediates),
+        cmocka_unit_test(all_masks),   cmocka_unit_test(constants),  cmocka_unit_test(fields),
+        cmocka_unit_test(conditions),  cmocka_unit_test(memory),     cmocka_unit_test(jumps),
+        cmocka_unit_test(limits),
     };
 
     return cmocka_run_group_tests(tests, open_capstone, close_capstone);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Arm Architecture Reference Manual for A-profile, "A64 Base Instruction Descriptions": one function per class of encodings. */
+ * Arm Architecture Reference Manual for A-profile, "A64 Base Instruction Descriptions": one function per class of
+ * encodings. */
 #include "cpu/jit/a64/asm.h"
 
 #include "base/invariant.h"
@@ -31,7 +32,8 @@ void a64_rrr(struct a64_buf *a, uint32_t op, unsigned bytes, unsigned rd, unsign
     a64_put(a, op | sf(always_wide(op) ? 8 : bytes) | rm << 16 | rn << 5 | rd);
 }
 
-void a64_rrr_by(struct a64_buf *a, uint32_t op, unsigned bytes, unsigned rd, unsigned rn, unsigned rm, enum a64_shift by, unsigned n)
+void a64_rrr_by(struct a64_buf *a, uint32_t op, unsigned bytes, unsigned rd, unsigned rn, unsigned rm,
+                enum a64_shift by, unsigned n)
 {
     a64_rrr(a, op | (uint32_t)by << 22 | n << 10, bytes, rd, rn, rm);
 }
@@ -127,7 +129,8 @@ bool a64_bitmask(uint64_t v, unsigned bytes, uint32_t *fields)
         low = (unsigned)__builtin_ctzll(~element & mask) + (size - ones);
     else
         return false;
-    *fields = (uint32_t)(size == 64) << 22 | ((size - low) & (size - 1)) << 16 | ((~(2 * size - 1) & 0x3f) | (ones - 1)) << 10;
+    *fields = (uint32_t)(size == 64) << 22 | ((size - low) & (size - 1)) << 16;
+    *fields |= ((~(2 * size - 1) & 0x3f) | (ones - 1)) << 10;
     return true;
 }
 

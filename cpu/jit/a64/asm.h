@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The AArch64 encoder: appends instructions to a buffer. An operation is named by its encoding with all fields zero; sizes are
- * in bytes, 8 makes it the 64-bit form. A buffer that is full, or a jump that does not reach, is told at the end. */
+ * The AArch64 encoder: appends instructions to a buffer. An operation is named by its encoding with all fields zero; sizes
+ * are in bytes, 8 makes it the 64-bit form. A buffer that is full, or a jump that does not reach, is told at the end. */
 #ifndef CPU_JIT_A64_ASM_H
 #define CPU_JIT_A64_ASM_H
 
@@ -66,7 +66,8 @@ struct a64_buf {
 void a64_put(struct a64_buf *a, uint32_t insn);
 
 void a64_rrr(struct a64_buf *a, uint32_t op, unsigned bytes, unsigned rd, unsigned rn, unsigned rm);
-void a64_rrr_by(struct a64_buf *a, uint32_t op, unsigned bytes, unsigned rd, unsigned rn, unsigned rm, enum a64_shift by, unsigned n);
+void a64_rrr_by(struct a64_buf *a, uint32_t op, unsigned bytes, unsigned rd, unsigned rn, unsigned rm,
+                enum a64_shift by, unsigned n);
 void a64_rr(struct a64_buf *a, uint32_t op, unsigned bytes, unsigned rd, unsigned rn);
 void a64_mov(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned rn);
 void a64_mov_imm(struct a64_buf *a, unsigned rd, uint64_t v);
@@ -83,8 +84,8 @@ void a64_ubfx(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned rn, unsig
 void a64_sbfx(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned rn, unsigned lsb, unsigned width);
 void a64_bfi(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned rn, unsigned lsb, unsigned width);
 void a64_extract(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned high, unsigned low, unsigned lsb);   /* EXTR */
-void a64_msub(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned rn, unsigned rm, unsigned from);         /* from - rn * rm */
-void a64_compare_extended(struct a64_buf *a, unsigned rn, unsigned rm);                                         /* with rm's low 32 bits, signed */
+void a64_msub(struct a64_buf *a, unsigned bytes, unsigned rd, unsigned rn, unsigned rm, unsigned from);  /* from - rn * rm */
+void a64_compare_extended(struct a64_buf *a, unsigned rn, unsigned rm);         /* with rm's low 32 bits, signed */
 void a64_shift(struct a64_buf *a, enum a64_shift by, unsigned bytes, unsigned rd, unsigned rn, unsigned n);
 
 void a64_select(struct a64_buf *a, uint32_t op, unsigned bytes, unsigned rd, unsigned rn, unsigned rm, enum a64_cond cc);

@@ -21,7 +21,8 @@ void jit_flags_to_raw(struct cpu *cpu)
 {
     const struct flags *f = &cpu->flags;
 
-    cpu->jit_nzcv = (flags_sf(f) ? NZCV_N : 0) | (flags_zf(f) ? NZCV_Z : 0) | (flags_cf(f) ? 0 : NZCV_C) | (flags_of(f) ? NZCV_V : 0);
+    cpu->jit_nzcv = (flags_sf(f) ? NZCV_N : 0) | (flags_zf(f) ? NZCV_Z : 0) | (flags_cf(f) ? 0 : NZCV_C);
+    cpu->jit_nzcv |= flags_of(f) ? NZCV_V : 0;
     cpu->jit_result = !flags_pf(f);
     cpu->jit_operands = cpu->jit_result ^ (flags_af(f) ? FLAG_AF : 0);
 }

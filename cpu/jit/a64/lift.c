@@ -340,12 +340,17 @@ static void cold_path(struct lift *l, struct cold *c)
 }
 
 /* Ways out of one instruction that differ in nothing are one. */
+static bool alike(const struct cold *a, const struct cold *b)
+{
+    return a->k == b->k && a->found == b->found && a->resume == b->resume && a->whole == b->whole;
+}
+
 static void cold_paths(struct lift *l)
 {
     for (unsigned n = 0; n < l->ncold; n++) {
         struct cold *c = &l->cold[n], *last = n > 0 ? c - 1 : NULL;
 
-        if (last != NULL && last->k == c->k && last->found == c->found && last->resume == c->resume && last->whole == c->whole) {
+        if (last != NULL && alike(last, c)) {
             c->at = last->at;
             a64_aim(&l->a, c->site, c->at);
         } else {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * One block from guest to AArch64 instructions, in one pass. Shared by the files that know the families of instructions.
  *
- * Host registers: 0 to 3, 16, 17 and 30 are free within an instruction; all sixteen guest registers live in 4 to 15 and 25 to
- * 28; 18 is the system's. What handlers may not change is in registers that calls preserve: 19 points into struct cpu, 20 holds
- * the budget, 21 the TLB bank, 22 to 24 the guest's flags.
+ * Host registers: 0 to 3, 16, 17 and 30 are free within an instruction; all sixteen guest registers live in 4 to 15 and 25
+ * to 28; 18 is the system's. What handlers may not change is in registers that calls preserve: 19 points into struct cpu,
+ * 20 holds the budget, 21 the TLB bank, 22 to 24 the guest's flags.
  *
- * Flags: NZCV as an instruction left it, for those that read it soon after; and, where anybody else may look, three registers:
- * NZCV in the processor's own form with C inverted (a borrow, as SUBS and x86 see a subtraction); the result, whose low byte
- * has PF; and what, xor-ed with the result, has AF in bit 4: the operands xor-ed, or the result where AF is clear. */
+ * Flags: NZCV as an instruction left it, for those that read it soon after; and, where anybody else may look, three
+ * registers: NZCV in the processor's own form with C inverted (a borrow, as SUBS and x86 see a subtraction); the result,
+ * whose low byte has PF; and what, xor-ed with the result, has AF in bit 4: the operands xor-ed, or the result where AF is
+ * clear. */
 #ifndef CPU_JIT_A64_LIFT_H
 #define CPU_JIT_A64_LIFT_H
 
@@ -44,7 +45,7 @@ struct flag_state {
 struct cold {
     uint32_t *site;             /* the jump that leads here */
     const uint32_t *resume;     /* NULL: the handler ends the block */
-    const uint32_t *found;      /* where the plain path goes on when a second look finds what was missing; NULL: there is none */
+    const uint32_t *found;      /* where the plain path goes on when a second look finds what was missing; or NULL */
     enum { PROBE_READ, PROBE_WRITE, FIND_CODE } look;
     uint8_t k, address, bytes;  /* of a look: the register with the linear address, the size */
     bool whole;                 /* the interpreter does the rest of the block */
@@ -91,8 +92,8 @@ void lift_add(struct lift *l, unsigned bytes, unsigned to, unsigned from, int64_
 /* The linear address of the operand: the register that holds it, T0 or a guest's own; HOST_NONE: only the handler can. T1 is
  * lost, flags stay. */
 unsigned lift_address(struct lift *l);
-/* Is it plain memory? Else the handler does the instruction, or ends the block with it. Then address + T1 is the host's. T2 and
- * T3 are lost, flags stay. */
+/* Is it plain memory? Else the handler does the instruction, or ends the block with it. Then address + T1 is the host's.
+ * T2 and T3 are lost, flags stay. */
 void lift_probe(struct lift *l, unsigned address, bool write, unsigned bytes);
 void lift_probe_or_tail(struct lift *l, unsigned address, bool write, unsigned bytes);
 void lift_load(struct lift *l, unsigned bytes, unsigned to, unsigned address);      /* zero-extended; after a probe */
@@ -100,7 +101,7 @@ void lift_store(struct lift *l, unsigned bytes, unsigned from, unsigned address)
 /* All of it for an operand: where its value is now; HOST_NONE: only the handler can. */
 unsigned lift_operand(struct lift *l, unsigned n, unsigned bytes, unsigned scratch);
 
-/* The first operand, to be read and written: where it is, T3 or a guest register, and back. HOST_NONE: only the handler can. */
+/* The first operand, to be read and written: where it is, T3 or a guest register, and back. HOST_NONE: the handler must. */
 unsigned lift_rmw(struct lift *l, unsigned *address);
 void lift_rmw_end(struct lift *l, unsigned address, unsigned from);
 

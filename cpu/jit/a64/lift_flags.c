@@ -87,7 +87,8 @@ static void parity(struct lift *l)
 enum a64_cond lift_condition(struct lift *l, unsigned cc)
 {
     static const uint8_t borrow[16] = {
-        A64_VS, A64_VC, A64_CC, A64_CS, A64_EQ, A64_NE, A64_LS, A64_HI, A64_MI, A64_PL, A64_EQ, A64_NE, A64_LT, A64_GE, A64_LE, A64_GT,
+        A64_VS, A64_VC, A64_CC, A64_CS, A64_EQ, A64_NE, A64_LS, A64_HI,
+        A64_MI, A64_PL, A64_EQ, A64_NE, A64_LT, A64_GE, A64_LE, A64_GT,
     };
     const unsigned flags = jit_condition_flags(cc);
 

@@ -20,7 +20,7 @@ static const struct rule {
     [OP_AND - OP_ADD]  = { A64_AND, 0, .keeps = 1, .logic = 1 },
     [OP_SUB - OP_ADD]  = { A64_SUB, A64_SUBS, .keeps = 1 },
     [OP_XOR - OP_ADD]  = { A64_EOR, 0, .keeps = 1, .logic = 1 },
-    [OP_CMP - OP_ADD]  = { A64_SUB, A64_SUBS },
+    [OP_CMP - OP_ADD]  = { A64_SUB, A64_SUBS, .sum = 0 },
     [OP_TEST - OP_ADD] = { A64_AND, 0, .logic = 1 },
 };
 
@@ -58,10 +58,13 @@ static bool with_imm(struct lift *l, const struct rule *r, uint32_t op, unsigned
         return false;
     if (r->logic)
         return a64_logic_imm(&l->a, op, bytes, to, a, v);
-    return a64_sum_imm(&l->a, op, bytes, to, a, v) || (v != 0 && a64_sum_imm(&l->a, op ^ (A64_ADD ^ A64_SUB), bytes, to, a, negative));
+    if (a64_sum_imm(&l->a, op, bytes, to, a, v))
+        return true;
+    return v != 0 && a64_sum_imm(&l->a, op ^ (A64_ADD ^ A64_SUB), bytes, to, a, negative);
 }
 
-static void operate(struct lift *l, const struct rule *r, uint32_t op, unsigned bytes, unsigned to, unsigned a, struct source b)
+static void operate(struct lift *l, const struct rule *r, uint32_t op, unsigned bytes, unsigned to, unsigned a,
+                    struct source b)
 {
     if (b.reg == HOST_NONE) {
         if (with_imm(l, r, op, bytes, to, a, b.imm))
@@ -244,24 +247,14 @@ static void one(struct lift *l, unsigned to, unsigned a)
 
 static bool one_operand(struct lift *l)
 {
-    const struct insn *i = l->i;
-    const unsigned bytes = i->width;
-    unsigned address;
+    const bool in_place = !in_memory(l->i, 0) && l->i->width >= 4;
+    unsigned address, a = lift_rmw(l, &address);
 
-    if (!in_memory(i, 0) && bytes >= 4) {
-        one(l, pinned(guest_number(i->o[0])), pinned(guest_number(i->o[0])));
-    } else if (!in_memory(i, 0)) {
-        one(l, T4, lift_read(l, i->o[0], bytes, T3));
-        lift_write(l, i->o[0], bytes, T4);
-    } else {
-        address = lift_address(l);
-        if (address == HOST_NONE)
-            return false;
-        lift_probe(l, address, true, bytes);
-        lift_load(l, bytes, T3, address);
-        one(l, T4, T3);
-        lift_store(l, bytes, T4, address);
-    }
+    if (a == HOST_NONE)
+        return false;
+    one(l, in_place ? a : T4, a);
+    if (!in_place)
+        lift_rmw_end(l, address, T4);
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Multiplication and division. SF and PF tell of the low half of a product, ZF and AF are clear; a division leaves all flags on
- * Intel's processors (docs/vendors.md). */
+ * Multiplication and division. SF and PF tell of the low half of a product, ZF and AF are clear; a division leaves all
+ * flags on Intel's processors (docs/vendors.md). */
 #include "cpu/jit/a64/lift.h"
 
 /* The product of a and b: its low half into T4, with high bits for 32, its upper half of 64 bits into T5. */

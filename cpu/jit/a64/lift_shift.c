@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Shifts and rotates, with what Intel's processors do to the flags that are undefined (docs/vendors.md): OF is that of a first
- * step by one, AF is clear. */
+ * Shifts and rotates, with what Intel's processors do to the flags that are undefined (docs/vendors.md): OF is that of a
+ * first step by one, AF is clear. */
 #include "cpu/jit/a64/lift.h"
 
 static bool to_the_left(unsigned op)
@@ -172,8 +172,10 @@ static bool shift(struct lift *l)
 
 static bool shift_plain(struct lift *l)
 {
-    static const uint32_t op[] = { [OP_RORX - OP_RORX] = A64_RORV, [OP_SARX - OP_RORX] = A64_ASRV, [OP_SHLX - OP_RORX] = A64_LSLV,
-                                   [OP_SHRX - OP_RORX] = A64_LSRV };
+    static const uint32_t op[] = {
+        [OP_RORX - OP_RORX] = A64_RORV, [OP_SARX - OP_RORX] = A64_ASRV,
+        [OP_SHLX - OP_RORX] = A64_LSLV, [OP_SHRX - OP_RORX] = A64_LSRV,
+    };
     const struct insn *i = l->i;
     const unsigned to = pinned(guest_number(i->o[0])), a = lift_operand(l, 1, i->width, T3);
 
