@@ -122,7 +122,5 @@ HC_HANDLER(SwitchVirtualAddressSpace)
 {
     uint64_t address_space = load64(call->input);
 
-    if (!hv_gpa_valid(call->vp->hv, address_space) || !cpu_set_reg(call->vp->cpu, CPU_REG_CR3, address_space))
-        return HV_STATUS_INVALID_PARAMETER;
-    return HV_STATUS_SUCCESS;
+    return cpu_set_reg(call->vp->cpu, CPU_REG_CR3, address_space) ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_PARAMETER;
 }

@@ -112,6 +112,19 @@ static void tlfs_3_6_parameter_lists(void **state)
     assert_int_equal(hc_status(hypercall(f, 0, EXT_CAPABILITIES, 0, OUT)), HV_STATUS_SUCCESS);
 }
 
+static void tlfs_3_6_lists_must_not_overlap(void **state)
+{
+    struct fixture *f = *state;
+
+    put64(f, IN, UINT64_MAX);
+    put64(f, IN + 8, 0);
+    put64(f, IN + 16, 1);
+    assert_int_equal(hc_status(hypercall(f, 0, APIC_ID_TO_VP | HC_REP_COUNT(1), IN, IN + 16)), HV_STATUS_INVALID_ALIGNMENT);
+    assert_int_equal(hc_status(hypercall(f, 0, APIC_ID_TO_VP | HC_REP_COUNT(1), IN, IN)), HV_STATUS_INVALID_ALIGNMENT);
+    assert_int_equal(hc_status(hypercall(f, 0, APIC_ID_TO_VP | HC_REP_COUNT(1), IN, IN + 24)), HV_STATUS_SUCCESS);
+    assert_int_equal(hc_status(hypercall(f, 0, APIC_ID_TO_VP | HC_REP_COUNT(1), IN, IN - 8)), HV_STATUS_SUCCESS);
+}
+
 static void tlfs_3_12_2_access_denied_comes_before_other_errors(void **state)
 {
     struct fixture *f = fixture_offering("privileges=none+AccessHypercallMsrs");
@@ -373,6 +386,7 @@ int main(void)
         TEST(tlfs_3_7_reserved_bits_of_the_control_word),
         TEST(tlfs_3_7_rep_fields),
         TEST(tlfs_3_6_parameter_lists),
+        TEST(tlfs_3_6_lists_must_not_overlap),
         cmocka_unit_test(tlfs_3_12_2_access_denied_comes_before_other_errors),
         TEST(tlfs_3_7_legacy_registers),
         TEST(tlfs_3_9_fast_input_leaves_its_registers),

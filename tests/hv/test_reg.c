@@ -129,6 +129,10 @@ static void tlfs_7_8_1_self_is_the_caller(void **state)
     assert_int_equal(get(f, HV_VP_INDEX_SELF, VP_INDEX), HV_STATUS_SUCCESS);
     assert_int_equal(get64(f, OUT), 0);
     expect(f, VP_INDEX, 1, 0);
+    put_header(f, HV_PARTITION_ID_SELF, HV_VP_INDEX_SELF, 0);
+    put64(f, IN + 16, VP_INDEX);
+    assert_int_equal(hc_status(hypercall(f, 2, GET | HC_REP_COUNT(1), IN, OUT)), HV_STATUS_SUCCESS);
+    assert_int_equal(get64(f, OUT), 2);
     assert_int_equal(set(f, HV_VP_INDEX_SELF, RIP, 1, 0), HV_STATUS_INVALID_VP_STATE);
 }
 

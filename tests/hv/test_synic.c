@@ -86,6 +86,20 @@ static void tlfs_11_8_registers_after_reset(void **state)
     assert_int_equal(must_rdmsr(f, 0, EOM), 0);
 }
 
+static void tlfs_11_8_1_reserved_bits_are_not_kept(void **state)
+{
+    struct fixture *f = *state;
+
+    must_wrmsr(f, 0, SCONTROL, UINT64_MAX);
+    assert_int_equal(must_rdmsr(f, 0, SCONTROL), 1);
+    must_wrmsr(f, 0, SIMP, 0x5FFE);
+    assert_int_equal(must_rdmsr(f, 0, SIMP), 0x5000);
+    must_wrmsr(f, 0, SIEFP, 0x6FFF);
+    assert_int_equal(must_rdmsr(f, 0, SIEFP), 0x6001);
+    must_wrmsr(f, 0, SINT0, UINT64_MAX);
+    assert_int_equal(must_rdmsr(f, 0, SINT0), 0x700FF);
+}
+
 static void tlfs_11_8_5_sint_vectors_below_16_are_gp(void **state)
 {
     struct fixture *f = *state;
@@ -333,6 +347,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(tlfs_11_8_registers_after_reset),
+        TEST(tlfs_11_8_1_reserved_bits_are_not_kept),
         TEST(tlfs_11_8_5_sint_vectors_below_16_are_gp),
         TEST(tlfs_11_4_a_message_fills_its_slot_and_interrupts),
         TEST(tlfs_11_8_6_eom_delivers_what_waits),
