@@ -101,7 +101,8 @@ void     cpu_start(struct cpu *cpu, uint8_t vector);                        /* S
 /* TLFS 7.10.3 starts a processor in any state instead of by SIPI: set its registers while it waits, then let it run. */
 bool     cpu_waits_for_start(const struct cpu *cpu);
 void     cpu_begin(struct cpu *cpu);
-/* x87 state and MXCSR as the first 160 bytes that FXSAVE64 stores. Setting is false for a value that FXRSTOR refuses. */
+/* x87 state and MXCSR as the first 160 bytes that FXSAVE64 stores, but for the order of the registers: by their numbers, as
+ * MM0 to MM7 and the tags have them, whatever the top of the stack. Setting is false for a value that FXRSTOR refuses. */
 #define CPU_LEGACY_BYTES 160u
 void     cpu_legacy_state(const struct cpu *cpu, uint8_t area[CPU_LEGACY_BYTES]);
 bool     cpu_set_legacy_state(struct cpu *cpu, const uint8_t area[CPU_LEGACY_BYTES]);

@@ -143,8 +143,14 @@ enum hv_status reg_get(struct vp *vp, uint32_t name, struct hv_register_value *v
 
 /* ---- writing ---- */
 
+/* 7.10.1: bits defined to be constant hold that value. */
+#define RFLAGS_ONE      BIT64(1)
+#define RFLAGS_DEFINED  0x3F7FD7ull
+
 enum hv_status reg_set_cpu(struct vp *vp, enum cpu_reg reg, uint64_t value)
 {
+    if (reg == CPU_REG_RFLAGS && ((value & RFLAGS_ONE) == 0 || (value & ~RFLAGS_DEFINED) != 0))
+        return HV_STATUS_INVALID_REGISTER_VALUE;
     return cpu_set_reg(vp->cpu, reg, value) ? HV_STATUS_SUCCESS : HV_STATUS_INVALID_REGISTER_VALUE;
 }
 
@@ -246,23 +252,32 @@ enum hv_status reg_set(struct vp *vp, uint32_t name, const struct hv_register_va
 enum hv_status vp_named(struct vp *caller, const struct hv_input_vp *header, struct vp **out)
 {
     uint32_t index = header->vp_index == HV_VP_INDEX_SELF ? caller->index : header->vp_index;
-    uint8_t vtl = header->target_vtl;
 
     if (header->partition_id != HV_PARTITION_ID_SELF)
         return HV_STATUS_INVALID_PARTITION_ID;
     if (index >= caller->hv->nvps)
         return HV_STATUS_INVALID_VP_INDEX;
-    if ((vtl & HV_INPUT_VTL_RSVDZ) != 0 || ((vtl & HV_INPUT_VTL_USE_TARGET) != 0 && HV_INPUT_VTL_TARGET(vtl) != 0))
-        return HV_STATUS_INVALID_PARAMETER;
     *out = caller->hv->vps[index];
     return HV_STATUS_SUCCESS;
+}
+
+/* The same for registers, which a level may have of its own: only VTL 0's are there. */
+static enum hv_status registers_named(struct vp *caller, const struct hv_input_vp *header, struct vp **out)
+{
+    uint8_t vtl = header->target_vtl;
+    enum hv_status status = vp_named(caller, header, out);
+
+    if (status == HV_STATUS_SUCCESS &&
+        ((vtl & HV_INPUT_VTL_RSVDZ) != 0 || ((vtl & HV_INPUT_VTL_USE_TARGET) != 0 && HV_INPUT_VTL_TARGET(vtl) != 0)))
+        return HV_STATUS_INVALID_PARAMETER;
+    return status;
 }
 
 HC_HANDLER(GetVpRegisters)
 {
     struct hv_register_value value;
     struct vp *target;
-    enum hv_status status = vp_named(call->vp, call->input, &target);
+    enum hv_status status = registers_named(call->vp, call->input, &target);
 
     if (status == HV_STATUS_SUCCESS)
         status = reg_get(target, load32(call->element), &value);
@@ -278,7 +293,7 @@ HC_HANDLER(SetVpRegisters)
     const struct hv_input_set_vp_register *element = call->element;
     const struct reg_row *row = find(element->name);
     struct vp *target;
-    enum hv_status status = vp_named(call->vp, header, &target);
+    enum hv_status status = registers_named(call->vp, header, &target);
 
     if (status != HV_STATUS_SUCCESS)
         return status;

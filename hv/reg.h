@@ -13,7 +13,7 @@ enum hv_status reg_set_cpu(struct vp *vp, enum cpu_reg reg, uint64_t value);
 enum hv_status reg_set_segment(struct vp *vp, enum cpu_reg selector, const struct hv_x64_segment_register *segment);
 enum hv_status reg_set_table(struct vp *vp, enum cpu_reg base, const struct hv_x64_table_register *table);
 
-/* The VP that the header of a call names: itself or another of its own partition, VTL 0. */
+/* The VP that the header of a call names: itself or another of its own partition. */
 enum hv_status vp_named(struct vp *caller, const struct hv_input_vp *header, struct vp **out);
 
 #endif

@@ -168,7 +168,7 @@ static bool load_context(struct vp *vp, const struct hv_initial_vp_context *c)
     };
 
     for (unsigned n = 0; n < COUNT_OF(registers); n++)
-        if (!cpu_set_reg(vp->cpu, registers[n].reg, registers[n].value))
+        if (reg_set_cpu(vp, registers[n].reg, registers[n].value) != HV_STATUS_SUCCESS)
             return false;
     return load_segments(vp, c) && cpu_write_msr(vp->cpu, MSR_PAT, c->msr_cr_pat);
 }
@@ -182,6 +182,8 @@ HC_HANDLER(StartVirtualProcessor)
 
     if (status != HV_STATUS_SUCCESS)
         return status;
+    if ((in->target.target_vtl & ~HV_INPUT_VTL_USE_TARGET) != 0)
+        return HV_STATUS_INVALID_VTL_STATE;
     if (!cpu_waits_for_start(target->cpu))
         return HV_STATUS_INVALID_VP_STATE;
     if (!mode_consistent(&in->context))

@@ -350,13 +350,20 @@ static void tlfs_7_9_4_legacy_state_is_fxsaves(void **state)
     for (unsigned n = 0; n < sizeof saved; n++)
         saved[n] = (uint8_t)fixture_read(f, FIXTURE_DATA + n, 1);
     cpu_legacy_state(f->cpu, area);
-    assert_memory_equal(area, saved, sizeof area);
+    assert_memory_equal(area, saved, 32);
+    for (unsigned n = 0; n < 8; n++)                                        /* two are on the stack: ST0 is register 6 */
+        assert_memory_equal(area + 32 + 16 * ((n + 6) & 7), saved + 32 + 16 * n, 16);
     memset(area + 32, 0x11, 8);
     area[24] = 0xC0;                                                        /* MXCSR */
     assert_true(cpu_set_legacy_state(f->cpu, area));
     assert_int_equal(f->cpu->s.mxcsr & 0xFF, 0xC0);
     cpu_legacy_state(f->cpu, saved);
     assert_memory_equal(area, saved, sizeof area);
+    area[3] = 0;                                                            /* another top moves no register */
+    assert_true(cpu_set_legacy_state(f->cpu, area));
+    assert_int_equal(f->cpu->s.fpr_mant[0], 0x1111111111111111);
+    cpu_legacy_state(f->cpu, saved);
+    assert_memory_equal(area + 32, saved + 32, 128);
     area[26] = 1;
     assert_false(cpu_set_legacy_state(f->cpu, area));
 }

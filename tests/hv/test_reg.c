@@ -102,6 +102,17 @@ static void tlfs_7_9_2_interrupt_state(void **state)
     assert_int_equal(set(f, 1, 0x00010003, 0, 1), HV_STATUS_INVALID_REGISTER_VALUE);
 }
 
+static void tlfs_7_10_1_constant_bits_of_rflags(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(set(f, 1, 0x00020011, 0x202, 0), HV_STATUS_SUCCESS);
+    assert_int_equal(set(f, 1, 0x00020011, 0x200, 0), HV_STATUS_INVALID_REGISTER_VALUE);
+    assert_int_equal(set(f, 1, 0x00020011, 0x20A, 0), HV_STATUS_INVALID_REGISTER_VALUE);
+    assert_int_equal(set(f, 1, 0x00020011, 0x400202, 0), HV_STATUS_INVALID_REGISTER_VALUE);
+    expect(f, 0x00020011, 0x202, 0);
+}
+
 static void tlfs_7_10_1_read_only_registers(void **state)
 {
     struct fixture *f = *state;
@@ -220,6 +231,15 @@ static void tlfs_7_10_3_an_invalid_state_starts_nothing(void **state)
     in.context.gs.base = 1ull << 62;
     assert_int_equal(start(f, &in), HV_STATUS_INVALID_REGISTER_VALUE);
     assert_false(f->cpu[1].running);
+    in = start_input(1);
+    in.target.target_vtl = 1;
+    assert_int_equal(start(f, &in), HV_STATUS_INVALID_VTL_STATE);
+    in.target.target_vtl = 0x11;
+    assert_int_equal(start(f, &in), HV_STATUS_INVALID_VTL_STATE);
+    in = start_input(1);
+    in.context.rflags = 0;
+    assert_int_equal(start(f, &in), HV_STATUS_INVALID_REGISTER_VALUE);
+    assert_false(f->cpu[1].running);
     in = start_input(9);
     assert_int_equal(start(f, &in), HV_STATUS_INVALID_VP_INDEX);
 }
@@ -231,6 +251,7 @@ int main(void)
         TEST(tlfs_7_10_registers_of_every_kind_read_back),
         TEST(tlfs_7_9_4_floating_point_registers),
         TEST(tlfs_7_9_2_interrupt_state),
+        TEST(tlfs_7_10_1_constant_bits_of_rflags),
         TEST(tlfs_7_10_1_read_only_registers),
         TEST(tlfs_7_8_2_leaves_are_registers),
         TEST(tlfs_7_8_1_self_is_the_caller),
