@@ -66,7 +66,8 @@ static void offer_assist(struct lapic *l, unsigned vector)
 {
     withdraw_assist(l);
     if (l->assist != NULL)
-        l->state.assisted = !has_bit(l->state.tmr, vector) && highest(l->state.irr) == APIC_NONE && l->assist->set(l->assist_arg, true);
+        l->state.assisted = !has_bit(l->state.tmr, vector) && highest(l->state.irr) == APIC_NONE &&
+                            l->assist->set(l->assist_arg, true);
 }
 
 /* "Lowest Priority Delivery Mode": the arbitration priority. */

@@ -304,8 +304,9 @@ static bool may_call(const struct hv *hv, const struct cpu *cpu)
 static void trace(const struct request *r, enum intercept answer)
 {
     trace_hypercall(&(struct trace_call){
-        .vp = r->call.vp, .row = r->row, .control = r->control, .in = r->fetched ? r->in : NULL, .out = r->fetched ? r->out : NULL,
-        .variable = r->call.variable, .first = r->start, .end = r->fetched ? r->done : r->start, .status = r->status, .answer = answer,
+        .vp = r->call.vp, .row = r->row, .control = r->control, .variable = r->call.variable,
+        .in = r->fetched ? r->in : NULL, .out = r->fetched ? r->out : NULL,
+        .first = r->start, .end = r->fetched ? r->done : r->start, .status = r->status, .answer = answer,
     });
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Random hypercalls - every code, any form, random input, addresses and offers - and random accesses of synthetic MSRs. Nothing
- * may crash, hang or be answered with a status that docs/tlfs/hypercalls.tsv does not list; registers that a call may not change
- * keep their values; what is saved loads again. Meant for the sanitizers. PARTITA_HV_FUZZ=N makes N of each, PARTITA_HV_SEED
+ * Random hypercalls - every code, any form, random input, addresses and offers - and random accesses of synthetic MSRs.
+ * Nothing may crash, hang or be answered with a status that docs/tlfs/hypercalls.tsv does not list; registers that a call
+ * may not change keep their values; what is saved loads again. Meant for the sanitizers. PARTITA_HV_FUZZ=N makes N of each, PARTITA_HV_SEED
  * another run; the same gives the same. */
 #include "tests/hv/fake_cpu.h"
 
@@ -176,8 +176,8 @@ static const char *status_name(unsigned status)
 
 static bool status_allowed(unsigned code, unsigned status)
 {
-    if (status == HV_STATUS_SUCCESS || status == HV_STATUS_INVALID_HYPERCALL_CODE || status == HV_STATUS_INVALID_HYPERCALL_INPUT ||
-        status == HV_STATUS_INVALID_ALIGNMENT || status == HV_STATUS_ACCESS_DENIED)
+    if (status == HV_STATUS_SUCCESS || status == HV_STATUS_INVALID_HYPERCALL_CODE || status == HV_STATUS_ACCESS_DENIED ||
+        status == HV_STATUS_INVALID_HYPERCALL_INPUT || status == HV_STATUS_INVALID_ALIGNMENT)
         return true;
     for (unsigned k = 0; k < nallowed; k++)
         if (allowed[k].code == code)
