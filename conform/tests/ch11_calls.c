@@ -73,7 +73,7 @@ CLAUSE("11.11.1-11", "no free buffer: INSUFFICIENT_BUFFERS")
     while (n < 4096 && status(result = post_message(7, 1, text, 8)) == 0)
         n++;
     expect_status("the last of many posts", result, HV_STATUS_INSUFFICIENT_BUFFERS);
-    expect(n >= 16, "after %u messages", n);
+    expect(n == 16 || n == 17, "after %u messages, but a port has 16 buffers, and the slot may hold one more", n);
 }
 CLAUSE("11.11.1-12", "no such VP: INVALID_VP_INDEX")
 {
@@ -128,7 +128,7 @@ CLAUSE("11.11.2-02", "the flag is the port's base flag plus FlagNumber")
     event_connected();
     memset((void *)(uintptr_t)synic.flags, 0, PAGE);
     signals();
-    expect(flag(S, 9) || flag(S, 0), "flag number 0 set neither the base flag 9 nor flag 0");
+    expect(flag(S, 9), "flag number 0 does not set the base flag, 9 for connection 9");
 }
 CLAUSE("11.11.2-03", "without SignalEvents: ACCESS_DENIED")
 {
