@@ -231,6 +231,17 @@ void cpu_start(struct cpu *cpu, uint8_t vector)
     cpu_mode_changed(cpu);
 }
 
+bool cpu_handler_calls(const struct cpu *cpu, unsigned n, const char **name, uint64_t *calls)
+{
+    const uint64_t *counted = jit_handler_calls(cpu->jit);
+
+    if (n >= OP_COUNT)
+        return false;
+    *name = op_names[n];
+    *calls = counted != NULL ? counted[n] : 0;
+    return true;
+}
+
 bool cpu_jit_available(void)
 {
     return jit_host_has_backend();
@@ -404,7 +415,7 @@ struct cpu *cpu_create(struct device_tree *tree, const struct cpu_config *cfg, c
     cpu->s.monitor_gpa = MONITOR_NONE;
     cpu->s.rdrand = random_start(cfg->rdrand_seed, cfg->index);
     monitor_create(cpu);
-    cpu->jit = cfg->jit != 0 ? jit_create(cpu, cfg->jit) : NULL;
+    cpu->jit = cfg->jit != 0 ? jit_create(cpu, cfg) : NULL;
     cpu->blocks = block_cache_create(cpu);
     cpu_reset(cpu, false);
     return cpu;

@@ -35,6 +35,18 @@ enum vendor { VENDOR_INTEL, VENDOR_AMD };
 
 struct cpu_model;                       /* named set of features and identification, cpu/model.c */
 
+/* A block and the host code made of it. Valid during the call only. */
+struct cpu_translation {
+    uint64_t rip;
+    const uint8_t *guest;       /* its bytes */
+    unsigned insns;
+    const uint16_t *ends;       /* of each instruction, from the block's first byte */
+    const uint8_t *host;        /* as it lies in memory, not where it runs */
+    const uint32_t *begins;     /* in it: each instruction's code; [insns]: what lies out of line */
+    uint32_t host_bytes;
+    uint64_t runs_at;           /* the host's address of the code */
+};
+
 struct cpu_config {
     const struct cpu_model *model;
     enum vendor vendor;                         /* the model's, or as vendor= asks: what is undefined follows it (docs/vendors.md) */
@@ -44,6 +56,9 @@ struct cpu_config {
     uint64_t apic_hz;                           /* the APIC timer's input, CPUID 15h's crystal; 0: 200 MHz */
     uint64_t rdrand_seed;
     unsigned jit;                               /* translate a block when it has run so often; 0: never */
+    void (*translated)(void *arg, const struct cpu_translation *t);     /* NULL, or told of each translation */
+    void *translated_arg;
+    bool count_handlers;                        /* cpu_handler_calls() is wanted */
     bool hypervisor;                            /* CPUID.1:ECX[31] */
     bool smm_intel64;                           /* 64-bit processors save their state in SMM as Intel's do, not as AMD's:
                                                  * firmware for virtual boards knows AMD's format only */
@@ -166,8 +181,17 @@ bool     cpu_translate(struct cpu *cpu, gva_t gva, unsigned access, bool user, b
 /* Counters for -stats. */
 struct cpu_stats {
     uint64_t retired, blocks_built, block_hits, tlb_fills, tlb_flushes, code_invalidations, exceptions, interrupts, smis;
+    /* of the translator: blocks, those it gave up, their instructions and the host's bytes for them; ways out that were joined to
+     * their target or looked up; shared probes that failed, and blocks made anew without; times that all was dropped; and what
+     * handlers were called for from translated code, when counted */
+    uint64_t jit_blocks, jit_lost, jit_insns, jit_bytes, jit_links, jit_finds, jit_share_misses, jit_unshared, jit_resets;
+    uint64_t jit_handlers;
 };
 const struct cpu_stats *cpu_stats(const struct cpu *cpu);
+
+/* Handler calls from translated code, by instruction: name and count of the n-th in the order of the instructions, false: no more.
+ * All zero unless config.count_handlers. */
+bool     cpu_handler_calls(const struct cpu *cpu, unsigned n, const char **name, uint64_t *calls);
 
 /* Drop every cache (TLB, decoded code): must change nothing a guest sees. */
 void     cpu_drop_caches(struct cpu *cpu);

@@ -105,8 +105,11 @@ static int run_machine(struct options *o)
     double start = seconds();
     enum run why;
     int status;
-    struct err e = machine_create(&m, &o->machine);
+    struct err e = code_dump_start(&o->machine, &o->dump);
 
+    o->machine.count_handlers = o->stats != NULL;
+    if (!failed(&e))
+        e = machine_create(&m, &o->machine);
     if (failed(&e))
         return complain(&e);
     machine_on_hash(m, print_hash, NULL);
@@ -125,6 +128,9 @@ static int run_machine(struct options *o)
         if (failed(&e))
             status = complain(&e);
     }
+    e = code_dump_end();
+    if (failed(&e))
+        status = complain(&e);
     if (o->stats != NULL) {
         e = machine_write_stats(m, o->stats, seconds() - start);
         if (failed(&e))

@@ -455,6 +455,42 @@ static struct err set_log(struct options *o, const char *value)
     return OK;
 }
 
+static bool parse_range(const char *text, uint64_t *first, uint64_t *last)
+{
+    char *end;
+
+    *first = *last = strtoull(text, &end, 0);
+    if (end != text && *end == '-') {
+        text = end + 1;
+        *last = strtoull(text, &end, 0);
+    }
+    return end != text && *end == '\0' && *first <= *last;
+}
+
+static struct err set_dump(struct options *o, const char *value)
+{
+    struct dump_wish *d = &o->dump;
+    const char *at = sub_option(o, value, "at");
+
+    *d = (struct dump_wish){ .file = sub_option(o, value, "file"), .last = UINT64_MAX };
+    if (at != NULL && !parse_range(at, &d->first, &d->last))
+        return err_make(ERR_USAGE, "-d at=%s: an address, or two with a - between", at);
+    for (const char *list = value; *list != '\0';) {
+        size_t item = strcspn(list, ",");
+
+        if (item == 5 && strncmp(list, "guest", item) == 0)
+            d->guest = true;
+        else if (item == 4 && strncmp(list, "host", item) == 0)
+            d->host = true;
+        else if (strncmp(list, "at=", 3) != 0 && strncmp(list, "file=", 5) != 0)
+            return err_make(ERR_USAGE, "-d: '%.*s' is not known here; guest, host, at= and file= are", (int)item, list);
+        list += item + (list[item] == ',');
+    }
+    if (!d->guest && !d->host)
+        return err_make(ERR_USAGE, "-d %s: says neither guest nor host", value);
+    return OK;
+}
+
 static struct err set_machine(struct options *o, const char *value)
 {
     (void)o;
@@ -499,6 +535,7 @@ static const struct option_row rows[] = {
     { "hash-at",   "INSNS[,...]", "print a hash of the whole guest-visible state at these instructions", set_hash_at },
     { "stats",     "FILE.json", "write counters at the end", set_stats },
     { "trace",     "hv[,file=PATH]", "hypercalls, synthetic MSRs, messages, events, timers and overlays, decoded; to stderr or a file", set_trace },
+    { "d",         "guest,host[,at=FIRST[-LAST]][,file=PATH]", "guest code and what is made of it when it is translated; to stderr or a file", set_dump },
     { "log",       "AREA=LEVEL[,...]", "diagnostics on stderr", set_log },
 };
 

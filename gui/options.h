@@ -4,6 +4,7 @@
 #define GUI_OPTIONS_H
 
 #include "base/err.h"
+#include "gui/code_dump.h"
 #include "machine/machine.h"
 
 enum display { DISPLAY_NONE, DISPLAY_SDL };
@@ -13,6 +14,7 @@ struct options {
     enum display display;
     const char *screen;         /* file for -screen, or NULL */
     const char *stats;          /* file for -stats, or NULL */
+    struct dump_wish dump;      /* -d, -D and -dfilter */
     bool rtc_given;             /* -rtc was */
     bool clock_given;           /* -clock was on the command line */
     bool stdio;                 /* some stream uses the terminal */

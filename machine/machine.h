@@ -40,6 +40,9 @@ struct machine_mce {
 };
 
 /* Strings are borrowed: they must outlive the machine. */
+
+struct cpu_translation;
+
 struct machine_config {
     uint64_t ram_bytes;
     unsigned nvps;
@@ -67,6 +70,9 @@ struct machine_config {
     struct machine_mce mces[MACHINE_MAX_MCES];  /* ascending */
     unsigned nmces;
     bool jit;                       /* translate code that runs often */
+    void (*translated)(void *arg, const struct cpu_translation *t);     /* NULL, or told of each translation (cpu/cpu.h) */
+    void *translated_arg;
+    bool count_handlers;            /* for machine_write_stats(): what translated code called handlers for */
     uint64_t schedule_turn;         /* instructions of one processor's turn with several; 0: default */
 };
 

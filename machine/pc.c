@@ -253,6 +253,9 @@ static struct err create_processors(struct machine *m, struct board *b)
     cfg.rdrand_seed = m->cfg.seed;
     cfg.hypervisor = m->cfg.hv;
     cfg.jit = m->cfg.jit ? CPU_JIT_THRESHOLD : 0;
+    cfg.translated = m->cfg.translated;
+    cfg.translated_arg = m->cfg.translated_arg;
+    cfg.count_handlers = m->cfg.count_handlers;
     cfg.smm_intel64 = m->cfg.smm == SMM_INTEL64;
     for (unsigned k = 0; k < m->nvps; k++)
         create_processor(m, b, &cfg, k);

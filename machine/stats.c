@@ -16,6 +16,13 @@ static const struct { const char *name; size_t at; } counters[] = {
 #undef COUNTER
 };
 
+static const struct { const char *name; size_t at; } translator[] = {
+#define COUNTER(field) { #field, offsetof(struct cpu_stats, jit_##field) }
+    COUNTER(blocks), COUNTER(lost), COUNTER(insns), COUNTER(bytes), COUNTER(links), COUNTER(finds), COUNTER(share_misses),
+    COUNTER(unshared), COUNTER(resets), COUNTER(handlers),
+#undef COUNTER
+};
+
 static uint64_t counter(const struct machine *m, size_t at)
 {
     uint64_t sum = 0, one;
@@ -44,10 +51,38 @@ static void add_counter(void *arg, const char *name, uint64_t value)
     t->separator = ",";
 }
 
+/* What translated code called handlers for, most first; the long tail is left out. */
+static void add_handlers(struct machine *m, struct text *t)
+{
+    uint64_t most = UINT64_MAX;
+
+    for (unsigned listed = 0; listed < 32; listed++) {
+        const char *name, *best = NULL;
+        uint64_t calls, next = 0;
+
+        for (unsigned n = 0; cpu_handler_calls(m->vps[0], n, &name, &calls); n++) {
+            for (unsigned k = 1; k < m->nvps; k++) {
+                uint64_t more;
+
+                if (cpu_handler_calls(m->vps[k], n, &name, &more))
+                    calls += more;
+            }
+            if (calls > next && calls < most) {
+                next = calls;
+                best = name;
+            }
+        }
+        if (best == NULL)
+            return;
+        add_counter(t, best, next);
+        most = next;
+    }
+}
+
 struct err machine_write_stats(struct machine *m, const char *path, double host_seconds)
 {
-    char text[2048 + sizeof(struct text)];
-    struct text hv = { .separator = "" };
+    char text[2048 + 3 * sizeof(struct text)];
+    struct text hv = { .separator = "" }, jit = { .separator = "" }, handlers = { .separator = "" };
     size_t len;
 
     len = (size_t)snprintf(text, sizeof text,
@@ -58,6 +93,10 @@ struct err machine_write_stats(struct machine *m, const char *path, double host_
                            m->clock.state.idle_ns, m->nvps);
     for (size_t k = 0; k < COUNT_OF(counters); k++)
         len += (size_t)snprintf(text + len, sizeof text - len, ",\n  \"%s\": %" PRIu64, counters[k].name, counter(m, counters[k].at));
+    for (size_t k = 0; k < COUNT_OF(translator); k++)
+        add_counter(&jit, translator[k].name, counter(m, translator[k].at));
+    add_handlers(m, &handlers);
+    len += (size_t)snprintf(text + len, sizeof text - len, ",\n  \"jit\": {%s\n  },\n  \"handlers\": {%s\n  }", jit.bytes, handlers.bytes);
     board_counters(m, add_counter, &hv);
     if (hv.len != 0)
         len += (size_t)snprintf(text + len, sizeof text - len, ",\n  \"hv\": {%s\n  }", hv.bytes);

@@ -51,12 +51,16 @@ struct jit {
     struct jit_glue glue;
     struct arena arena;
     unsigned threshold;
+    uint32_t begins[BLOCK_INSNS + 1];   /* of the block at hand: where each instruction's code begins, then what is out of line */
+    void (*translated)(void *arg, const struct cpu_translation *t);
+    void *translated_arg;
+    uint64_t *handler_calls;            /* by enum op; NULL: not counted */
 };
 
 /* ---- a backend ---- */
 
 bool backend_glue(struct jit *j);                           /* fills j->glue from the start of the empty buffer */
-bool backend_translate(struct jit *j, struct jit_block *t); /* false: the buffer is full */
+bool backend_translate(struct jit *j, struct jit_block *t); /* also fills j->begins; false: no translation */
 void backend_link(struct jit *j, struct jit_link *l, const uint8_t *target);
 void backend_unlink(struct jit *j, struct jit_link *l);
 #define JIT_SITE_BYTES 4u       /* those two change at a link's site */
@@ -74,5 +78,6 @@ const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l);    /* where to g
 const uint8_t *jit_find(struct cpu *cpu, uint64_t rip);     /* where an indirect jump goes on; NULL: by its handler */
 void jit_dry(struct cpu *cpu, struct jit_block *t);             /* leave before this block */
 unsigned jit_next(struct cpu *cpu, const struct insn *i);       /* an insn_fn: EXEC_NEXT */
+unsigned jit_next_counted(struct cpu *cpu, const struct insn *i);       /* the same; the one before i has been called */
 
 #endif

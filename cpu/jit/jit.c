@@ -18,6 +18,13 @@ unsigned jit_next(struct cpu *cpu, const struct insn *i)
     return EXEC_NEXT;
 }
 
+unsigned jit_next_counted(struct cpu *cpu, const struct insn *i)
+{
+    cpu->jit->handler_calls[(i - 1)->op]++;
+    cpu->stats.jit_handlers++;
+    return EXEC_NEXT;
+}
+
 /* The run loop goes on at rip; block t is behind it with all its instructions. */
 static void leave_behind(struct cpu *cpu, struct jit_block *t, uint64_t rip)
 {
@@ -96,6 +103,7 @@ const uint8_t *jit_find(struct cpu *cpu, uint64_t rip)
 {
     const struct block_shortcut *s = shortcut_again(cpu, rip);
 
+    cpu->stats.jit_finds++;
     return s != NULL ? s->code : NULL;
 }
 
@@ -118,6 +126,7 @@ const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l)
         incoming_remove(l);
         incoming_add(l, to);
         l->tag = s->tag;
+        cpu->stats.jit_links++;
         aim_link(cpu->jit, l, to->check);
     }
     return to->check;
@@ -150,7 +159,7 @@ static struct block *copy_of(struct jit *j, struct block *b)
 
     memcpy(copy, b, bytes);
     for (unsigned n = 0; n <= b->count; n++)
-        copy->insns[n].fn = jit_next;
+        copy->insns[n].fn = j->handler_calls != NULL ? jit_next_counted : jit_next;
     return copy;
 }
 
@@ -166,16 +175,50 @@ static bool write_code(struct jit *j, struct jit_block *t)
     return ok;
 }
 
+static void count(struct jit *j, const struct jit_block *t, size_t bytes)
+{
+    struct cpu_stats *s = &j->cpu->stats;
+
+    s->jit_blocks++;
+    s->jit_insns += t->run->count;
+    s->jit_bytes += bytes;
+}
+
+/* For whoever listens: the block's own bytes, which may lie on two pages. */
+static void tell(struct jit *j, const struct jit_block *t, size_t at)
+{
+    const struct block *b = t->run;
+    const unsigned here = (unsigned)(PAGE_SIZE - ((uintptr_t)b->host & ~PAGE_MASK)), first = b->bytes < here ? b->bytes : here;
+    uint8_t guest[BLOCK_INSNS * 16];
+    uint16_t ends[BLOCK_INSNS];
+
+    memcpy(guest, b->host, first);
+    if (b->tail != NULL && b->bytes > first)
+        memcpy(guest + first, b->tail, b->bytes - first);
+    for (unsigned n = 0; n < b->count; n++)
+        ends[n] = b->insns[n].end;
+    j->translated(j->translated_arg, &(struct cpu_translation){
+        .rip = b->rip, .guest = guest, .insns = b->count, .ends = ends, .host = j->code.write + at, .begins = j->begins,
+        .host_bytes = (uint32_t)(j->code.used - at), .runs_at = (uintptr_t)codebuf_runs_at(&j->code, j->code.write + at),
+    });
+}
+
 static void translate(struct jit *j, struct block *b)
 {
+    const size_t at = j->code.used;
     struct jit_block *t = arena_alloc(&j->arena, sizeof *t);
     struct block_shortcut *s = &j->cpu->shortcuts[block_shortcut_slot(b->rip)];
 
     t->from = b;
     t->run = copy_of(j, b);
     b->insns[0].fn = b->first;
-    if (!write_code(j, t))
+    if (!write_code(j, t)) {
+        j->cpu->stats.jit_lost++;
         return;
+    }
+    count(j, t, j->code.used - at);
+    if (j->translated != NULL)
+        tell(j, t, at);
     b->jit = t;
     if (s->block == b)
         s->code = jit_code(b);
@@ -213,8 +256,10 @@ void jit_missed(struct cpu *cpu)
     struct block *b = cpu->block;
 
     jit_flags_from_raw(cpu);
+    cpu->stats.jit_share_misses++;
     if (b->missed >= JIT_MISSES || ++b->missed < JIT_MISSES)
         return;
+    cpu->stats.jit_unshared++;
     jit_forget(cpu->jit, b);
     b->heat = 1;
     b->insns[0].fn = count_down;
@@ -241,13 +286,17 @@ static bool make_glue(struct jit *j)
     return ok;
 }
 
-struct jit *jit_create(struct cpu *cpu, unsigned threshold)
+struct jit *jit_create(struct cpu *cpu, const struct cpu_config *cfg)
 {
     struct jit *j = calloc(1, sizeof *j);
 
     invariant(j != NULL, "out of memory for the translator");
     j->cpu = cpu;
-    j->threshold = threshold;
+    j->threshold = cfg->jit;
+    j->translated = cfg->translated;
+    j->translated_arg = cfg->translated_arg;
+    if (cfg->count_handlers)
+        j->handler_calls = calloc(OP_COUNT, sizeof *j->handler_calls);
     cpu->jit_mxcsr_c = 0x1f80;
     if (!codebuf_open(&j->code, CODE_BYTES) || !make_glue(j)) {
         jit_free(j);
@@ -262,7 +311,13 @@ void jit_free(struct jit *j)
         return;
     arena_reset(&j->arena);
     codebuf_close(&j->code);
+    free(j->handler_calls);
     free(j);
+}
+
+const uint64_t *jit_handler_calls(const struct jit *j)
+{
+    return j != NULL ? j->handler_calls : NULL;
 }
 
 void jit_reset(struct jit *j)
@@ -270,6 +325,7 @@ void jit_reset(struct jit *j)
     if (j == NULL)
         return;
     arena_reset(&j->arena);
+    j->cpu->stats.jit_resets += j->code.used != j->glue_bytes;
     j->code.used = j->glue_bytes;
 }
 

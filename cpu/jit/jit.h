@@ -14,9 +14,8 @@ bool jit_host_has_backend(void);
 
 extern bool jit_without_avx512;         /* tests: as if the host had none */
 
-/* `threshold`: how often a block runs before it is translated, at least 1. NULL: the host has no backend, or no memory for
- * code. */
-struct jit *jit_create(struct cpu *cpu, unsigned threshold);
+/* cfg->jit, at least 1: how often a block runs before it is translated. NULL: the host has no backend, or no memory for code. */
+struct jit *jit_create(struct cpu *cpu, const struct cpu_config *cfg);
 void jit_free(struct jit *j);
 
 /* A block was made and will be kept: let it count. */
@@ -27,6 +26,9 @@ void jit_forget(struct jit *j, struct block *b);
 
 /* What a block's shortcut says of its translation. */
 const uint8_t *jit_code(const struct block *b);
+
+/* By enum op; NULL: not counted. */
+const uint64_t *jit_handler_calls(const struct jit *j);
 
 /* All blocks are gone, and none is running. */
 void jit_reset(struct jit *j);

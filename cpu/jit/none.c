@@ -9,10 +9,10 @@ bool jit_host_has_backend(void)
     return false;
 }
 
-struct jit *jit_create(struct cpu *cpu, unsigned threshold)
+struct jit *jit_create(struct cpu *cpu, const struct cpu_config *cfg)
 {
     (void)cpu;
-    (void)threshold;
+    (void)cfg;
     return NULL;
 }
 
@@ -36,6 +36,12 @@ void jit_forget(struct jit *j, struct block *b)
 const uint8_t *jit_code(const struct block *b)
 {
     (void)b;
+    return NULL;
+}
+
+const uint64_t *jit_handler_calls(const struct jit *j)
+{
+    (void)j;
     return NULL;
 }
 

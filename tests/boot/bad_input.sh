@@ -41,6 +41,11 @@ refuses 'needs a value' -kernel
 refuses 'nosuchmodel' -cpu nosuchmodel
 refuses 'nosuchfeature' -cpu max,+nosuchfeature
 refuses 'interp' -accel fast
+refuses 'guest, host' -d ir
+refuses 'neither' -d at=4096
+refuses 'address' -d host,at=x-y
+refuses 'interpreter' -accel interp -d host
+refuses 'missing/dump' -d "host,file=$work/missing/dump"
 refuses 'qcow2' -drive "file=$work/random,format=qcow2"
 refuses 'colour' -drive "file=$work/random,colour=red"
 refuses 'file=' -drive format=raw

@@ -424,6 +424,12 @@ static void lift_insn(struct lift *l)
     resume(l);              /* in either case: a family may have left the plain path before it gave up */
 }
 
+/* Where the code of instruction k begins, for whoever looks at it. */
+static void mark(struct lift *l, unsigned k)
+{
+    l->jit->begins[k] = (uint32_t)((uint8_t *)l->a.at - (l->jit->code.write + l->jit->code.used));
+}
+
 /* The last instruction, or what follows when a block ends for its length. */
 static void lift_end(struct lift *l)
 {
@@ -455,9 +461,12 @@ static void lift_block(struct lift *l)
     l->t->code = codebuf_runs_at(&l->jit->code, (uint8_t *)a->at);
     for (l->k = 0; l->k + 1u < b->count; l->k++) {
         l->i = &b->insns[l->k];
+        mark(l, l->k);
         lift_insn(l);
     }
+    mark(l, l->k);
     lift_end(l);
+    mark(l, b->count);
     cold_paths(l);
     for (unsigned n = 0; n < l->nlinks; n++)
         link_stub(l, l->links[n], l->link_sites[n]);

@@ -151,6 +151,24 @@ void lift_slot(struct asm_buf *a, unsigned reg)
     asm_alu(a, ALU_ADD, 8, HOST_CX, CPU_AT(tlb));
 }
 
+/* The probe of an address that is known now: slot and page are, too. AX: the host's address. False: it would not fit. */
+static bool probe_constant(struct lift *l, int32_t tag, unsigned bytes, struct cold **miss)
+{
+    struct asm_buf *a = &l->a;
+    const struct address *at = &l->address;
+    const uint64_t lin = (uint64_t)at->at, page = (lin + bytes - 1) & PAGE_MASK;
+    const int32_t slot = (int32_t)((lin >> PAGE_SHIFT & (TLB_ENTRIES - 1)) * sizeof(struct tlb_entry));
+
+    if (!at->simple || at->base != REG_ZERO || a->at != at->end || (lin & PAGE_MASK) != page || page != (uint64_t)(int32_t)page)
+        return false;
+    asm_mov(a, 8, HOST_CX, CPU_AT(tlb));
+    asm_alu_imm(a, ALU_CMP, 8, rm_at(HOST_CX, slot + tag), (int32_t)page);
+    *miss = cold(l, asm_jcc(a, CC_NE));
+    (*miss)->page = true;
+    asm_alu(a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CX, slot + (int32_t)offsetof(struct tlb_entry, addend)));
+    return true;
+}
+
 /* As mem_hit_read() and mem_hit_write(): the slot is that of the first byte's page, the tag must be the last byte's page. */
 static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
 {
@@ -160,15 +178,17 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
 
     if (lift_shared(l, write, bytes))
         return;
-    lift_slot(a, HOST_AX);
-    if (bytes != 0)
-        asm_lea(a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)bytes - 1));
-    asm_alu_imm(a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
-    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
-    miss = cold(l, asm_jcc(a, CC_NE));
-    miss->resume = tail ? NULL : miss->site;
-    asm_alu(a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
+    if (bytes == 0 || !probe_constant(l, tag, bytes, &miss)) {
+        lift_slot(a, HOST_AX);
+        if (bytes != 0)
+            asm_lea(a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)bytes - 1));
+        asm_alu_imm(a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
+        asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
+        miss = cold(l, asm_jcc(a, CC_NE));
+        asm_alu(a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
+    }
     miss->found = a->at;
+    miss->resume = tail ? NULL : miss->site;
     miss->again = l->jit->glue.reprobe[write];
     l->host_flags = 0;
 }
@@ -321,6 +341,10 @@ static void cold_path(struct lift *l, struct cold *c)
 
     asm_aim(c->site, l->a.at);
     c->at = l->a.at;
+    if (c->page) {              /* as the plain probe leaves it in DX */
+        asm_mov(&l->a, 8, HOST_DX, rm_reg(HOST_AX));
+        asm_alu_imm(&l->a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
+    }
     if (c->again != NULL) {
         asm_aim(asm_call(&l->a), codebuf_writable(&l->jit->code, c->again));
         asm_aim(asm_jcc(&l->a, CC_E), c->found);
@@ -376,6 +400,12 @@ void lift_insn(struct lift *l)
     lift_resume(l);         /* in either case: a family may have left the plain path before it gave up */
 }
 
+/* Where the code of instruction k begins, for whoever looks at it. */
+static void mark(struct lift *l, unsigned k)
+{
+    l->jit->begins[k] = (uint32_t)(l->a.at - (l->jit->code.write + l->jit->code.used));
+}
+
 /* The last instruction, or what follows when a block ends for its length. */
 static void lift_end(struct lift *l)
 {
@@ -410,9 +440,12 @@ static void lift_block(struct lift *l)
     l->t->code = codebuf_runs_at(&l->jit->code, l->a.at);
     for (l->k = 0; l->k + 1u < b->count; l->k++) {
         l->i = &b->insns[l->k];
+        mark(l, l->k);
         lift_insn(l);
     }
+    mark(l, l->k);
     lift_end(l);
+    mark(l, b->count);
     cold_paths(l);
     for (unsigned n = 0; n < l->nlinks; n++)
         link_stub(l, l->links[n], l->link_sites[n]);

@@ -64,6 +64,7 @@ struct cold {
     const uint8_t *found;       /* where the plain path goes on when that has found it */
     uint8_t k;
     bool whole;                 /* the interpreter does the rest of the block */
+    bool page;                  /* DX does not have the page of the address in AX yet */
     bool missed;                /* because a shared probe failed */
     uint8_t *at;                /* where this begins */
     const struct insn *owed;    /* as in struct lift, on the way here */
