@@ -55,6 +55,15 @@ void fixture_translate(unsigned threshold)
     translate_after = (int)threshold;
 }
 
+static void (*listener)(void *arg, const struct cpu_translation *t);
+static void *listener_arg;
+
+void fixture_listen(void (*translated)(void *arg, const struct cpu_translation *t), void *arg)
+{
+    listener = translated;
+    listener_arg = arg;
+}
+
 static unsigned translation(void)
 {
     return translate_after >= 0 ? (unsigned)translate_after : getenv("PARTITA_TEST_JIT") != NULL;
@@ -71,6 +80,8 @@ static struct cpu *make_cpu(struct fixture *f, const char *model, unsigned index
     config.count = 2;
     config.tsc_hz = 1000000000;
     config.jit = translation();
+    config.translated = listener;
+    config.translated_arg = listener_arg;
     return cpu_create(&f->tree, &config, &ports);
 }
 

@@ -25,6 +25,9 @@ struct fixture {
 /* cpu_config.jit of machines opened from now on; 0 at first, or 1 with PARTITA_TEST_JIT set: every test with translated code. */
 void     fixture_translate(unsigned threshold);
 
+/* cpu_config.translated of machines opened from now on. */
+void     fixture_listen(void (*translated)(void *arg, const struct cpu_translation *t), void *arg);
+
 enum fixture_mode { FIXTURE_REAL, FIXTURE_FLAT32, FIXTURE_LONG };
 
 /* A device that notes what it is asked. */

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT
+ * Host code per guest block against tests/cpu/golden.txt: a translation that grows shows in review. For hosts of x86-64 with AVX2;
+ * the file says how it is made anew. */
+#include "tests/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/cpu/fixture.h"
+
+#define LINES_MOST 64
+
+static struct fixture f;
+static struct { bool seen; unsigned plain, cold; } made;
+static char lines[LINES_MOST][200];
+static unsigned nlines;
+
+static const char *golden_path(void)
+{
+    static char path[4096];
+    const char *top = getenv("top_srcdir");
+
+    snprintf(path, sizeof path, "%s/tests/cpu/golden.txt", top != NULL ? top : ".");
+    return path;
+}
+
+static void note(void *arg, const struct cpu_translation *t)
+{
+    (void)arg;
+    if (made.seen || t->rip != FIXTURE_CODE)
+        return;
+    made.seen = true;
+    made.plain = t->begins[t->insns];
+    made.cold = t->host_bytes - made.plain;
+}
+
+static void read_lines(void)
+{
+    FILE *in = fopen(golden_path(), "r");
+
+    assert_non_null(in);
+    while (nlines < LINES_MOST && fgets(lines[nlines], sizeof lines[0], in) != NULL)
+        nlines++;
+    assert_true(feof(in));
+    fclose(in);
+}
+
+static size_t code_of(const char *text, uint8_t *code, size_t most)
+{
+    size_t len = 0;
+    int used;
+    unsigned byte;
+
+    while (len < most && sscanf(text, " %2x%n", &byte, &used) == 1) {
+        code[len++] = (uint8_t)byte;
+        text += used;
+    }
+    return len;
+}
+
+/* Runs the block twice; the second time as translated. */
+static void translate(const uint8_t *code, size_t len)
+{
+    uint8_t program[64];
+
+    memcpy(program, code, len);
+    program[len] = 0xf4;
+    made.seen = false;
+    fixture_mode(&f, FIXTURE_LONG);
+    fixture_tables(&f);
+    f.cpu->s.gpr[RDI] = f.cpu->s.gpr[R12] = FIXTURE_DATA;
+    f.cpu->s.gpr[RCX] = 1;
+    f.cpu->s.gpr[RAX] = f.cpu->s.gpr[RBX] = FIXTURE_CODE + len;
+    f.cpu->s.gpr[RDX] = 0;
+    cpu_mode_changed(f.cpu);
+    cpu_drop_caches(f.cpu);
+    fixture_code(&f, program, len + 1);
+    fixture_run(&f, 16);
+    assert_true(made.seen);
+}
+
+static void check_line(char *line, bool write, unsigned *differ)
+{
+    char *code_text = strchr(line, ':') + 1, *figures = strchr(code_text, ':');
+    unsigned plain = 0, cold = 0;
+    uint8_t code[48];
+    size_t len = code_of(code_text, code, sizeof code);
+
+    assert_true(len > 0);
+    translate(code, len);
+    if (figures != NULL)
+        sscanf(figures, ": %u, %u", &plain, &cold);
+    if (write) {
+        char *end = figures != NULL ? figures : line + strcspn(line, "\n");
+
+        snprintf(end, (size_t)(line + sizeof lines[0] - end), ": %u, %u\n", made.plain, made.cold);
+    } else if (plain != made.plain || cold != made.cold) {
+        print_message("%.*s: %u and %u bytes, golden.txt has %u and %u\n", (int)strcspn(line, ":"), line, made.plain, made.cold, plain,
+                      cold);
+        ++*differ;
+    }
+}
+
+static void host_code_per_guest_block(void **unused)
+{
+    bool write = getenv("PARTITA_WRITE") != NULL;
+    unsigned differ = 0;
+    FILE *out;
+
+    (void)unused;
+    read_lines();
+    fixture_listen(note, NULL);
+    fixture_translate(1);
+    fixture_open_model(&f, "x86-64-v3,vendor=intel");
+    for (unsigned n = 0; n < nlines; n++)
+        if (lines[n][0] != '#')
+            check_line(lines[n], write, &differ);
+    fixture_close(&f);
+    assert_int_equal(differ, 0);
+    if (!write)
+        return;
+    out = fopen(golden_path(), "w");
+    assert_non_null(out);
+    for (unsigned n = 0; n < nlines; n++)
+        fputs(lines[n], out);
+    assert_int_equal(fclose(out), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(host_code_per_guest_block) };
+
+#ifdef __x86_64__
+    if (cpu_jit_available() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return cmocka_run_group_tests(tests, NULL, NULL);
+#endif
+    (void)tests;
+    puts("this file is for hosts of x86-64 with AVX2");
+    return 77;
+}
