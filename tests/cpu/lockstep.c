@@ -105,6 +105,7 @@ static bool run_both(const struct lockstep *l, const struct program *p, unsigned
         seen |= translated();
     }
     same_memory(FIXTURE_DATA, 0x2000);
+    same_memory(FIXTURE_DATA + (TLB_ENTRIES << PAGE_SHIFT), 0x2000);
     same_memory(FIXTURE_STACK - 0x1000, 0x2000);
     same_memory(FIXTURE_CODE, 0x1000);
     return seen;

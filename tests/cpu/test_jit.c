@@ -8,6 +8,7 @@
 #include "tests/cpu/lockstep.h"
 
 #define PROGRAMS    4000u
+#define TAIL        6u              /* most bytes of ModRM, SIB and displacement */
 #define LINES       24u             /* instructions in a program's loop */
 
 static uint64_t seed = 1;
@@ -33,12 +34,26 @@ static unsigned some_register(void)
     return numbers[any(sizeof numbers)];
 }
 
+/* A constant address: on the page of the data, or on one that wants the same slot of the TLB. */
+static unsigned constant_place(unsigned rex, unsigned reg, uint8_t *tail, unsigned *len)
+{
+    const uint32_t at = FIXTURE_DATA + any(0x1000) + (any(2) ? TLB_ENTRIES << PAGE_SHIFT : 0);
+
+    tail[0] = (uint8_t)((reg & 7) << 3 | 4);
+    tail[1] = 0x25;
+    memcpy(tail + 2, &at, sizeof at);
+    *len = TAIL;
+    return rex | (reg >> 3) << 2;
+}
+
 /* REX and ModRM, in memory or not; `group`: the reg field is no register. Returns REX, the ModRM bytes go to tail. */
 static unsigned operands(unsigned rex, bool memory, int group, uint8_t *tail, unsigned *len)
 {
     unsigned reg = group >= 0 ? (unsigned)group : some_register();
     unsigned rm = memory ? 6 + any(2) : some_register();
 
+    if (memory && any(6) == 0)
+        return constant_place(rex, reg, tail, len);
     if (memory && any(4) == 0)
         rm = 14;
     rex |= (reg >> 3) << 2 | rm >> 3;
@@ -54,7 +69,7 @@ enum { NO_GROUP = -1 };
 
 static void emit_in(struct program *p, unsigned map, unsigned opcode, int group, unsigned imm, bool memory)
 {
-    uint8_t tail[2];
+    uint8_t tail[TAIL];
     unsigned len, wide = any(3), rex = wide == 0 ? 8 : 0;
     bool narrow = wide == 1 && any(3) == 0;
 
@@ -135,7 +150,7 @@ static void move(struct program *p)
     case 6: emit(p, 0, 0x86 + any(2), NO_GROUP, 0, false); break;
     default:
         if (any(2)) {           /* lea */
-            uint8_t tail[2];
+            uint8_t tail[TAIL];
             unsigned len, rex = operands(8, true, NO_GROUP, tail, &len);
 
             put(p, 0x40 | rex);
@@ -225,7 +240,7 @@ static void bmi(struct program *p)
         { 3, 3, 0xf0, 0 },
     };
     const unsigned n = any(COUNT_OF(rows));
-    uint8_t tail[2];
+    uint8_t tail[TAIL];
     unsigned len, rex = operands(0, any(3) == 0, rows[n].group ? rows[n].group : NO_GROUP, tail, &len);
 
     put(p, 0xc4);
@@ -287,7 +302,7 @@ static void strings(struct program *p)
 
 static void swapped_move(struct program *p)
 {
-    uint8_t tail[2];
+    uint8_t tail[TAIL];
     unsigned len, rex = operands(any(2) ? 8 : 0, true, NO_GROUP, tail, &len);
 
     if (any(4) == 0)
@@ -380,7 +395,7 @@ static void prepare(struct cpu *cpu)
         cpu->s.gpr[n] = some_value();
     cpu->s.gpr[RSI] = FIXTURE_DATA + 128 + any(64);
     cpu->s.gpr[RDI] = FIXTURE_DATA + 0x1000 - any(160);
-    cpu->s.gpr[R14] = any(16) ? FIXTURE_DATA + 0x800 : FIXTURE_CODE + 200;
+    cpu->s.gpr[R14] = any(16) == 0 ? FIXTURE_CODE + 200 : FIXTURE_DATA + 0x800 + (any(4) ? 0 : TLB_ENTRIES << PAGE_SHIFT);
     cpu->s.gpr[R15] = 1 + any(12);
     cpu->s.gpr[RSP] = FIXTURE_STACK;
     cpu->p.kernel_gs_base = any(2) * 16;

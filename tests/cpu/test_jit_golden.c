@@ -112,7 +112,7 @@ static void host_code_per_guest_block(void **unused)
     read_lines();
     fixture_listen(note, NULL);
     fixture_translate(1);
-    fixture_open_model(&f, "x86-64-v3,vendor=intel");
+    fixture_open_model(&f, "x86-64-v3");
     for (unsigned n = 0; n < nlines; n++)
         if (lines[n][0] != '#')
             check_line(lines[n], write, &differ);
