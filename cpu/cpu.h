@@ -60,12 +60,15 @@ struct cpu_config {
     void *translated_arg;
     bool count_handlers;                        /* cpu_handler_calls() is wanted */
     bool hypervisor;                            /* CPUID.1:ECX[31] */
+    bool monitor_asked;                         /* +monitor was: a partition has it although the TLFS says otherwise (8.5) */
     bool smm_intel64;                           /* 64-bit processors save their state in SMM as Intel's do, not as AMD's:
                                                  * firmware for virtual boards knows AMD's format only */
 };
 
 /* "max", "qemu64,-sse4_2,+foo"; unknown names are an error that lists what exists. */
 struct err cpu_config_parse(struct cpu_config *out, const char *spec) MUST_USE;
+/* A hypervisor's guest has no MONITOR and MWAIT (TLFS 8.5), unless they were asked for. */
+void       cpu_config_partition(struct cpu_config *cfg);
 void       cpu_config_list(void (*line)(void *arg, const char *text), void *arg);     /* -cpu help */
 
 /* Whether this host can translate; else config.jit has no effect. */

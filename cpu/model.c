@@ -194,7 +194,16 @@ static struct err apply_change(struct cpu_config *c, const char *word, size_t le
         feature_set(c, f, true);
     else
         feature_drop(c, f);
+    if (f == F_MONITOR)
+        c->monitor_asked = on;
     return OK;
+}
+
+void cpu_config_partition(struct cpu_config *cfg)
+{
+    cfg->hypervisor = true;
+    if (!cfg->monitor_asked)
+        feature_drop(cfg, F_MONITOR);
 }
 
 static struct err check_dependencies(const struct cpu_config *c)

@@ -251,7 +251,8 @@ static struct err create_processors(struct machine *m, struct board *b)
     cfg.tsc_hz = MACHINE_TSC_HZ;
     cfg.apic_hz = MACHINE_APIC_HZ;
     cfg.rdrand_seed = m->cfg.seed;
-    cfg.hypervisor = m->cfg.hv;
+    if (m->cfg.hv)
+        cpu_config_partition(&cfg);
     cfg.jit = m->cfg.jit ? CPU_JIT_THRESHOLD : 0;
     cfg.translated = m->cfg.translated;
     cfg.translated_arg = m->cfg.translated_arg;
