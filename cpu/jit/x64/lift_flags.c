@@ -47,7 +47,7 @@ bool lift_leaves(const struct insn *i, unsigned n)
     if (lift_vec_alone(i))
         return true;
     switch (i->op) {
-    case OP_CMP: case OP_TEST: case OP_BT: case OP_NOP:
+    case OP_CMP: case OP_TEST: case OP_BT: case OP_NOP: case OP_ENDBR64:
         return true;
     case OP_PUSH:
         return n != RSP;
@@ -58,6 +58,9 @@ bool lift_leaves(const struct insn *i, unsigned n)
     case OP_ADD: case OP_OR: case OP_ADC: case OP_SBB: case OP_AND: case OP_SUB: case OP_XOR: case OP_INC: case OP_DEC: case OP_NEG:
     case OP_NOT: case OP_SHL: case OP_SHR: case OP_SAR: case OP_ROL: case OP_ROR: case OP_MOV: case OP_MOVZX_B: case OP_MOVZX_W:
     case OP_MOVSX_B: case OP_MOVSX_W: case OP_MOVSXD: case OP_LEA: case OP_SETCC: case OP_CMOVCC: case OP_IMUL: case OP_BSWAP:
+    case OP_BTS: case OP_BTR: case OP_BTC: case OP_BSF: case OP_BSR: case OP_POPCNT: case OP_LZCNT: case OP_TZCNT: case OP_ANDN:
+    case OP_BEXTR: case OP_BLSI: case OP_BLSR: case OP_BLSMSK: case OP_BZHI: case OP_PDEP: case OP_PEXT: case OP_RORX: case OP_SARX:
+    case OP_SHLX: case OP_SHRX: case OP_MOVBE: case OP_MOVD_EV: case OP_CVTTSS2SI: case OP_CVTTSD2SI: case OP_PMOVMSKB:
         return FORM_KIND(i->form, 0) != KIND_REG || guest_number(i->o[0]) != n;
     default:
         return false;
