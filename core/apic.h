@@ -18,6 +18,9 @@ struct apic_assist {
     bool (*set)(void *arg, bool no_eoi_required);
 };
 
+/* IA32_APIC_BASE */
+enum { LAPIC_BASE_BSP = 1 << 8, LAPIC_BASE_EXTD = 1 << 10, LAPIC_BASE_EN = 1 << 11 };
+
 struct apic_ops {
     int      (*pending)(void *self);                        /* highest deliverable vector, APIC_EXTINT or APIC_NONE */
     int      (*accept)(void *self);                         /* acknowledge it; the vector (from the 8259 for EXTINT) */

@@ -139,6 +139,20 @@ bool mem_aligned_wherever(struct cpu *cpu, gva_t lin, unsigned natural)
     return !misaligned(cpu, lin, natural) || fault_raise_error(cpu, VEC_AC, 0);
 }
 
+/* A partition may access the local APIC's registers by 32 bits, aligned; all else is #GP (TLFS 10.2.2). */
+static bool apic_takes(struct cpu *cpu, const struct spans *s, unsigned bytes)
+{
+    uint64_t base;
+
+    if (LIKELY(s->part[0].at.host != NULL) || !cpu->config.hypervisor || cpu->ports.apic == NULL)
+        return true;
+    base = cpu->ports.apic->base(cpu->ports.apic_self);
+    if ((base & (LAPIC_BASE_EN | LAPIC_BASE_EXTD)) != LAPIC_BASE_EN ||
+        ((s->part[0].at.gpa ^ base) & PAGE_MASK) != 0 || (bytes == 4 && (s->part[0].at.gpa & 3) == 0))
+        return true;
+    return fault_gp(cpu, 0);
+}
+
 /* Everything an explicit data access must pass. i->seg names the segment for #SS; pushes and pops check their own. */
 static bool data_access(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, unsigned natural, unsigned access,
                         enum tlb_bank bank, struct spans *s)
@@ -151,13 +165,13 @@ static bool data_access(struct cpu *cpu, const struct insn *i, gva_t lin, unsign
     if (!well_placed(cpu, i, lin, bytes, bank == BANK_SLOW ? natural : 0, access))
         return false;
     if (bank != BANK_SLOW) {
-        if (!spans_translate(cpu, lin, wrap, bytes, access, bank, s))
+        if (!spans_translate(cpu, lin, wrap, bytes, access, bank, s) || !apic_takes(cpu, s, bytes))
             return false;
         if (UNLIKELY(lin != tagged))
             tlb_rename(cpu, lin, tagged, bank);
         return true;
     }
-    if (!spans_translate(cpu, lin, wrap, bytes, access, tlb_data_bank(cpu), s))
+    if (!spans_translate(cpu, lin, wrap, bytes, access, tlb_data_bank(cpu), s) || !apic_takes(cpu, s, bytes))
         return false;
     debug_data_access(cpu, lin & wrap, bytes, access);
     return true;

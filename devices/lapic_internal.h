@@ -16,7 +16,6 @@ enum lapic_reg {
     REG_DIVIDE = 0x3e, REG_SELF_IPI = 0x3f,
 };
 
-enum { LAPIC_BASE_BSP = 1 << 8, LAPIC_BASE_EXTD = 1 << 10, LAPIC_BASE_EN = 1 << 11 };
 enum { SVR_ENABLE = 1 << 8, SVR_NO_EOI_BROADCAST = 1 << 12 };
 enum { ESR_SEND_ILLEGAL = 1 << 5, ESR_RECEIVE_ILLEGAL = 1 << 6, ESR_ILLEGAL_REGISTER = 1 << 7 };
 
