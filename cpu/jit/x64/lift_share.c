@@ -54,8 +54,8 @@ static bool steps(const struct insn *i, uint8_t base, int64_t *by)
 static bool writes(const struct insn *i)
 {
     switch (i->op) {
-    case OP_MOV: case OP_ADD: case OP_OR: case OP_ADC: case OP_SBB: case OP_AND: case OP_SUB: case OP_XOR: case OP_INC: case OP_DEC:
-    case OP_NEG: case OP_NOT: case OP_SHL: case OP_SHR: case OP_SAR: case OP_SETCC: case OP_MOV_ALIGNED: case OP_MOV_UNALIGNED:
+    case OP_MOV: case OP_ADD: case OP_OR: case OP_ADC: case OP_SBB: case OP_AND: case OP_SUB: case OP_XOR: case OP_INC:
+    case OP_DEC: case OP_NEG: case OP_NOT: case OP_SHL: case OP_SHR: case OP_SAR: case OP_SETCC: case OP_MOV_ALIGNED: case OP_MOV_UNALIGNED:
     case OP_MOV_STORE32: case OP_MOV_STORE64: case OP_MOV_STOREHIGH: case OP_FST: case OP_FSTP: case OP_FISTP: case OP_PUSH:
     case OP_CALL: case OP_CALL_IND:
         return true;
@@ -80,15 +80,22 @@ static bool on_stack(const struct insn *i, struct place *out)
     return i->width == 8;
 }
 
+/* Others are not shared; sums of these do not overflow. */
+static bool near_enough(int64_t at)
+{
+    return bits_sign((uint64_t)at, 48) == at;
+}
+
 /* The access of i that is relative to `base`. */
 static bool accesses(const struct insn *i, uint8_t base, struct place *out)
 {
-    bool first = FORM_KIND(i->form, 0) == KIND_MEM, second = FORM_KIND(i->form, 1) == KIND_MEM, third = FORM_KIND(i->form, 2) == KIND_MEM;
+    bool first = FORM_KIND(i->form, 0) == KIND_MEM;
+    bool any = first || FORM_KIND(i->form, 1) == KIND_MEM || FORM_KIND(i->form, 2) == KIND_MEM;
 
     if (base == REG_AT(RSP) && on_stack(i, out))
         return true;
-    if (!(first || second || third) || i->op == OP_LEA || i->op == OP_NOP || i->asize != 8 || (i->flags & INSN_SEGMENT) ||
-        i->base != base || i->index != REG_ZERO || i->mem_bytes == 0 || i->mem_bytes > 32)
+    if (!any || i->op == OP_LEA || i->op == OP_NOP || i->asize != 8 || (i->flags & INSN_SEGMENT) ||
+        i->base != base || i->index != REG_ZERO || i->mem_bytes == 0 || i->mem_bytes > 32 || !near_enough(i->disp))
         return false;
     *out = (struct place){ i->disp, i->mem_bytes, first && writes(i) };
     return true;
@@ -158,16 +165,20 @@ static void span_of(struct lift *l, const struct share *s)
 
 static void anchor(struct lift *l, const struct share *s)
 {
+    const size_t tag = s->write ? offsetof(struct tlb_entry, write) : offsetof(struct tlb_entry, read);
+
     span_of(l, s);
     lift_slot(&l->a, HOST_AX);
-    asm_alu(&l->a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, (int32_t)(s->write ? offsetof(struct tlb_entry, write) : offsetof(struct tlb_entry, read))));
+    asm_alu(&l->a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, (int32_t)tag));
     lift_share_missed(l, asm_jcc(&l->a, CC_NE), s->write);
     l->host_flags = 0;
 }
 
 static bool serves(const struct share *s, uint8_t base, const struct place *x)
 {
-    return s->on && s->base == base && x->at + s->moved >= s->lo && x->at + s->moved + x->bytes <= s->hi && (s->write || !x->write);
+    const int64_t at = x->at + s->moved;
+
+    return s->on && s->base == base && at >= s->lo && at + x->bytes <= s->hi && (s->write || !x->write);
 }
 
 bool lift_shared(struct lift *l, bool write, unsigned bytes)
@@ -175,7 +186,7 @@ bool lift_shared(struct lift *l, bool write, unsigned bytes)
     const struct place now = { l->address.at, bytes, write };
     struct share s;
 
-    if (!l->address.simple || l->a.at != l->address.end || l->t->from->missed >= JIT_MISSES)
+    if (!l->address.simple || !near_enough(now.at) || l->a.at != l->address.end || l->t->from->missed >= JIT_MISSES)
         return false;
     if (!serves(&l->share, l->address.base, &now)) {
         s = plan(l, l->address.base, &now);
