@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Accesses of one block that lie close together, at constant distances from the same register, share one probe of the TLB: all
- * the bytes from the first to the last must lie on one page, and what turns its addresses into the host's stays in a register
- * for the others. Frames, structures and pushes are such. Whenever a handler ran in between, the probe is made again behind it.
- * When the probe fails the interpreter does the rest of the block; when it fails often, the block is translated anew without. */
+ * Accesses of one block that lie close together, at constant distances from the same register, share one probe of the TLB:
+ * all bytes from the first to the last must lie on one page, and what turns its addresses into the host's stays in a register
+ * for the others. Frames, structures and pushes are such. Whenever a handler ran in between, the probe is made again behind
+ * it. When it fails the interpreter does the rest of the block; when it fails often, the block is translated without. */
 #include "cpu/jit/x64/lift.h"
 
 #define SPAN 512            /* bytes that one probe may serve: more are too often on two pages */
@@ -55,8 +55,8 @@ static bool writes(const struct insn *i)
 {
     switch (i->op) {
     case OP_MOV: case OP_ADD: case OP_OR: case OP_ADC: case OP_SBB: case OP_AND: case OP_SUB: case OP_XOR: case OP_INC:
-    case OP_DEC: case OP_NEG: case OP_NOT: case OP_SHL: case OP_SHR: case OP_SAR: case OP_SETCC: case OP_MOV_ALIGNED: case OP_MOV_UNALIGNED:
-    case OP_MOV_STORE32: case OP_MOV_STORE64: case OP_MOV_STOREHIGH: case OP_FST: case OP_FSTP: case OP_FISTP: case OP_PUSH:
+    case OP_DEC: case OP_NEG: case OP_NOT: case OP_SHL: case OP_SHR: case OP_SAR: case OP_SETCC: case OP_MOV_ALIGNED:
+    case OP_MOV_UNALIGNED: case OP_MOV_STORE32: case OP_MOV_STORE64: case OP_MOV_STOREHIGH: case OP_FST: case OP_FSTP: case OP_FISTP: case OP_PUSH:
     case OP_CALL: case OP_CALL_IND:
         return true;
     default:
