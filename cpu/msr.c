@@ -553,8 +553,6 @@ bool cpu_write_msr(struct cpu *cpu, uint32_t msr, uint64_t value)
     return row != NULL && row->write(cpu, row, msr, value);
 }
 
-#define IA32_PLATFORM_ID 0x17u
-
 static bool synthetic(uint32_t msr)
 {
     return msr >> 28 == 4;
@@ -580,18 +578,10 @@ static enum intercept ask_write(struct cpu *cpu, uint32_t msr, uint64_t value)
     return host != NULL && host->wrmsr != NULL ? host->wrmsr(cpu->ports.host_self, cpu, msr, value) : PASS;
 }
 
-/* TLFS 8.3: only a root partition may read it. */
-static bool hidden(const struct cpu *cpu, uint32_t msr)
-{
-    return msr == IA32_PLATFORM_ID && cpu->config.hypervisor;
-}
-
 enum intercept msr_read(struct cpu *cpu, uint32_t msr, uint64_t *value)
 {
     enum intercept answer;
 
-    if (hidden(cpu, msr))
-        return refuse(cpu);
     if (!synthetic(msr) && row_find(cpu, msr) != NULL)
         return cpu_read_msr(cpu, msr, value) ? DONE : refuse(cpu);
     *value = 0;

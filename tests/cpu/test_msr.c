@@ -85,18 +85,6 @@ static void unknown_registers_are_gp(void **state)
     }
 }
 
-static void tlfs_8_3_platform_id_is_denied_under_a_hypervisor(void **state)
-{
-    (void)state;
-    f->cpu->s.gpr[RCX] = 0x17;
-    assert_int_equal(FRESH("\x0f\x32"), -1);
-    f->cpu->config.hypervisor = true;
-    f->cpu->s.gpr[RCX] = 0x17;
-    assert_int_equal(FRESH("\x0f\x32"), VEC_GP);
-    f->cpu->s.gpr[RCX] = 0x1a0;
-    assert_int_equal(FRESH("\x0f\x32"), -1);
-}
-
 static void features_bring_their_registers(void **state)
 {
     uint64_t value;
@@ -246,7 +234,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(reserved_bits_are_refused, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(constants_cannot_be_written, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(unknown_registers_are_gp, steps_long, steps_close),
-        cmocka_unit_test_setup_teardown(tlfs_8_3_platform_id_is_denied_under_a_hypervisor, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(features_bring_their_registers, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(tsc_and_adjust_move_together, steps_long, steps_close),
         cmocka_unit_test_setup_teardown(tsc_has_no_rounding_drift, steps_long, steps_close),
