@@ -132,6 +132,18 @@ static void head(struct writer *w, const struct suite *s)
     put(w, "</div></div></header>");
 }
 
+/* Chapter k by number and name, between an opening that ends in its value and what closes that. */
+static void chapter_as(struct writer *w, unsigned k, const char *open, const char *close)
+{
+    put(w, open);
+    put(w, chapters[k].number);
+    put(w, "\">");
+    put(w, chapters[k].number);
+    put(w, " ");
+    put(w, chapters[k].name);
+    put(w, close);
+}
+
 /* ---- body ---- */
 
 static void overview(struct writer *w, const struct suite *s)
@@ -151,13 +163,7 @@ static void overview(struct writer *w, const struct suite *s)
 
         if (n.clauses == 0)
             continue;
-        put(w, "<tr><td><a href=\"#chapter-");
-        put(w, chapters[k].number);
-        put(w, "\">");
-        put(w, chapters[k].number);
-        put(w, " ");
-        put(w, chapters[k].name);
-        put(w, "</a></td>");
+        chapter_as(w, k, "<tr><td><a href=\"#chapter-", "</a></td>");
         for (unsigned c = 0; c < sizeof columns / sizeof columns[0]; c++) {
             put(w, "<td class=\"n\">");
             put_number(w, columns[c]);
@@ -302,13 +308,7 @@ static void chapter_options(struct writer *w, const struct suite *s)
     for (unsigned k = 0; k < NCHAPTERS; k++) {
         if (suite_count(s, chapters[k].number).clauses == 0)
             continue;
-        put(w, "<option value=\"");
-        put(w, chapters[k].number);
-        put(w, "\">");
-        put(w, chapters[k].number);
-        put(w, " ");
-        put(w, chapters[k].name);
-        put(w, "</option>");
+        chapter_as(w, k, "<option value=\"", "</option>");
     }
 }
 
