@@ -366,7 +366,7 @@ def parse_options():
     p = argparse.ArgumentParser()
     for name in "work", "kernel", "append", "boot", "partita", "targets", "scale":
         p.add_argument("--" + name, required=True)
-    p.add_argument("--accel", default="interp")
+    p.add_argument("--accel", default="jit")
     p.add_argument("--bochs")
     p.add_argument("--out")
     p.add_argument("--rounds", type=int, default=3)
