@@ -31,11 +31,15 @@ static unsigned __int128 since_anchor_ps(const struct clock *c)
     return (unsigned __int128)(c->state.insns - c->state.anchor_insns) * c->state.ps_per_insn + c->state.anchor_ps;
 }
 
+/* So many instructions or nanoseconds, at so many picoseconds each, make picoseconds of 63 bits. */
+#define FEW     (UINT64_C(1) << 40)
+#define FEW_PS  (UINT64_C(1) << 23)
+
 uint64_t clock_ns(const struct clock *c)
 {
     uint64_t insns = c->state.insns - c->state.anchor_insns;
 
-    if (insns < (UINT64_C(1) << 40) && c->state.ps_per_insn < (UINT64_C(1) << 23))
+    if (insns < FEW && c->state.ps_per_insn < FEW_PS)
         return c->state.anchor_ns + (insns * c->state.ps_per_insn + c->state.anchor_ps) / 1000;
     return c->state.anchor_ns + (uint64_t)(since_anchor_ps(c) / 1000);
 }
@@ -151,10 +155,17 @@ uint64_t clock_next_deadline(const struct clock *c)
 
 uint64_t clock_insns_until(const struct clock *c, uint64_t ns)
 {
-    unsigned __int128 now_ps = since_anchor_ps(c), due_ps, insns;
+    uint64_t since = c->state.insns - c->state.anchor_insns, ahead = ns - c->state.anchor_ns, ps = c->state.ps_per_insn;
+    unsigned __int128 now_ps, due_ps, insns;
 
     if (ns <= c->state.anchor_ns)
         return 0;
+    if (since < FEW && ahead < FEW && ps < FEW_PS) {
+        uint64_t now = since * ps + c->state.anchor_ps;
+
+        return ahead * 1000 <= now ? 0 : (ahead * 1000 - now + ps - 1) / ps;
+    }
+    now_ps = since_anchor_ps(c);
     due_ps = (unsigned __int128)(ns - c->state.anchor_ns) * 1000;
     if (due_ps <= now_ps)
         return 0;

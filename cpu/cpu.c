@@ -129,6 +129,10 @@ void cpu_set_rflags(struct cpu *cpu, uint32_t value)
 
     cpu->p.rflags = value | 2;
     flags_put(&cpu->flags, value);
+    if (cpu->jit_has_flags) {
+        jit_flags_to_raw(cpu);
+        cpu->attention |= ATTEND_MODE;      /* translated code may still hold the old ones: leave it */
+    }
     if (change & value & FLAG_IF)
         cpu->attention |= ATTEND_INTR;
     if (value & (FLAG_TF | FLAG_RF))

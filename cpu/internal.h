@@ -235,6 +235,9 @@ static inline bool fault_gp(struct cpu *cpu, uint32_t error) { return fault_rais
  * instructions); before anything outside the processor is called. */
 void cpu_sync(struct cpu *cpu, const struct insn *i);
 
+/* After an instruction that ends its block: may the next block follow without a look at what the run loop looks at? */
+bool cpu_goes_on(struct cpu *cpu);
+
 /* What is no instruction but takes the time of `insns` of them: event_deliver_*() charge 1 each. Between instructions. */
 void cpu_charge(struct cpu *cpu, uint64_t insns);
 

@@ -45,6 +45,8 @@ const char *cpu_reg_name(enum cpu_reg reg)
 
 uint64_t cpu_reg(const struct cpu *cpu, enum cpu_reg reg)
 {
+    if (reg <= CPU_REG_R15)
+        return cpu->s.gpr[reg];
     switch (reg) {
     case CPU_REG_RFLAGS: return cpu_rflags(cpu);
     case CPU_REG_CR8:    return control_cr8(cpu);
@@ -114,6 +116,10 @@ static void mapping_changed(struct cpu *cpu)
 
 bool cpu_set_reg(struct cpu *cpu, enum cpu_reg reg, uint64_t value)
 {
+    if (reg <= CPU_REG_R15) {           /* nothing follows from these */
+        cpu->s.gpr[reg] = value;
+        return true;
+    }
     if (!value_allowed(cpu, reg, value))
         return false;
     if (reg == CPU_REG_CR8)

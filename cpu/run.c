@@ -107,6 +107,14 @@ static void code_segment_refresh(struct cpu *cpu)
     code_tag_refresh(cpu);
 }
 
+bool cpu_goes_on(struct cpu *cpu)
+{
+    if (cpu->attention != 0 || cpu->pmu != 0 || cpu->p.activity != CPU_RUNNING || debug_active(cpu))
+        return false;
+    code_segment_refresh(cpu);
+    return true;
+}
+
 static void deliver_fault(struct cpu *cpu)
 {
     if (cpu->fault.vector == FAULT_RETRY)

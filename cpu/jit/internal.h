@@ -40,6 +40,7 @@ struct jit_glue {
     const uint8_t *missed;      /* as tail, and such a probe has failed */
     const uint8_t *find;        /* the translation of an indirect jump's target that is not at hand */
     const uint8_t *tail;        /* a handler that ends the block */
+    const uint8_t *last, *last_plain;   /* one that jumps to no other block itself; plain: as call_plain */
     const uint8_t *follow;      /* the end of a link */
     const uint8_t *dry;         /* the budget does not suffice for the block */
 };
@@ -65,8 +66,7 @@ void backend_link(struct jit *j, struct jit_link *l, const uint8_t *target);
 void backend_unlink(struct jit *j, struct jit_link *l);
 #define JIT_SITE_BYTES 4u       /* those two change at a link's site */
 
-/* cpu->flags to what translated code has instead (cpu/internal.h), and back. Also jit_flags_get() is the backend's. */
-void jit_flags_to_raw(struct cpu *cpu);
+/* What translated code has instead (cpu/internal.h) to cpu->flags. Also jit_flags_get() and jit_flags_to_raw() are the backend's. */
 void jit_flags_from_raw(struct cpu *cpu);
 
 /* ---- what translated code calls ---- */
@@ -76,6 +76,7 @@ void jit_missed(struct cpu *cpu);       /* cpu->block was left because a probe f
 
 const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l);    /* where to go on; NULL: leave, all is prepared */
 const uint8_t *jit_find(struct cpu *cpu, uint64_t rip);     /* where an indirect jump goes on; NULL: by its handler */
+const uint8_t *jit_go_on(struct cpu *cpu);      /* the same after an instruction that ends its block; NULL: by the run loop */
 void jit_dry(struct cpu *cpu, struct jit_block *t);             /* leave before this block */
 unsigned jit_next(struct cpu *cpu, const struct insn *i);       /* an insn_fn: EXEC_NEXT */
 unsigned jit_next_counted(struct cpu *cpu, const struct insn *i);       /* the same; the one before i has been called */

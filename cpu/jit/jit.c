@@ -107,6 +107,13 @@ const uint8_t *jit_find(struct cpu *cpu, uint64_t rip)
     return s != NULL ? s->code : NULL;
 }
 
+const uint8_t *jit_go_on(struct cpu *cpu)
+{
+    const struct block_shortcut *s = cpu_goes_on(cpu) ? shortcut_again(cpu, cpu->p.rip) : NULL;
+
+    return s != NULL ? s->code : NULL;
+}
+
 const uint8_t *jit_code(const struct block *b)
 {
     return b->jit != NULL ? b->jit->check : NULL;

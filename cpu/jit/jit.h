@@ -35,6 +35,7 @@ void jit_reset(struct jit *j);
 
 /* The arithmetic flags while cpu->jit_has_flags. */
 uint32_t jit_flags_get(const struct cpu *cpu);
+void jit_flags_to_raw(struct cpu *cpu);         /* from cpu->flags */
 
 /* No room is left: reset when nothing runs. */
 bool jit_full(const struct jit *j);

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 #include "cpu/jit/live.h"
 
+bool jit_jumps(unsigned op)
+{
+    return op_then[op] == FALLS || (op >= OP_JCC && op <= OP_JRCXZ);
+}
+
 bool jit_keeps_flags(unsigned op)
 {
     switch (op) {
     case OP_STOS: case OP_MOVS: case OP_SWAPGS: case OP_MOV_FROM_SEG: case OP_RDFSBASE: case OP_RDGSBASE: case OP_WRFSBASE:
-    case OP_WRGSBASE: case OP_RDPKRU: case OP_XSAVE: case OP_XSAVEC: case OP_XSAVES: case OP_XRSTOR: case OP_XRSTORS:
+    case OP_WRGSBASE: case OP_CPUID: case OP_RDMSR: case OP_WRMSR: case OP_RDTSC: case OP_RDTSCP: case OP_VMCALL: case OP_VMMCALL:
+    case OP_RDPKRU: case OP_XSAVE: case OP_XSAVEC: case OP_XSAVES: case OP_XRSTOR: case OP_XRSTORS:
         return true;
     default:
         return op_flags_read[op] == 0 && op_flags_written[op] == 0 &&

@@ -9,6 +9,7 @@
  * lies off the plain path (a fault, a handler, a device) may look at. */
 void jit_live_flags(const struct block *b, uint16_t read_after[], uint16_t seen_after[]);
 
+bool jit_jumps(unsigned op);                    /* its handler goes on to the next block itself */
 bool jit_keeps_flags(unsigned op);              /* its handler does not know there are flags */
 unsigned jit_condition_flags(unsigned cc);      /* those that a condition reads */
 

@@ -56,6 +56,11 @@ uint32_t jit_flags_get(const struct cpu *cpu)
     return 0;
 }
 
+void jit_flags_to_raw(struct cpu *cpu)
+{
+    (void)cpu;
+}
+
 bool jit_full(const struct jit *j)
 {
     (void)j;

@@ -279,6 +279,35 @@ static void of_kernels(struct program *p)
         put(p, code[n][k]);
 }
 
+/* What ends a block and is followed by another one at once: CPUID, RDTSC and RDTSCP, RDMSR and WRMSR of KERNEL_GS_BASE, and
+ * hypercalls, which may change the flags. */
+static void asks(struct program *p)
+{
+    static const uint8_t code[][4] = {
+        { 2, 0x0f, 0xa2 }, { 2, 0x0f, 0x31 }, { 3, 0x0f, 0x01, 0xf9 }, { 2, 0x0f, 0x32 }, { 2, 0x0f, 0x30 }, { 3, 0x0f, 0x01, 0xc1 },
+        { 3, 0x0f, 0x01, 0xd9 },
+    };
+    const unsigned n = any(COUNT_OF(code));
+
+    if (any(4)) {
+        put(p, 0xb9), put(p, 0x02), put(p, 0x01), put(p, 0x00), put(p, 0xc0);       /* mov ecx, C0000102h */
+        put(p, 0x31), put(p, 0xd2);                                                 /* xor edx, edx */
+    }
+    for (unsigned k = 1; k <= code[n][0]; k++)
+        put(p, code[n][k]);
+}
+
+static enum intercept host_call(void *self, struct cpu *cpu)
+{
+    const uint64_t rcx = cpu_reg(cpu, CPU_REG_RCX), rflags = cpu_reg(cpu, CPU_REG_RFLAGS);
+
+    (void)self;
+    cpu_set_reg(cpu, CPU_REG_RAX, rflags);
+    if (rcx & 3)
+        cpu_set_reg(cpu, CPU_REG_RFLAGS, (rflags & ~(uint64_t)FLAGS_ARITH) | (cpu_reg(cpu, CPU_REG_RBX) & FLAGS_ARITH));
+    return rcx & 16 ? PASS : DONE;
+}
+
 /* STOS and MOVS, repeated or not, often close to a page's end or over areas that meet; the pointers come back. */
 static void strings(struct program *p)
 {
@@ -348,7 +377,8 @@ static void jump_over(struct program *p)
 
 static void instruction(struct program *p)
 {
-    switch (any(18)) {
+    switch (any(19)) {
+    case 18: asks(p); break;
     case 16: high_byte(p); break;
     case 17: (any(2) ? of_kernels : strings)(p); break;
     case 12: locked(p); break;
@@ -391,6 +421,9 @@ static uint64_t some_value(void)
 
 static void prepare(struct cpu *cpu)
 {
+    static const struct cpu_host host = { .hypercall = host_call };
+
+    cpu_set_host(cpu, &host, NULL);
     for (unsigned n = 0; n < 16; n++)
         cpu->s.gpr[n] = some_value();
     cpu->s.gpr[RSI] = FIXTURE_DATA + 128 + any(64);

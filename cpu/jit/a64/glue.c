@@ -195,6 +195,44 @@ static void make_tail(struct a64_buf *a)
     a64_br(a, T4);
 }
 
+/* A handler that ends its block and returns. Where nothing asks for the run loop, and the block that follows is translated,
+ * it is entered from here. */
+static void make_last(struct a64_buf *a, bool plain, const uint32_t *leave)
+{
+    uint32_t *other, *none;
+
+    if (plain) {
+        to_interpreter(a);
+        has_flags(a, true);
+        cpu_argument(a);
+    } else {
+        to_interpreter_with_flags(a);
+        a64_mov(a, 8, T4, 26);
+    }
+    a64_blr(a, T4);
+    if (plain)
+        has_flags(a, false);
+    a64_mov(a, 4, 25, 0);
+    a64_sum_imm(a, A64_SUB, 4, 0, 0, EXEC_STOP);
+    other = a64_cbz(a, 4, true, 0);
+    c_call(a, (uintptr_t)jit_go_on);
+    none = a64_cbz(a, 8, false, 0);
+    a64_mov(a, 8, 26, 0);
+    if (!plain) {
+        c_call(a, (uintptr_t)jit_flags_to_raw);
+        load_flags(a);
+    }
+    a64_mov(a, 8, T4, 26);
+    load_state(a);
+    a64_br(a, T4);
+    a64_aim(a, other, a->at);
+    a64_aim(a, none, a->at);
+    if (plain)
+        c_call(a, (uintptr_t)jit_flags_from_raw);
+    a64_mov(a, 4, 0, 25);
+    a64_aim(a, a64_b(a), leave);
+}
+
 /* X0: the link. */
 static void make_follow(struct a64_buf *a, const uint32_t *stop)
 {
@@ -265,6 +303,8 @@ bool backend_glue(struct jit *j)
     GLUE(reprobe[1], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, write)));
     GLUE(find, make_find(&a));
     GLUE(tail, make_tail(&a));
+    GLUE(last, make_last(&a, false, leave));
+    GLUE(last_plain, make_last(&a, true, leave));
     GLUE(follow, make_follow(&a, stop));
     GLUE(dry, make_dry(&a, stop));
 #undef GLUE

@@ -267,8 +267,11 @@ static void call_handler(struct lift *l)
 
 static void tail_to_handler(struct lift *l, unsigned k)
 {
+    const struct jit_glue *g = &l->jit->glue;
+    const unsigned op = l->t->run->insns[k].op;
+
     handler_args(l, l->t->run, k);
-    jump_to_glue(l, l->jit->glue.tail);
+    jump_to_glue(l, jit_jumps(op) ? g->tail : jit_keeps_flags(op) ? g->last_plain : g->last);
 }
 
 /* The rest of the block as it was before it was translated: its instructions hand on to one another. */

@@ -287,6 +287,48 @@ static void make_tail(struct asm_buf *a, uintptr_t ready)
     asm_jmp_rm(a, rm_reg(HOST_AX));
 }
 
+/* A handler that ends its block and returns. Where nothing asks for the run loop, and the block that follows is translated,
+ * it is entered from here. */
+static void make_last(struct asm_buf *a, bool plain, const uint8_t *leave, const uint8_t *stop)
+{
+    uint8_t *other, *none;
+
+    if (plain) {
+        to_interpreter(a, false);
+        asm_store_imm(a, 1, CPU_AT(jit_has_flags), 1);
+        asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
+        asm_call_rm(a, rm_reg(HOST_AX));
+        asm_store_imm(a, 1, CPU_AT(jit_has_flags), 0);
+    } else {
+        to_interpreter_later(a, false);
+        c_call(a, (uintptr_t)jit_flags_from_raw);
+        asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
+        asm_mov(a, 8, HOST_SI, rm_reg(HOST_BX));
+        asm_call_rm(a, rm_reg(HOST_12));
+    }
+    asm_mov(a, 4, HOST_BX, rm_reg(HOST_AX));
+    asm_alu_imm(a, ALU_CMP, 4, rm_reg(HOST_AX), EXEC_STOP);
+    other = asm_jcc(a, CC_NE);
+    c_call(a, (uintptr_t)jit_go_on);
+    asm_test(a, 8, rm_reg(HOST_AX), HOST_AX);
+    none = asm_jcc(a, CC_E);
+    if (!plain) {
+        asm_mov(a, 8, HOST_BX, rm_reg(HOST_AX));
+        c_call(a, (uintptr_t)jit_flags_to_raw);
+        asm_mov(a, 8, HOST_AX, rm_reg(HOST_BX));
+    }
+    load_state(a);
+    asm_jmp_rm(a, rm_reg(HOST_AX));
+    asm_aim(none, a->at);
+    if (!plain)
+        asm_aim(asm_jmp(a), stop);
+    asm_aim(other, a->at);
+    if (plain)
+        c_call(a, (uintptr_t)jit_flags_from_raw);
+    asm_mov(a, 4, HOST_AX, rm_reg(HOST_BX));
+    asm_aim(asm_jmp(a), leave);
+}
+
 static void make_follow(struct asm_buf *a, const uint8_t *stop)
 {
     store_state(a);
@@ -333,6 +375,8 @@ bool backend_glue(struct jit *j)
     GLUE(share[1], make_share(&a, (int32_t)offsetof(struct tlb_entry, write), codebuf_writable(&j->code, j->glue.reprobe[1])));
     GLUE(tail, make_tail(&a, (uintptr_t)jit_flags_from_raw));
     GLUE(missed, make_tail(&a, (uintptr_t)jit_missed));
+    GLUE(last, make_last(&a, false, leave, stop));
+    GLUE(last_plain, make_last(&a, true, leave, stop));
     GLUE(follow, make_follow(&a, stop));
     GLUE(dry, make_dry(&a, stop));
 #undef GLUE

@@ -269,8 +269,11 @@ static void bail(struct lift *l, unsigned k, const uint8_t *glue)
 
 static void tail_to_handler(struct lift *l, unsigned k)
 {
+    const struct jit_glue *g = &l->jit->glue;
+    const unsigned op = original(l, k)->op;
+
     handler_args(l, k);
-    call_glue(l, l->jit->glue.tail, true);
+    call_glue(l, jit_jumps(op) ? g->tail : jit_keeps_flags(op) ? g->last_plain : g->last, true);
 }
 
 /* ---- the block ---- */
