@@ -48,19 +48,28 @@ struct request {
     uint8_t out[PAGE_SIZE];
 };
 
+/* Rows by code: ordinary calls, then extended ones (3.14), which begin at 8000h. */
+#define SLOT(code)  (((code) & 0xffu) | ((code) & 0x8000u) >> 7)
+enum {
+#define HYPERCALL(code, name, ...) ROW_##code,
+#define HYPERCALL_ABSENT(code, name) ROW_##code,
+#include "hv/hypercalls.def"
+#undef HYPERCALL
+#undef HYPERCALL_ABSENT
+};
+static const uint8_t row_after[512] = {
+#define HYPERCALL(code, name, ...) [SLOT(code)] = ROW_##code + 1,
+#define HYPERCALL_ABSENT(code, name) [SLOT(code)] = ROW_##code + 1,
+#include "hv/hypercalls.def"
+#undef HYPERCALL
+#undef HYPERCALL_ABSENT
+};
+
 static const struct hc_row *find(unsigned code)
 {
-    unsigned low = 0, high = hc_nrows;
+    unsigned n = row_after[SLOT(code)];
 
-    while (low < high) {
-        unsigned mid = (low + high) / 2;
-
-        if (hc_rows[mid].code < code)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low < hc_nrows && hc_rows[low].code == code ? &hc_rows[low] : NULL;
+    return n != 0 && hc_rows[n - 1].code == code ? &hc_rows[n - 1] : NULL;
 }
 
 /* ---- registers, 3.7 and 3.8 ---- */
@@ -285,7 +294,8 @@ static enum intercept carry_out(struct request *r)
         return finish(r, status, 0);
     r->fetched = true;
     r->call.input = r->in;
-    memset(r->out, 0, r->out_bytes);
+    if (r->out_bytes != 0)
+        memset(r->out, 0, r->out_bytes);
     if ((r->row->class & REP) == 0)
         return finish(r, run_simple(r), 0);
     status = run_reps(r, &done);

@@ -20,21 +20,31 @@ const struct msr_row msr_rows[] = {
 };
 const unsigned msr_nrows = COUNT_OF(msr_rows);
 
+#define FIRST_MSR 0x40000000u
+enum {
+#define MSR_RW(number, name, ...) ROW_##name,
+#define MSR_R(number, name, ...) ROW_##name,
+#define MSR_W(number, name, ...) ROW_##name,
+#include "hv/msrs.def"
+#undef MSR_RW
+#undef MSR_R
+#undef MSR_W
+};
+static const uint8_t row_after[] = {
+#define MSR_RW(number, name, ...) [(number) - FIRST_MSR] = ROW_##name + 1,
+#define MSR_R(number, name, ...) [(number) - FIRST_MSR] = ROW_##name + 1,
+#define MSR_W(number, name, ...) [(number) - FIRST_MSR] = ROW_##name + 1,
+#include "hv/msrs.def"
+#undef MSR_RW
+#undef MSR_R
+#undef MSR_W
+};
+
 const struct msr_row *msr_find(const struct vp *vp, uint32_t msr)
 {
-    unsigned low = 0, high = msr_nrows;
+    unsigned n = msr - FIRST_MSR < COUNT_OF(row_after) ? row_after[msr - FIRST_MSR] : 0;
 
-    while (low < high) {
-        unsigned mid = (low + high) / 2;
-
-        if (msr_rows[mid].number < msr)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    if (low == msr_nrows || msr_rows[low].number != msr || !hv_offers(vp->hv, msr_rows[low].gate))
-        return NULL;
-    return &msr_rows[low];
+    return n != 0 && hv_offers(vp->hv, msr_rows[n - 1].gate) ? &msr_rows[n - 1] : NULL;
 }
 
 static enum intercept gp(struct cpu *cpu)

@@ -13,10 +13,8 @@ const char *vector_name(int vector)
     return vector == NONE ? "no exception" : (unsigned)vector < COUNT_OF(names) ? names[vector] : "another vector";
 }
 
-static void set_gate(unsigned vector, unsigned level)
+static void set_gate(unsigned vector, u64 at, unsigned level)
 {
-    u64 at = gpa(vector_entries) + 16 * vector;
-
     idt[vector][0] = (at & 0xffff) | 0x08ull << 16 | (0x8e00ull | level << 13) << 32 | (at >> 16 & 0xffff) << 48;
     idt[vector][1] = at >> 32;
 }
@@ -24,7 +22,12 @@ static void set_gate(unsigned vector, unsigned level)
 void cpu_tables(void)
 {
     for (unsigned v = 0; v < 256; v++)
-        set_gate(v, v == VECTOR_USER_RETURN ? 3 : 0);
+        set_gate(v, gpa(vector_entries) + 16 * v, v == VECTOR_USER_RETURN ? 3 : 0);
+}
+
+void cpu_gate(unsigned vector, u64 at)
+{
+    set_gate(vector, at, 0);
 }
 
 void cpu_load(struct cpu *c)

@@ -33,6 +33,7 @@ void format_to(char *to, size_t room, const char *format, __builtin_va_list args
 void serial_start(void);
 
 void cpu_tables(void);                  /* IDT, once */
+void cpu_gate(unsigned vector, u64 at);  /* an entry of its own */
 void cpu_init(u32 number, u32 apic_id);
 void cpu_load(struct cpu *c);           /* this processor's TSS, GS, IDT */
 void cpus_start(void);                  /* wakes the others */
@@ -43,6 +44,7 @@ void apic_drain(void);                  /* nothing in service, nothing pending t
 void memory_tidy(void);
 void time_start(void);
 void hv_start(void);
+void cost_run(u64 count, bool (*wanted)(const char *name));
 void hv_tidy_this(void);                /* this VP's synthetic registers, and the partition's on the boot processor */
 
 #endif

@@ -2,7 +2,8 @@
  * Runs the tests one after another and reports them as TAP. Which test runs is kept in the clock's battery-backed memory,
  * so that after a reset (asked for by a test, or because a test brought the machine down) the rest goes on.
  * Command line: from=N (the first test to run), only=ID[,ID...] (an ID may be a section: all its clauses), list;
- * any (go on where there is no Hv#1 interface); stop=IDS, crash=IDS (tests that do so instead of what they are for). */
+ * cost=COUNT (no tests, but what calls cost: cost.c); any (go on where there is no Hv#1 interface);
+ * stop=IDS, crash=IDS (tests that do so instead of what they are for). */
 #include "conform/guest/hv.h"
 #include "conform/guest/internal.h"
 
@@ -160,6 +161,13 @@ static bool chosen(const char *list, const char *id)
     return false;
 }
 
+static bool wanted(const char *id)
+{
+    const char *only = option("only=");
+
+    return only == NULL || chosen(only, id);
+}
+
 /* ---- what survives a reset ---- */
 
 enum { CMOS_AT = 0x70, MAGIC = 0xC5, STAGE_NONE = 0, STAGE_RUNNING, STAGE_RESET };
@@ -286,7 +294,7 @@ static void finish(void)
 
 static void run_all(void)
 {
-    const char *from = option("from="), *only = option("only=");
+    const char *from = option("from=");
     u32 start = from != NULL ? number(&from) : 1, index, stage = recall(&index);
 
     if (stage == STAGE_NONE) {
@@ -301,7 +309,7 @@ static void run_all(void)
         index++;
     }
     for (; index < nclauses; index++)
-        if (only == NULL || chosen(only, clauses[index]->id))
+        if (wanted(clauses[index]->id))
             run_one(index);
     print("# done\r\n");
 }
@@ -334,6 +342,12 @@ void c_entry(u32 is_ap)
     cpus_start();
     hv_start();
     sti();
+    if (option("cost=") != NULL) {
+        const char *count = option("cost=");
+
+        cost_run(number(&count), wanted);
+        finish();
+    }
     run_all();
     finish();
 }
