@@ -156,7 +156,7 @@ static enum hv_status check_control(struct request *r)
         return HV_STATUS_ACCESS_DENIED;
     if (r->control & HV_HYPERCALL_RSVDZ)
         return HV_STATUS_INVALID_HYPERCALL_INPUT;
-    if (rep ? r->start >= r->reps : r->reps != 0 || r->start != 0)
+    if (rep ? r->start >= r->reps : r->control >> 32 != 0)      /* reserved bits are zero: count or start index */
         return HV_STATUS_INVALID_HYPERCALL_INPUT;
     if (r->call.variable != 0 && (row->class & VAR) == 0)
         return HV_STATUS_INVALID_HYPERCALL_INPUT;

@@ -34,6 +34,20 @@ script_initrd() {
     { cat "${initramfs:-$build/guest/initramfs}"; script_archive "$work/script"; } >"$work/initrd"
 }
 
+# program_tree DIRECTORY PROGRAM...: the host's programs and the libraries they are linked with, into a directory;
+# append_tree DIRECTORY: its files into $work/initrd
+program_tree() {
+    local file root=$1
+    shift
+    for file in "$@" $(ldd "$@" 2>/dev/null | grep -o '/[^ :]*' | sort -u) /lib64/ld-linux-x86-64.so.2; do
+        mkdir -p "$root/$(dirname "$file")"
+        cp -L "$file" "$root/$file"
+    done
+}
+append_tree() {
+    (cd "$1" && find . -exec touch -h -d @0 {} + && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >>"$work/initrd"
+}
+
 # add_program NAME: tests/guest/NAME.c as a static program of Linux, /bin/NAME in $work/initrd
 add_program() {
     mkdir -p "$work/programs/bin"

@@ -7,16 +7,8 @@ setup install_debian stress-ng openssl xz-utils zstd bzip2
 setup setup_guest
 root=$work/root
 
-# tree PROGRAM...: the programs and the libraries they are linked with, into $root
-tree() {
-    local file
-    for file in "$@" $(ldd "$@" 2>/dev/null | grep -o '/[^ :]*' | sort -u) /lib64/ld-linux-x86-64.so.2; do
-        mkdir -p "$root/$(dirname "$file")"
-        cp -L "$file" "$root/$file"
-    done
-}
 gcc -O2 -fno-builtin "$top/tests/guest/libm_digest.c" -o "$work/libm_digest" -lquadmath -lm || fail "cannot build libm_digest"
-tree "$work/libm_digest" /usr/bin/stress-ng /usr/bin/openssl /usr/bin/xz /usr/bin/zstd /usr/bin/bzip2 /usr/bin/gzip
+program_tree "$root" "$work/libm_digest" /usr/bin/stress-ng /usr/bin/openssl /usr/bin/xz /usr/bin/zstd /usr/bin/bzip2 /usr/bin/gzip
 mkdir -p "$root/checks" && cp "$work/libm_digest" "$root/checks/"
 cp "$top/tests/guest/digests.sh" "$root/checks/"
 head -c 200000 "$PARTITA" >"$root/checks/data"
@@ -29,7 +21,7 @@ script_initrd 'export PATH=/usr/bin:/bin:/sbin' 'cd /checks' 'sh ./digests.sh >/
     'for s in vecmath vecfp vecshuf vecwide fp matrix crypt hash str qsort zlib bsearch tree regs rotate nop funccall memcpy; do
         stress-ng --$s 1 --$s-ops 2 --verify --temp-path /tmp >/tmp/out 2>&1 && echo "verified $s" || { echo "unverified $s"; cat /tmp/out; }
      done'
-(cd "$root" && find . -exec touch -h -d @0 {} + && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >>"$work/initrd"
+append_tree "$root"
 timeout 1200 "$PARTITA" run -m 1G -cpu max -kernel "$build/guest/vmlinuz" -initrd "$work/initrd" \
     -append 'console=ttyS0 panic=-1 quiet cryptomgr.notests' -serial stdio -no-reboot </dev/null >"$work/out" 2>&1 || fail "exit status"
 tr -d '\r' <"$work/out" | sed -n 's/^guest: //p' >"$work/guest.txt"
