@@ -8,9 +8,18 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/pages.h"
+#include "core/ram.h"
 #include "core/state.h"
 
 struct device;
+
+/* Memory that is state too, but saved in pages by whoever saves the device: one of the two is set. */
+struct backing {
+    struct ram *ram;                        /* what changed is what it calls dirty */
+    struct pages *pages;                    /* a copy keeps what the device writes over later */
+    uint64_t limit;                         /* of pages: their number */
+};
 
 struct device_class {
     const char *name;
@@ -25,6 +34,8 @@ struct device_class {
     void (*save_more)(struct device *dev, struct writer *out);
     struct err (*load_more)(struct device *dev, struct reader *in);
     uint64_t (*hash_more)(struct device *dev, uint64_t seed);
+    /* Its n-th memory, false when it has no more. hash_more counts it, save_more does not. */
+    bool (*backing)(struct device *dev, unsigned n, struct backing *out);
 };
 
 struct device {

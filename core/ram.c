@@ -98,6 +98,13 @@ void ram_wrote(struct ram *ram, uint64_t offset, uint64_t len)
     }
 }
 
+void ram_clear_dirty(struct ram *ram)
+{
+    memset(ram->dirty, 0, ram->len >> PAGE_SHIFT);
+    if (ram->cleaned != NULL)
+        ram->cleaned(ram->code_arg, ram);
+}
+
 /* Pages of zeros hash to nothing, so that a page never touched and one that became zero again are the same guest memory. */
 uint64_t ram_hash(const struct ram *ram, uint64_t seed)
 {

@@ -20,6 +20,7 @@ struct ram {
     const char *name;
     void (*code_written)(void *arg, struct ram *ram, uint64_t page, uint64_t lines);  /* before the bytes are used again */
     void (*code_arrived)(void *arg, struct ram *ram, uint64_t page);   /* first code line on a page: poison write tags */
+    void (*cleaned)(void *arg, struct ram *ram);        /* no page is dirty any more: the next store to each must be told of */
     void *code_arg;
 };
 
@@ -32,5 +33,8 @@ uint64_t   ram_hash(const struct ram *ram, uint64_t seed);
 /* Every writer of RAM that does not go through a TLB entry tells of it here, before or after the bytes change:
  * marks pages dirty and reports code lines that were hit. */
 void       ram_wrote(struct ram *ram, uint64_t offset, uint64_t len);
+
+/* Pages are dirty again from the next store on. Never changes what the guest sees. */
+void       ram_clear_dirty(struct ram *ram);
 
 #endif

@@ -353,3 +353,66 @@ void space_write_bytes(struct space *s, gpa_t at, const void *from, uint64_t len
         len -= n;
     }
 }
+
+/* ---- order ---- */
+
+/* What tells regions apart, but for equal ones of which it does not matter. */
+static void describe(const struct region *r, uint64_t out[4])
+{
+    out[0] = r->start;
+    out[1] = r->end;
+    out[2] = r->base;
+    out[3] = (uint64_t)(uint32_t)r->layer << 32 | (r->ram != NULL) << 8 | r->rights;
+}
+
+void space_order_save(const struct space *s, struct writer *out)
+{
+    writer_uint(out, 4, s->nregions);
+    for (size_t k = 0; k < s->nregions; k++) {
+        uint64_t d[4];
+
+        describe(s->regions[k], d);
+        writer_copy(out, d, sizeof d);
+    }
+}
+
+/* Of the regions from k on, the first that is described so. */
+static size_t described(const struct space *s, size_t k, const uint64_t want[4])
+{
+    for (; k < s->nregions; k++) {
+        uint64_t d[4];
+
+        describe(s->regions[k], d);
+        if (memcmp(d, want, sizeof d) == 0)
+            break;
+    }
+    return k;
+}
+
+struct err space_order_load(struct space *s, struct reader *in)
+{
+    bool moved = false;
+
+    if (reader_uint(in, 4) != s->nregions)
+        return err_make(ERR_FORMAT, "the saved %s has other regions than the devices that were loaded make", s->name);
+    for (size_t k = 0; k < s->nregions; k++) {
+        uint64_t want[4];
+        struct region *r;
+        size_t at;
+
+        reader_copy(in, want, sizeof want);
+        at = described(s, k, want);
+        if (at == s->nregions)
+            return err_make(ERR_FORMAT, "the saved %s has a region at %llx that the devices that were loaded do not make",
+                            s->name, (unsigned long long)want[0]);
+        r = s->regions[at];
+        memmove(&s->regions[k + 1], &s->regions[k], (at - k) * sizeof r);
+        s->regions[k] = r;
+        r->serial = k;
+        moved |= at != k;
+    }
+    s->next_serial = s->nregions;
+    if (moved)
+        tell_listeners(s);
+    return OK;
+}

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
+#include "base/err.h"
 #include "core/ram.h"
 #include "core/reg.h"
 #include "core/types.h"
@@ -28,6 +30,11 @@ void     space_add_ram(struct space *s, gpa_t at, struct ram *ram, uint64_t offs
 void     space_add_device(struct space *s, gpa_t at, struct device *dev, const struct reg *rows, size_t n, int layer);
 /* Remove what was added with exactly this `at` and layer (all rows of one space_add_device call). */
 void     space_remove(struct space *s, gpa_t at, int layer);
+
+/* Which regions there are and in which order they came, on which it depends who is seen where several of one layer lie. Whoever
+ * loaded all that made the regions has the order restored with this; an error when there are others. */
+void       space_order_save(const struct space *s, struct writer *out);
+struct err space_order_load(struct space *s, struct reader *in) MUST_USE;
 
 /* What lies at a page. */
 struct space_page {

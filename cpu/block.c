@@ -175,6 +175,14 @@ static void code_arrived(void *arg, struct ram *ram, uint64_t page)
     ram->unseen[page] = 0;
 }
 
+static void cleaned(void *arg, struct ram *ram)
+{
+    struct code_map *map = arg;
+
+    for (unsigned n = 0; n < map->count; n++)
+        tlb_clean_writes(map->caches[n]->cpu, ram);
+}
+
 void block_watch_ram(struct cpu *cpu, struct ram *ram)
 {
     struct block_cache *c = cpu->blocks;
@@ -189,6 +197,7 @@ void block_watch_ram(struct cpu *cpu, struct ram *ram)
         map->ram = ram;
         ram->code_written = code_written;
         ram->code_arrived = code_arrived;
+        ram->cleaned = cleaned;
         ram->code_arg = map;
     }
     invariant(c->nwatched < WATCHED && map->count < COUNT_OF(map->caches), "too many memories or processors watch %s",
@@ -209,6 +218,7 @@ static void unwatch(struct block_cache *c, struct code_map *map)
         return;
     map->ram->code_written = NULL;
     map->ram->code_arrived = NULL;
+    map->ram->cleaned = NULL;
     map->ram->code_arg = NULL;
     free(map);
 }

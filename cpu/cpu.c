@@ -372,7 +372,8 @@ static void reset(struct device *dev)
     cpu_reset(CONTAINER_OF(dev, struct cpu, dev), false);
 }
 
-/* The file may say anything: what indexes an array or picks a case is brought into range, the rest only hurts its guest. */
+/* The file may say anything: what indexes an array or picks a case is brought into range, the rest only hurts its guest. Decoded
+ * code stays: it depends on memory, whose loader tells the RAM what it writes. */
 static void loaded(struct device *dev)
 {
     struct cpu *cpu = CONTAINER_OF(dev, struct cpu, dev);
@@ -384,13 +385,12 @@ static void loaded(struct device *dev)
     cpu->p.cr4 &= control_cr4_bits(cpu);
     cpu->p.efer &= control_efer_bits(cpu);
     flags_put(&cpu->flags, (uint32_t)cpu->p.rflags);
-    cpu->attention = ATTEND_ALL;
+    cpu->attention = ATTEND_ALL & ~(unsigned)ATTEND_HOST;       /* which counts as a reason to run */
     pmu_loaded(cpu);
     cpu_memory_changed(cpu);
     monitor_refresh(cpu);
     monitor_loaded(cpu);
     cpu_mode_changed(cpu);
-    cpu_drop_caches(cpu);
 }
 
 static void destroy(struct device *dev)

@@ -139,6 +139,30 @@ void tlb_poison_writes(struct cpu *cpu, const uint8_t *host_page)
             }
 }
 
+static bool lies_in(const struct ram *ram, uint64_t host)
+{
+    return host >= (uintptr_t)ram->bytes && host < (uintptr_t)ram->bytes + ram->len;
+}
+
+/* Shadow stacks have no tag to poison: their page stays dirty. */
+void tlb_clean_writes(struct cpu *cpu, struct ram *ram)
+{
+    for (unsigned user = 0; user < 2; user++) {
+        uint64_t host = cpu->shadow[user].page + cpu->shadow[user].addend;
+
+        if (cpu->shadow[user].page != TLB_INVALID && lies_in(ram, host))
+            ram->dirty[(host - (uintptr_t)ram->bytes) >> PAGE_SHIFT] = 1;
+    }
+    for (unsigned bank = 0; bank < BANK_SLOW; bank++)
+        for (unsigned word = 0; word < WORDS; word++)
+            for (uint64_t left = cpu->tlb_marks[bank].used[word]; left != 0; left &= left - 1) {
+                struct tlb_entry *e = &cpu->banks[bank][word * 64 + bits_lowest(left)];
+
+                if (!(e->write & TLB_INVALID) && lies_in(ram, (e->write & PAGE_MASK) + e->addend))
+                    e->write |= TLB_CODE;
+            }
+}
+
 const struct space_page *tlb_phys_page(struct cpu *cpu, gpa_t page)
 {
     struct phys_page *p = &cpu->phys[(page >> PAGE_SHIFT) & (PHYS_PAGES - 1)];
@@ -152,7 +176,7 @@ const struct space_page *tlb_phys_page(struct cpu *cpu, gpa_t page)
     return &p->at;
 }
 
-/* RAM hears of fast writes to a page once, here; so a mere read may not grant them on a page that RAM believes clean. */
+/* RAM hears of fast writes to a page once, here; a mere read of a page that RAM believes clean leaves that to the first store. */
 static uint64_t write_tag(gva_t page, const struct space_page *at, unsigned access)
 {
     struct ram *ram = at->ram;
@@ -160,7 +184,7 @@ static uint64_t write_tag(gva_t page, const struct space_page *at, unsigned acce
     if (ram->code[at->ram_page] != 0)
         return page | TLB_CODE;
     if (!(access & ACCESS_WRITE) && !ram->dirty[at->ram_page])
-        return TLB_INVALID;
+        return page | TLB_CODE;
     ram->dirty[at->ram_page] = ram->touched[at->ram_page] = ram->unseen[at->ram_page] = 1;
     return page;
 }
@@ -227,9 +251,10 @@ static void evict(struct cpu *cpu, enum tlb_bank bank, unsigned slot)
     put(cpu, bank, victim_of(entry_page(&entry.e)), &entry);
 }
 
+/* RAM hears of what is written to a recalled page, so it may be poisoned. */
 static uint64_t tag_for(const struct tlb_entry *e, unsigned access)
 {
-    return access & ACCESS_WRITE ? e->write : access & ACCESS_EXECUTE ? e->execute : e->read;
+    return access & ACCESS_WRITE ? e->write & ~TLB_CODE : access & ACCESS_EXECUTE ? e->execute : e->read;
 }
 
 /* A page that was pushed out and may be used so comes back. */

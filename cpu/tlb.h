@@ -55,6 +55,9 @@ const struct space_page *tlb_phys_page(struct cpu *cpu, gpa_t page);
 /* No write to this page may take the fast path any more. */
 void tlb_poison_writes(struct cpu *cpu, const uint8_t *host_page);
 
+/* The memory's pages are clean: stores are told of once, without a walk of the tables, which would be seen in accessed bits. */
+void tlb_clean_writes(struct cpu *cpu, struct ram *ram);
+
 /* The map of the address space changed. */
 void tlb_map_changed(void *cpu);
 

@@ -274,11 +274,21 @@ static uint64_t fdc_hash(struct device *dev, uint64_t seed)
     return seed;
 }
 
+static bool fdc_backing(struct device *dev, unsigned n, struct backing *out)
+{
+    struct fdc *f = (struct fdc *)dev;
+
+    for (unsigned k = 0; k < 2; k++)
+        if (block_backing(f->disks[k], out) && n-- == 0)
+            return true;
+    return false;
+}
+
 static const struct device_class fdc_class = {
     .name = "fdc", .size = sizeof(struct fdc),
     .state = &fdc_state_schema, .state_at = offsetof(struct fdc, state),
     .reset = fdc_reset, .loaded = fdc_loaded, .destroy = fdc_destroy,
-    .save_more = fdc_save, .load_more = fdc_load, .hash_more = fdc_hash,
+    .save_more = fdc_save, .load_more = fdc_load, .hash_more = fdc_hash, .backing = fdc_backing,
 };
 
 struct fdc *fdc_create(struct device_tree *t, struct space *io, struct clock *clock, struct dma8237 *dma, struct irq irq)

@@ -402,11 +402,16 @@ static uint64_t drive_hash(struct device *dev, uint64_t seed)
     return block_hash(((struct ide_drive *)dev)->block, seed);
 }
 
+static bool drive_backing(struct device *dev, unsigned n, struct backing *out)
+{
+    return n == 0 && block_backing(((struct ide_drive *)dev)->block, out);
+}
+
 const struct device_class ide_drive_class = {
     .name = "ide-drive", .size = sizeof(struct ide_drive),
     .state = &ide_drive_state_schema, .state_at = offsetof(struct ide_drive, state),
     .reset = drive_reset, .loaded = drive_loaded, .destroy = drive_destroy,
-    .save_more = drive_save, .load_more = drive_load, .hash_more = drive_hash,
+    .save_more = drive_save, .load_more = drive_load, .hash_more = drive_hash, .backing = drive_backing,
 };
 
 static void channel_reset(struct device *dev)

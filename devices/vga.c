@@ -238,42 +238,26 @@ static void vga_destroy(struct device *dev)
     free(v->picture.shadow);
 }
 
-/* Video memory: its touched pages, each with its number, then ~0. */
 static void vga_save(struct device *dev, struct writer *out)
 {
-    const struct ram *vram = ((struct vga *)dev)->vram;
-
-    for (uint32_t page = 0; page < vram->len >> PAGE_SHIFT; page++)
-        if (vram->touched[page]) {
-            writer_uint(out, 4, page);
-            writer_copy(out, vram->bytes + ((uint64_t)page << PAGE_SHIFT), PAGE_SIZE);
-        }
-    writer_uint(out, 4, UINT32_MAX);
+    (void)dev, (void)out;
 }
 
 static struct err vga_load(struct device *dev, struct reader *in)
 {
-    struct ram *vram = ((struct vga *)dev)->vram;
     const struct vga_state *s = &((struct vga *)dev)->state;
 
+    (void)in;
     if (s->seq_index > 7 || s->gfx_index > 15 || s->crtc_index > 31 || s->dac_part > 2 ||
         !vbe_state_valid((struct vga *)dev))
         return err_make(ERR_FORMAT, "the snapshot has an impossible VGA state");
-    for (uint64_t page = 0; page < vram->len >> PAGE_SHIFT; page++)
-        if (vram->touched[page]) {
-            memset(vram->bytes + (page << PAGE_SHIFT), 0, PAGE_SIZE);
-            ram_wrote(vram, page << PAGE_SHIFT, PAGE_SIZE);
-        }
-    for (;;) {
-        uint64_t page = reader_uint(in, 4);
+    return OK;
+}
 
-        if (page == UINT32_MAX && !in->failed)
-            return OK;
-        if (in->failed || page >= vram->len >> PAGE_SHIFT)
-            return err_make(ERR_FORMAT, "the snapshot's video memory is damaged");
-        reader_copy(in, vram->bytes + (page << PAGE_SHIFT), PAGE_SIZE);
-        ram_wrote(vram, page << PAGE_SHIFT, PAGE_SIZE);
-    }
+static bool vga_backing(struct device *dev, unsigned n, struct backing *out)
+{
+    *out = (struct backing){ .ram = ((struct vga *)dev)->vram };
+    return n == 0;
 }
 
 static uint64_t vga_hash(struct device *dev, uint64_t seed)
@@ -285,7 +269,7 @@ static const struct device_class vga_class = {
     .name = "vga", .size = sizeof(struct vga),
     .state = &vga_state_schema, .state_at = offsetof(struct vga, state),
     .reset = vga_reset, .destroy = vga_destroy,
-    .save_more = vga_save, .load_more = vga_load, .hash_more = vga_hash,
+    .save_more = vga_save, .load_more = vga_load, .hash_more = vga_hash, .backing = vga_backing,
 };
 
 static struct err load_rom(struct vga *v, const struct vga_config *cfg)

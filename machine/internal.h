@@ -24,6 +24,7 @@
 /* The scheduler's own state: whose turn it is. Part of what is saved and hashed. */
 #define LOOP_STATE(ONE, MANY)                                           \
     ONE (u64, deaf_since,  "virtual ns since when no processor runs or could take an interrupt; 0: one does") \
+    ONE (u64, busy_until,  "virtual time at the end of the last turn")  \
     ONE (u64, turn_left,   "instructions left of the running turn")     \
     ONE (u32, current,     "virtual processor whose turn it is")        \
     ONE (u32, exit_value,  "value written to the exit port")            \
@@ -58,7 +59,7 @@ struct machine {
     void (*tick)(void *arg);
     void *tick_arg;
     uint64_t next_tick;                 /* host time */
-    uint64_t busy_until_ns;             /* virtual time at the end of the last turn; only for idle_limit_ns */
+    struct snapshots *snapshots;        /* snapshot.c: NULL: none were ever taken */
 
     struct pace {                       /* clock policy "host"; host-side only, reaches the guest through the door */
         uint64_t host_start, virtual_start, last_check, last_insns, last_host;
@@ -72,6 +73,7 @@ void       board_select_vp(struct machine *m, unsigned index);      /* whose loc
 void       board_input(struct machine *m, const struct nondet_event *e);
 bool       board_has_input(const struct machine *m);                /* could the host still send something? */
 void       board_flush_output(struct machine *m);
+struct err board_can_snapshot(const struct machine *m) MUST_USE;   /* is all that the guest can change in this process? */
 
 /* boot.c */
 struct err boot_create(struct machine *m);      /* reads the kernel, initrd and firmware */
@@ -81,6 +83,7 @@ void       boot_free(struct machine *m);
 /* loop.c */
 void machine_ask_reset(struct machine *m);                          /* takes effect before the next instruction */
 void machine_stop(struct machine *m, enum run why);
+void machine_restored(struct machine *m);                           /* the state is another now */
 
 /* acpi_tables.c */
 struct acpi_tables {

@@ -53,7 +53,17 @@ static void reset_now(struct machine *m)
     device_reset_all(&m->tree);
     m->loop.turn_left = 0;
     m->loop.current = 0;
+    board_select_vp(m, 0);
     boot_reset(m);
+}
+
+/* What is kept beside the state follows from it. Hashes at this very instruction are still to come. */
+void machine_restored(struct machine *m)
+{
+    m->pace.host_start = 0;
+    m->next_hash = 0;
+    while (m->next_hash < m->cfg.nhashes && m->cfg.hash_at[m->next_hash] < m->clock.state.insns)
+        m->next_hash++;
 }
 
 /* ---- outside events ---- */
@@ -199,7 +209,7 @@ static bool halted_for_good(struct machine *m)
 
 static bool idle_too_long(const struct machine *m)
 {
-    return m->cfg.idle_limit_ns != 0 && clock_ns(&m->clock) - m->busy_until_ns > m->cfg.idle_limit_ns;
+    return m->cfg.idle_limit_ns != 0 && clock_ns(&m->clock) - m->loop.busy_until > m->cfg.idle_limit_ns;
 }
 
 static void idle(struct machine *m)
@@ -260,7 +270,7 @@ static void run_turn(struct machine *m, uint64_t limit)
     board_select_vp(m, m->loop.current);
     m->loop.deaf_since = 0;
     stop = cpu_run(cpu, turn_budget(m, limit));
-    m->busy_until_ns = clock_ns(&m->clock);
+    m->loop.busy_until = clock_ns(&m->clock);
     used = m->clock.state.insns - before;
     m->loop.turn_left -= used < m->loop.turn_left ? used : m->loop.turn_left;
     if (stop == CPU_STOP_IDLE || stop == CPU_STOP_YIELD)

@@ -12,6 +12,7 @@
 #include "base/invariant.h"
 #include "hv/hv.h"
 #include "machine/internal.h"
+#include "machine/snapshot.h"
 
 void machine_config_default(struct machine_config *cfg)
 {
@@ -114,6 +115,7 @@ void machine_free(struct machine *m)
 {
     if (m == NULL)
         return;
+    snapshots_free(m->snapshots);
     boot_free(m);
     device_tree_free(&m->tree);     /* first the processors: their block caches refer to the board's ROM */
     board_free(m);

@@ -515,6 +515,17 @@ void board_flush_output(struct machine *m)
             stream_flush(m->board->streams[k]);
 }
 
+struct err board_can_snapshot(const struct machine *m)
+{
+    for (unsigned k = 0; k < m->cfg.ndrives; k++) {
+        const struct drive_config *d = &m->cfg.drives[k];
+
+        if (!d->readonly && !d->cdrom && !d->snapshot)
+            return err_make(ERR_USAGE, "-drive file=%.120s is written in place, so its state cannot be kept: add snapshot=on", d->file);
+    }
+    return OK;
+}
+
 bool machine_frame(struct machine *m, struct frame *out)
 {
     if (m->board->vga == NULL)

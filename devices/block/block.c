@@ -52,8 +52,6 @@ void block_close(struct block *b)
 void block_save(struct block *b, struct writer *out)
 {
     writer_uint(out, 8, b == NULL ? 0 : b->size);
-    if (b != NULL && b->ops->save != NULL)
-        b->ops->save(b, out);
 }
 
 struct err block_load(struct block *b, struct reader *in)
@@ -63,7 +61,15 @@ struct err block_load(struct block *b, struct reader *in)
     if (in->failed || size != have)
         return err_make(ERR_FORMAT, "the snapshot was taken with a disk of %" PRIu64 " bytes, this one has %" PRIu64,
                         size, have);
-    return b != NULL && b->ops->load != NULL ? b->ops->load(b, in) : OK;
+    return OK;
+}
+
+bool block_backing(struct block *b, struct backing *out)
+{
+    if (b == NULL || b->ops->written == NULL)
+        return false;
+    *out = (struct backing){ .pages = b->ops->written(b), .limit = (b->size + PAGES_PAGE - 1) / PAGES_PAGE };
+    return true;
 }
 
 uint64_t block_hash(struct block *b, uint64_t seed)

@@ -10,6 +10,8 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
+#include "base/pages.h"
+#include "core/device.h"
 
 #define BLOCK_SECTOR 512u
 
@@ -20,9 +22,8 @@ struct block_ops {
     struct err (*write)(struct block *b, uint64_t at, const void *from, size_t len);
     struct err (*flush)(struct block *b);
     void       (*close)(struct block *b);
-    /* Contents that live in this process only and so belong to the machine's state; all three or none. */
-    void       (*save)(struct block *b, struct writer *out);
-    struct err (*load)(struct block *b, struct reader *in);
+    /* Contents that live in this process only and so belong to the machine's state; both or none. */
+    struct pages *(*written)(struct block *b);
     uint64_t   (*hash)(struct block *b, uint64_t seed);
 };
 
@@ -48,9 +49,11 @@ struct err block_write(struct block *b, uint64_t at, const void *from, size_t le
 struct err block_flush(struct block *b) MUST_USE;
 void       block_close(struct block *b);
 
-/* For save_more, load_more and hash_more of the device that owns the block; b may be NULL (no medium). */
+/* For save_more, load_more, hash_more and backing of the device that owns the block; b may be NULL (no medium). What is written
+ * is not in what block_save() writes: block_backing() names it, false when there is none. */
 void       block_save(struct block *b, struct writer *out);
 struct err block_load(struct block *b, struct reader *in) MUST_USE;
 uint64_t   block_hash(struct block *b, uint64_t seed);
+bool       block_backing(struct block *b, struct backing *out);
 
 #endif

@@ -1,27 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * Copy-on-write in memory: clusters the guest wrote live here, all others are read from the base, which is never written.
- * The clusters are guest-visible state. Their hash does not depend on the order in which they were written. */
+ * Copy-on-write in memory: pages that the guest wrote live here, all others are read from the base, which is never written.
+ * The pages are guest-visible state. Their hash does not depend on the order in which they were written. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/attrs.h"
-#include "base/invariant.h"
-#include "base/map.h"
+#include "base/bytes.h"
 #include "devices/block/block.h"
-
-#define CLUSTER 65536u
-
-struct cluster {
-    uint64_t index;
-    uint64_t hash;              /* of index and bytes, while `hashed` */
-    bool hashed;
-    uint8_t bytes[CLUSTER];
-};
 
 struct overlay {
     struct block block;
     struct block *base;         /* NULL: zeros */
-    struct map clusters;        /* index to struct cluster */
+    struct pages written;
 };
 
 static size_t smaller(uint64_t a, uint64_t b)
@@ -37,17 +27,27 @@ static struct err read_base(struct overlay *o, uint64_t at, void *to, size_t len
     return OK;
 }
 
+/* Bytes from `at` on that nobody wrote, up to len: what the base is asked for at once. */
+static size_t unwritten(const struct overlay *o, uint64_t at, size_t len)
+{
+    size_t n = 0;
+
+    while (n < len && pages_get(&o->written, (at + n) / PAGES_PAGE) == NULL)
+        n += smaller(len - n, PAGES_PAGE - (at + n) % PAGES_PAGE);
+    return n;
+}
+
 static struct err overlay_read(struct block *b, uint64_t at, void *to, size_t len)
 {
     struct overlay *o = (struct overlay *)b;
     uint8_t *p = to;
 
     while (len > 0) {
-        size_t n = smaller(len, CLUSTER - at % CLUSTER);
-        const struct cluster *c = map_get(&o->clusters, at / CLUSTER);
+        const uint8_t *page = pages_get(&o->written, at / PAGES_PAGE);
+        size_t n = page != NULL ? smaller(len, PAGES_PAGE - at % PAGES_PAGE) : unwritten(o, at, len);
 
-        if (c != NULL)
-            memcpy(p, c->bytes + at % CLUSTER, n);
+        if (page != NULL)
+            memcpy(p, page + at % PAGES_PAGE, n);
         else
             TRY(read_base(o, at, p, n));
         p += n;
@@ -57,29 +57,18 @@ static struct err overlay_read(struct block *b, uint64_t at, void *to, size_t le
     return OK;
 }
 
-/* The cluster for writing; a new one starts as what the base holds. */
-static struct err own_cluster(struct overlay *o, uint64_t index, struct cluster **out)
+/* The page for writing; a new one starts as what the base holds. */
+static struct err own_page(struct overlay *o, uint64_t at, uint8_t **out)
 {
-    struct cluster *c = map_get(&o->clusters, index);
+    bool is_new = pages_get(&o->written, at) == NULL;
+    struct err e = OK;
 
-    if (c == NULL) {
-        struct err e;
-
-        c = calloc(1, sizeof *c);
-        if (c == NULL)
-            return err_make(ERR_MEMORY, "no memory for what the guest wrote to its disk: %zu clusters are kept",
-                            o->clusters.live);
-        c->index = index;
-        e = read_base(o, index * CLUSTER, c->bytes, smaller(CLUSTER, o->block.size - index * CLUSTER));
-        if (failed(&e)) {
-            free(c);
-            return e;
-        }
-        map_put(&o->clusters, index, c);
-    }
-    c->hashed = false;
-    *out = c;
-    return OK;
+    *out = pages_edit(&o->written, at);
+    if (is_new)
+        e = read_base(o, at * PAGES_PAGE, *out, smaller(PAGES_PAGE, o->block.size - at * PAGES_PAGE));
+    if (failed(&e))
+        pages_remove(&o->written, at);
+    return e;
 }
 
 static struct err overlay_write(struct block *b, uint64_t at, const void *from, size_t len)
@@ -88,11 +77,11 @@ static struct err overlay_write(struct block *b, uint64_t at, const void *from, 
     const uint8_t *p = from;
 
     while (len > 0) {
-        size_t n = smaller(len, CLUSTER - at % CLUSTER);
-        struct cluster *c;
+        size_t n = smaller(len, PAGES_PAGE - at % PAGES_PAGE);
+        uint8_t *page;
 
-        TRY(own_cluster(o, at / CLUSTER, &c));
-        memcpy(c->bytes + at % CLUSTER, p, n);
+        TRY(own_page(o, at / PAGES_PAGE, &page));
+        memcpy(page + at % PAGES_PAGE, p, n);
         p += n;
         at += n;
         len -= n;
@@ -105,88 +94,41 @@ static struct err overlay_flush(struct block *b UNUSED)
     return OK;
 }
 
-static void drop_clusters(struct overlay *o)
-{
-    MAP_EACH(&o->clusters, e)
-        free(e->value);
-    map_clear(&o->clusters);
-}
-
 static void overlay_close(struct block *b)
 {
     struct overlay *o = (struct overlay *)b;
 
-    drop_clusters(o);
+    pages_drop(&o->written);
     block_close(o->base);
     free(o);
 }
 
-static int by_index(const void *a, const void *b)
+static struct pages *overlay_written(struct block *b)
 {
-    const struct cluster *x = *(struct cluster *const *)a, *y = *(struct cluster *const *)b;
-
-    return x->index < y->index ? -1 : x->index > y->index;
+    return &((struct overlay *)b)->written;
 }
 
-/* Ascending, so that equal contents make equal snapshots. */
-static void overlay_save(struct block *b, struct writer *out)
+struct hashing { const struct pages *pages; uint64_t sum; };
+
+static void add_page(void *arg, uint64_t at, const uint8_t *bytes UNUSED)
 {
-    struct overlay *o = (struct overlay *)b;
-    struct cluster **sorted = malloc((o->clusters.live + 1) * sizeof *sorted);
-    size_t n = 0;
+    struct hashing *h = arg;
+    uint64_t of[2] = { at, pages_hash(h->pages, at) };
 
-    invariant(sorted != NULL, "out of memory while saving a disk overlay");
-    MAP_EACH(&o->clusters, e)
-        sorted[n++] = e->value;
-    qsort(sorted, n, sizeof *sorted, by_index);
-    writer_uint(out, 8, n);
-    for (size_t k = 0; k < n; k++) {
-        writer_uint(out, 8, sorted[k]->index);
-        writer_copy(out, sorted[k]->bytes, CLUSTER);
-    }
-    free(sorted);
-}
-
-static struct err overlay_load(struct block *b, struct reader *in)
-{
-    struct overlay *o = (struct overlay *)b;
-    uint64_t n = reader_uint(in, 8), clusters = (b->size + CLUSTER - 1) / CLUSTER;
-
-    drop_clusters(o);
-    if (n > clusters)
-        return err_make(ERR_FORMAT, "the snapshot's disk overlay has more clusters than the disk");
-    for (uint64_t k = 0; k < n && !in->failed; k++) {
-        uint64_t index = reader_uint(in, 8);
-        struct cluster *c;
-
-        if (index >= clusters)
-            return err_make(ERR_FORMAT, "the snapshot's disk overlay has a cluster beyond the end of the disk");
-        TRY(own_cluster(o, index, &c));
-        reader_copy(in, c->bytes, CLUSTER);
-    }
-    return in->failed ? err_make(ERR_FORMAT, "the snapshot's disk overlay is cut short") : OK;
+    h->sum += bytes_hash(of, sizeof of, 0);
 }
 
 static uint64_t overlay_hash(struct block *b, uint64_t seed)
 {
-    struct overlay *o = (struct overlay *)b;
-    uint64_t sum = 0;
+    struct hashing h = { &((struct overlay *)b)->written, 0 };
 
-    MAP_EACH(&o->clusters, e) {
-        struct cluster *c = e->value;
-
-        if (!c->hashed) {
-            c->hash = bytes_hash(c->bytes, CLUSTER, c->index + 1);
-            c->hashed = true;
-        }
-        sum += c->hash;
-    }
-    return bytes_hash(&sum, sizeof sum, seed);
+    pages_each(h.pages, add_page, &h);
+    return bytes_hash(&h.sum, sizeof h.sum, seed);
 }
 
 static const struct block_ops overlay_ops = {
     .read = overlay_read, .write = overlay_write, .flush = overlay_flush, .close = overlay_close,
-    .save = overlay_save, .load = overlay_load, .hash = overlay_hash,
+    .written = overlay_written, .hash = overlay_hash,
 };
 
 static struct err make(struct block **out, struct block *base, uint64_t size)
@@ -197,6 +139,7 @@ static struct err make(struct block **out, struct block *base, uint64_t size)
         return err_make(ERR_MEMORY, "no memory for a disk overlay");
     o->block = (struct block){ .ops = &overlay_ops, .size = size };
     o->base = base;
+    pages_init(&o->written, (size + PAGES_PAGE - 1) / PAGES_PAGE);
     *out = &o->block;
     return OK;
 }
