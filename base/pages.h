@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A map from page number to a 4 KiB page, of which copies are free: copies share pages and the tree above them by reference
  * counts, and a write to a shared page makes one of its own. Two maps that have a common past are compared by identity, so
- * the cost is that of what differs. For one thread. */
+ * the cost is that of what differs. All maps of the process share their pool, so one thread has them all. */
 #ifndef BASE_PAGES_H
 #define BASE_PAGES_H
 
