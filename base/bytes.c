@@ -31,6 +31,24 @@ uint64_t reader_uint(struct reader *r, unsigned bytes)
     return v;
 }
 
+/* More than ten bytes, or bits beyond the 64th, are no number. */
+uint64_t reader_varint(struct reader *r)
+{
+    uint64_t v = 0;
+
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        uint64_t byte = reader_uint(r, 1);
+
+        if (shift == 63 && byte > 1)
+            break;
+        v |= (byte & 0x7f) << shift;
+        if (byte < 0x80)
+            return v;
+    }
+    r->failed = true;
+    return 0;
+}
+
 bool reader_done(const struct reader *r)
 {
     return !r->failed && r->at == r->end;
@@ -53,6 +71,13 @@ void writer_copy(struct writer *w, const void *from, size_t len)
 void writer_uint(struct writer *w, unsigned bytes, uint64_t v)
 {
     writer_copy(w, &v, bytes);
+}
+
+void writer_varint(struct writer *w, uint64_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        writer_uint(w, 1, v | 0x80);
+    writer_uint(w, 1, v);
 }
 
 void writer_free(struct writer *w)

@@ -52,6 +52,7 @@ struct reader {
 struct reader reader_of(const void *bytes, size_t len);
 uint64_t reader_uint(struct reader *r, unsigned bytes);       /* little-endian, 1..8 bytes */
 void     reader_copy(struct reader *r, void *to, size_t len);
+uint64_t reader_varint(struct reader *r);                     /* seven bits a byte, the lowest first */
 bool     reader_done(const struct reader *r);                 /* all consumed, nothing failed */
 
 /* A writer grows its buffer; free with writer_free. Out of memory is an invariant. */
@@ -61,6 +62,7 @@ struct writer {
 };
 
 void writer_uint(struct writer *w, unsigned bytes, uint64_t v);
+void writer_varint(struct writer *w, uint64_t v);
 void writer_copy(struct writer *w, const void *from, size_t len);
 void writer_free(struct writer *w);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE     /* SEEK_DATA */
 #include "base/file.h"
 
 #include <errno.h>
@@ -50,6 +51,20 @@ struct err file_open(struct file **out, const char *path, enum file_mode mode)
 uint64_t file_size(const struct file *f)
 {
     return f->size;
+}
+
+uint64_t file_data_from(const struct file *f, uint64_t at)
+{
+#ifdef SEEK_DATA
+    off_t data = lseek(f->fd, (off_t)at, SEEK_DATA);
+
+    if (data >= 0)
+        return (uint64_t)data;
+    return errno == ENXIO ? f->size : at;
+#else
+    (void)f;
+    return at;
+#endif
 }
 
 struct err file_read_at(struct file *f, uint64_t at, void *to, size_t len)

@@ -23,6 +23,7 @@ enum file_mode { FILE_READ, FILE_READ_WRITE };
 
 struct err file_open(struct file **out, const char *path, enum file_mode mode) MUST_USE;
 uint64_t   file_size(const struct file *f);
+uint64_t   file_data_from(const struct file *f, uint64_t at);     /* at or behind it: the first byte that is in no hole; or the size */
 struct err file_read_at(struct file *f, uint64_t at, void *to, size_t len) MUST_USE;
 struct err file_write_at(struct file *f, uint64_t at, const void *from, size_t len) MUST_USE;
 struct err file_flush(struct file *f) MUST_USE;

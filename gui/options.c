@@ -103,6 +103,7 @@ SET_STRING(set_append, machine.append)
 SET_STRING(set_bios, machine.bios)
 SET_STRING(set_screen, screen)
 SET_STRING(set_stats, stats)
+SET_STRING(set_record, machine.record)
 
 /* Value of `key` in "a=1,key=2"; copies it. */
 static const char *sub_option(struct options *o, const char *list, const char *key)
@@ -359,6 +360,20 @@ static struct err set_rtc(struct options *o, const char *value)
     return OK;
 }
 
+static struct err set_self_contained(struct options *o, const char *value)
+{
+    (void)value;
+    o->machine.record_whole = true;
+    return OK;
+}
+
+static struct err set_record_every(struct options *o, const char *value)
+{
+    if (!parse_number(value, &o->machine.record_every, false) || o->machine.record_every == 0)
+        return err_make(ERR_USAGE, "-record-every %s: give a number of instructions", value);
+    return OK;
+}
+
 static struct err set_no_reboot(struct options *o, const char *value)
 {
     (void)value;
@@ -533,11 +548,26 @@ static const struct option_row rows[] = {
     { "no-reboot", NULL,     "end instead of resetting", set_no_reboot },
     { "stop-at",   "INSNS",  "end after so many instructions", set_stop_at },
     { "hash-at",   "INSNS[,...]", "print a hash of the whole guest-visible state at these instructions", set_hash_at },
+    { "record",    "FILE",   "record the run for `partita replay`; disks stay as they are. With `partita record`, -o FILE", set_record },
+    { "o",         "FILE",   "the same", set_record },
+    { "self-contained", NULL, "the recording holds all input files, disks too", set_self_contained },
+    { "record-every", "INSNS", "a hash of everything so often (default: as often as it costs nothing to speak of)", set_record_every },
     { "stats",     "FILE.json", "write counters at the end", set_stats },
     { "trace",     "hv[,file=PATH]", "hypercalls, synthetic MSRs, messages, events, timers and overlays, decoded; to stderr or a file", set_trace },
     { "d",         "guest,host[,at=FIRST[-LAST]][,file=PATH]", "guest code and what is made of it when it is translated; to stderr or a file", set_dump },
     { "log",       "AREA=LEVEL[,...]", "diagnostics on stderr", set_log },
 };
+
+/* What no guest can notice, so that a replay takes it too. */
+static const char *const host_options[] = { "accel", "d", "debugcon", "display", "hash-at", "log", "screen", "stats", "trace" };
+
+static bool is_host_option(const struct option_row *row)
+{
+    for (size_t k = 0; k < COUNT_OF(host_options); k++)
+        if (strcmp(row->name, host_options[k]) == 0)
+            return true;
+    return false;
+}
 
 static const struct option_row *find_row(const char *arg)
 {
@@ -548,6 +578,13 @@ static const struct option_row *find_row(const char *arg)
     return NULL;
 }
 
+bool options_takes_value(const char *arg)
+{
+    const struct option_row *row = find_row(arg);
+
+    return row != NULL && row->takes != NULL;
+}
+
 static struct err check_paths(const struct options *o)
 {
     if (o->machine.append[0] != '\0' && o->machine.kernel == NULL)
@@ -555,20 +592,33 @@ static struct err check_paths(const struct options *o)
     return OK;
 }
 
-struct err options_parse(struct options *out, int nargs, char **args)
+static struct err parse(struct options *out, int nargs, char **args, bool host_only)
 {
-    *out = (struct options){ 0 };
-    machine_config_default(&out->machine);
     for (int k = 0; k < nargs; k++) {
         const struct option_row *row = find_row(args[k]);
 
         if (row == NULL)
             return err_make(ERR_USAGE, "unknown option '%s'; `partita --help` lists them", args[k]);
+        if (host_only && !is_host_option(row))
+            return err_make(ERR_USAGE, "-%s is part of what was recorded; a replay cannot change it", row->name);
         if (row->takes != NULL && ++k == nargs)
             return err_make(ERR_USAGE, "-%s needs a value: %s", row->name, row->takes);
         TRY(row->set(out, row->takes != NULL ? args[k] : NULL));
     }
     return check_paths(out);
+}
+
+struct err options_parse(struct options *out, int nargs, char **args)
+{
+    *out = (struct options){ 0 };
+    machine_config_default(&out->machine);
+    return parse(out, nargs, args, false);
+}
+
+struct err options_parse_host(struct options *out, const struct machine_config *recorded, int nargs, char **args)
+{
+    *out = (struct options){ .machine = *recorded };
+    return parse(out, nargs, args, true);
 }
 
 void options_free(struct options *o)
@@ -577,9 +627,21 @@ void options_free(struct options *o)
         free(o->storage[--o->nstorage]);
 }
 
+static void print_row(const struct option_row *row)
+{
+    printf("  -%s%s%s\n        %s\n", row->name, row->takes != NULL ? " " : "", row->takes != NULL ? row->takes : "", row->help);
+}
+
 void options_help(void)
 {
     for (size_t k = 0; k < COUNT_OF(rows); k++)
-        printf("  -%s%s%s\n        %s\n", rows[k].name, rows[k].takes != NULL ? " " : "", rows[k].takes != NULL ? rows[k].takes : "",
-               rows[k].help);
+        print_row(&rows[k]);
+}
+
+void options_host_help(void)
+{
+    for (size_t k = 0; k < COUNT_OF(rows); k++)
+        if (is_host_option(&rows[k]))
+            printf("  -%s%s%s", rows[k].name, rows[k].takes != NULL ? " " : "", rows[k].takes != NULL ? rows[k].takes : "");
+    putchar('\n');
 }

@@ -35,7 +35,7 @@ unsigned boot_e820(const struct machine *m, struct e820 *out)
 }
 
 /* -initrd "a,b args,c": files separated by commas, each with its own arguments after the first blank. */
-static struct err read_modules(struct boot *b, const char *spec)
+static struct err read_modules(struct boot *b, struct inputs *inputs, const char *spec)
 {
     while (*spec != '\0') {
         size_t len = strcspn(spec, ",");
@@ -50,7 +50,7 @@ static struct err read_modules(struct boot *b, const char *spec)
         path[len] = '\0';
         module->line = strdup(path);
         path[strcspn(path, " ")] = '\0';
-        TRY(file_read_all(path, &module->file));
+        TRY(input_file(inputs, path, &module->file));
         if (module->file.len == 0) {
             blob_free(&module->file);
             return err_make(ERR_FORMAT, "the initrd '%s' is empty", path);
@@ -67,7 +67,7 @@ static struct err read_files(struct machine *m, struct boot *b)
         b->kind = BOOT_FIRMWARE;
         return m->cfg.initrd == NULL ? OK : err_make(ERR_USAGE, "-initrd needs -kernel");
     }
-    TRY(file_read_all(m->cfg.kernel, &b->kernel));
+    TRY(input_file(&m->inputs, m->cfg.kernel, &b->kernel));
     if (b->kernel.len == 0)
         return err_make(ERR_FORMAT, "the kernel '%s' is empty", m->cfg.kernel);
     if (multiboot_is_image(&b->kernel))
@@ -77,7 +77,7 @@ static struct err read_files(struct machine *m, struct boot *b)
     else
         return err_make(ERR_FORMAT, "'%s' is neither a Linux bzImage nor a Multiboot image", m->cfg.kernel);
     if (m->cfg.initrd != NULL)
-        TRY(read_modules(b, m->cfg.initrd));
+        TRY(read_modules(b, &m->inputs, m->cfg.initrd));
     if (m->cfg.ram_bytes < (4u << 20))
         return err_make(ERR_USAGE, "-m %u MiB: -kernel needs at least 4M", (unsigned)(m->cfg.ram_bytes >> 20));
     return b->kind == BOOT_LINUX ? linux_check(m, b) : multiboot_check(m, b);

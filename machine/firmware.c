@@ -18,7 +18,7 @@ struct err firmware_load(struct machine *m)
 
     if (m->cfg.kernel != NULL)
         return m->cfg.bios == NULL ? OK : err_make(ERR_USAGE, "-bios and -kernel exclude each other: -kernel boots without firmware");
-    TRY(file_read_all(path, &file));
+    TRY(input_file(&m->inputs, path, &file));
     if (file.len == 0 || file.len % 0x10000 != 0 || file.len > (16u << 20)) {
         struct err e = err_make(ERR_FORMAT, "the firmware '%s' has %zu bytes: a multiple of 64 KiB up to 16 MiB is wanted", path, file.len);
 

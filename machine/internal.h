@@ -11,6 +11,7 @@
 #include "core/ram.h"
 #include "core/space.h"
 #include "cpu/cpu.h"
+#include "machine/inputs.h"
 #include "machine/machine.h"
 
 #define MACHINE_TSC_HZ   1000000000u    /* the TSC counts virtual nanoseconds */
@@ -26,6 +27,8 @@
     ONE (u64, deaf_since,  "virtual ns since when no processor runs or could take an interrupt; 0: one does") \
     ONE (u64, busy_until,  "virtual time at the end of the last turn")  \
     ONE (u64, turn_left,   "instructions left of the running turn")     \
+    ONE (u64, idle_insns,  "instructions retired when every processor was last idle") \
+    ONE (u64, idles,       "idle waits since then")                     \
     ONE (u32, current,     "virtual processor whose turn it is")        \
     ONE (u32, exit_value,  "value written to the exit port")            \
     ONE (u8,  stopped,     "an enum run that ended the machine, or 0")  \
@@ -49,6 +52,9 @@ struct machine {
     struct loop_state loop;
     struct board *board;                /* pc.c: chips and their wiring */
     struct boot *boot;                  /* boot.c: what to load at each reset */
+    struct inputs inputs;
+    struct recorder *recorder;          /* cfg.record */
+    struct replayer *replayer;          /* cfg.replay */
     void *trace_file;                   /* FILE * of -trace */
     char error[256];
     volatile sig_atomic_t interrupted;  /* by machine_interrupt() */
@@ -56,10 +62,17 @@ struct machine {
     void (*hash_line)(void *arg, uint64_t insns, uint64_t hash);
     void *hash_arg;
     unsigned next_hash;
+    void (*serial_byte)(void *arg, uint8_t byte);
+    void *serial_arg;
+    bool pause;                         /* by machine_pause() */
     void (*tick)(void *arg);
     void *tick_arg;
     uint64_t next_tick;                 /* host time */
     struct snapshots *snapshots;        /* snapshot.c: NULL: none were ever taken */
+
+    /* For the door: where the loop wants to stand, so that what comes in there can come in there again. 0: nowhere */
+    uint64_t stand_at, record_at;
+    bool exact;                         /* it stands so */
 
     struct pace {                       /* clock policy "host"; host-side only, reaches the guest through the door */
         uint64_t host_start, virtual_start, last_check, last_insns, last_host;
@@ -84,6 +97,7 @@ void       boot_free(struct machine *m);
 void machine_ask_reset(struct machine *m);                          /* takes effect before the next instruction */
 void machine_stop(struct machine *m, enum run why);
 void machine_restored(struct machine *m);                           /* the state is another now */
+struct moment machine_moment(const struct machine *m);
 
 /* acpi_tables.c */
 struct acpi_tables {

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "machine/recording.h"
 
 STATE_SCHEMA(loop_state, LOOP_STATE);
 
@@ -72,7 +73,8 @@ static void take_event(struct machine *m, const struct nondet_event *e)
 {
     switch (e->kind) {
     case NONDET_PACE:
-        clock_set_speed(&m->clock, load64(e->bytes));
+        if (load_bytes(e->bytes, 4) != 0)
+            clock_set_speed(&m->clock, load_bytes(e->bytes, 4));
         break;
     case NONDET_REQUEST:
         if (e->bytes[0] == REQUEST_QUIT)
@@ -89,11 +91,27 @@ static void take_event(struct machine *m, const struct nondet_event *e)
     }
 }
 
+struct moment machine_moment(const struct machine *m)
+{
+    const uint64_t insns = m->clock.state.insns;
+
+    return (struct moment){ insns, m->loop.idle_insns == insns ? m->loop.idles : 0 };
+}
+
+/* An event lands only where a replay can put it to the instruction: where a turn was made to end, or behind an idle wait. A turn
+ * that ended by itself may have done what counts no instruction before it ended. So what arrives then waits for one more. */
 static void take_events(struct machine *m)
 {
     struct nondet_event e;
 
-    while (nondet_waiting(m->nondet) && nondet_take(m->nondet, m->clock.state.insns, &e))
+    nondet_stand(m->nondet, machine_moment(m));
+    if (!nondet_waiting(m->nondet))
+        return;
+    if (!m->exact && !nondet_replaying(m->nondet)) {
+        m->stand_at = m->clock.state.insns + 1;
+        return;
+    }
+    while (nondet_waiting(m->nondet) && nondet_take(m->nondet, &e))
         take_event(m, &e);
 }
 
@@ -120,6 +138,7 @@ static void pace_busy(struct machine *m)
     uint64_t host = host_since_start(m), guest = clock_ns(&m->clock) - m->pace.virtual_start;
     uint64_t host_delta = m->pace.host_start + host - m->pace.last_host, insns = m->clock.state.insns - m->pace.last_insns;
     uint64_t ps;
+    uint8_t event[4];
 
     if (host_delta < PACE_HOST_NS && (guest < host + PACE_AHEAD_NS || insns < PACE_INSNS))
         return;
@@ -133,8 +152,9 @@ static void pace_busy(struct machine *m)
     else
         ps -= ps / 2 * (guest - host > host_delta ? host_delta : guest - host) / host_delta;
     ps = ps < PACE_MIN_PS ? PACE_MIN_PS : ps > PACE_MAX_PS ? PACE_MAX_PS : ps;
+    store32(event, (uint32_t)ps);
     if (ps != m->clock.state.ps_per_insn)
-        nondet_post(m->nondet, NONDET_PACE, &ps, sizeof ps);
+        nondet_post(m->nondet, NONDET_PACE, event, sizeof event);
 }
 
 static struct machine *waiting_machine;     /* nondet_value() takes a plain function */
@@ -174,12 +194,13 @@ static void wait_until(struct machine *m, uint64_t virtual_ns)
  * but never beyond `due`. */
 static void idle_host(struct machine *m, uint64_t due)
 {
-    uint64_t now;
-
     waiting_machine = m;
+    if (nondet_replaying(m->nondet)) {
+        clock_skip_to(&m->clock, nondet_idle_end(m->nondet, due, ask_virtual_now));
+        return;
+    }
     wait_until(m, due);
-    now = nondet_value(m->nondet, NONDET_IDLE, ask_virtual_now);
-    clock_skip_to(&m->clock, now < due ? now : due);
+    clock_skip_to(&m->clock, nondet_idle_end(m->nondet, due, ask_virtual_now));
     m->pace.last_host = host_monotonic_ns();
     m->pace.last_insns = m->clock.state.insns;
 }
@@ -204,7 +225,7 @@ static bool halted_for_good(struct machine *m)
             return false;
     if (m->loop.deaf_since == 0)
         m->loop.deaf_since = now + 1;
-    return now >= m->loop.deaf_since + DEAF_NS && m->tick == NULL;
+    return now >= m->loop.deaf_since + DEAF_NS && !m->cfg.window;
 }
 
 static bool idle_too_long(const struct machine *m)
@@ -212,20 +233,37 @@ static bool idle_too_long(const struct machine *m)
     return m->cfg.idle_limit_ns != 0 && clock_ns(&m->clock) - m->loop.busy_until > m->cfg.idle_limit_ns;
 }
 
+/* Could anything still come from outside? */
+static bool may_come(const struct machine *m)
+{
+    return nondet_replaying(m->nondet) ? nondet_expects(m->nondet) : m->cfg.window || board_has_input(m);
+}
+
+static void count_idle(struct machine *m)
+{
+    if (m->loop.idle_insns != m->clock.state.insns) {
+        m->loop.idle_insns = m->clock.state.insns;
+        m->loop.idles = 0;
+    }
+    m->loop.idles++;
+}
+
 static void idle(struct machine *m)
 {
     uint64_t due = clock_next_deadline(&m->clock);
 
     board_flush_output(m);
-    if (halted_for_good(m) || idle_too_long(m) || (due == TIMER_OFF && !board_has_input(m))) {
+    count_idle(m);
+    m->exact = true;
+    if (halted_for_good(m) || idle_too_long(m) || (due == TIMER_OFF && !may_come(m))) {
         machine_stop(m, RUN_HALTED);
     } else if (m->cfg.clock == CLOCK_HOST) {
         idle_host(m, due);
-    } else if (due == TIMER_OFF) {
+    } else if (due != TIMER_OFF) {
+        clock_skip_to(&m->clock, due);
+    } else if (!nondet_replaying(m->nondet)) {
         waiting_machine = m;
         wait_until(m, UINT64_MAX);
-    } else {
-        clock_skip_to(&m->clock, due);
     }
 }
 
@@ -242,10 +280,12 @@ static void next_turn(struct machine *m)
     m->loop.turn_left = turn_length(m);
 }
 
-/* How far the running turn may go: its own end, the next deadline, the next -hash-at or -stop-at point, the caller's limit. */
+/* How far the running turn may go: its own end, the next deadline, the next -hash-at or -stop-at point, the caller's limit, where
+ * input or the recording wants to stand. */
 static uint64_t turn_budget(const struct machine *m, uint64_t limit)
 {
     uint64_t now = m->clock.state.insns, budget = m->loop.turn_left, deadline = clock_next_deadline(&m->clock);
+    const uint64_t horizon = nondet_horizon(m->nondet), point = m->record_at;
 
     if (deadline != TIMER_OFF) {
         uint64_t until = clock_insns_until(&m->clock, deadline);
@@ -258,6 +298,12 @@ static uint64_t turn_budget(const struct machine *m, uint64_t limit)
         budget = m->cfg.stop_at - now;
     if (m->loop.mces_done < m->cfg.nmces && m->cfg.mces[m->loop.mces_done].at - now < budget)
         budget = m->cfg.mces[m->loop.mces_done].at - now;
+    if (m->stand_at > now && m->stand_at - now < budget)
+        budget = m->stand_at - now;
+    if (horizon - now < budget)
+        budget = horizon - now;
+    if (point > now && point - now < budget)
+        budget = point - now;
     return limit - now < budget ? limit - now : budget;
 }
 
@@ -271,6 +317,7 @@ static void run_turn(struct machine *m, uint64_t limit)
     m->loop.deaf_since = 0;
     stop = cpu_run(cpu, turn_budget(m, limit));
     m->loop.busy_until = clock_ns(&m->clock);
+    m->exact = m->stand_at > before && m->clock.state.insns >= m->stand_at;
     used = m->clock.state.insns - before;
     m->loop.turn_left -= used < m->loop.turn_left ? used : m->loop.turn_left;
     if (stop == CPU_STOP_IDLE || stop == CPU_STOP_YIELD)
@@ -310,21 +357,38 @@ static void at_points(struct machine *m)
         machine_stop(m, RUN_STOP_AT);
 }
 
+/* What a person at the host asks for comes through the door as well. A replay only pauses. */
+static bool interrupted(struct machine *m)
+{
+    if (!m->interrupted)
+        return false;
+    m->interrupted = 0;
+    machine_quit(m);
+    return nondet_replaying(m->nondet);
+}
+
 enum run machine_run(struct machine *m, uint64_t instructions)
 {
     uint64_t limit = m->clock.state.insns + instructions;
+    enum run why;
 
     if (limit < instructions)
         limit = UINT64_MAX;
     for (;;) {
         clock_fire_due(&m->clock);
+        if (interrupted(m))
+            return RUN_QUIT;
         take_events(m);
-        if (m->interrupted)
-            machine_stop(m, RUN_QUIT);
         if (m->loop.reset_asked)
             reset_now(m);
         at_points(m);
-        if (m->loop.stopped != 0 || m->clock.state.insns >= limit)
+        if (m->recorder != NULL)
+            recorder_look(m->recorder);
+        if (m->replayer != NULL && !replayer_look(m->replayer, &why)) {
+            board_flush_output(m);
+            return why;
+        }
+        if (m->loop.stopped != 0 || m->clock.state.insns >= limit || m->pause)
             break;
         if (m->loop.turn_left == 0 || cpu_idle(m->vps[m->loop.current])) {
             if (all_idle(m)) {
@@ -333,11 +397,14 @@ enum run machine_run(struct machine *m, uint64_t instructions)
             }
             next_turn(m);
             tick(m);
-            if (m->cfg.clock == CLOCK_HOST)
+            if (m->cfg.clock == CLOCK_HOST && !nondet_replaying(m->nondet))
                 pace_busy(m);
         }
         run_turn(m, limit);
     }
+    m->pause = false;
     board_flush_output(m);
+    if (m->recorder != NULL && m->loop.stopped != 0)
+        recorder_end(m->recorder, (enum run)m->loop.stopped);
     return m->loop.stopped != 0 ? (enum run)m->loop.stopped : RUN_LIMIT;
 }

@@ -12,6 +12,7 @@
 #include "base/invariant.h"
 #include "hv/hv.h"
 #include "machine/internal.h"
+#include "machine/recording.h"
 #include "machine/snapshot.h"
 
 void machine_config_default(struct machine_config *cfg)
@@ -102,7 +103,15 @@ struct err machine_create(struct machine **out, const struct machine_config *cfg
     device_tree_init(&m->tree);
     clock_init(&m->clock, cfg->ps_per_insn);
     m->nondet = nondet_create();
+    m->exact = true;
+    m->inputs = (struct inputs){ .watched = cfg->record != NULL, .from = cfg->replay };
+    if (cfg->record != NULL)
+        m->recorder = recorder_create(m);
+    if (cfg->replay != NULL)
+        m->replayer = replayer_create(m);
     e = create_all(m);
+    if (!failed(&e) && cfg->record != NULL)
+        e = recorder_begin(m->recorder);
     if (failed(&e)) {
         machine_free(m);
         return e;
@@ -115,6 +124,8 @@ void machine_free(struct machine *m)
 {
     if (m == NULL)
         return;
+    if (m->recorder != NULL)
+        recorder_end(m->recorder, RUN_LIMIT);
     snapshots_free(m->snapshots);
     boot_free(m);
     device_tree_free(&m->tree);     /* first the processors: their block caches refer to the board's ROM */
@@ -125,6 +136,9 @@ void machine_free(struct machine *m)
     ram_free(m->ram);
     clock_free(&m->clock);
     nondet_free(m->nondet);
+    recorder_free(m->recorder);
+    replayer_free(m->replayer);
+    inputs_free(&m->inputs);
     if (m->trace_file != NULL && m->trace_file != stderr)
         fclose(m->trace_file);
     free(m);
@@ -151,6 +165,30 @@ void machine_on_tick(struct machine *m, void (*tick)(void *arg), void *arg)
 {
     m->tick = tick;
     m->tick_arg = arg;
+}
+
+void machine_on_serial(struct machine *m, void (*byte)(void *arg, uint8_t byte), void *arg)
+{
+    m->serial_byte = byte;
+    m->serial_arg = arg;
+}
+
+void machine_pause(struct machine *m)
+{
+    m->pause = true;
+    for (unsigned k = 0; k < m->nvps; k++)
+        cpu_attention(m->vps[k], ATTEND_DEADLINE);
+}
+
+void machine_where(struct machine *m, struct machine_where *out)
+{
+    *out = (struct machine_where){ .insns = m->clock.state.insns, .ns = clock_ns(&m->clock), .vp = m->loop.current, .vps = m->nvps,
+                                   .rip = cpu_reg(m->vps[m->loop.current], CPU_REG_RIP) };
+}
+
+uint64_t machine_hashes_equal(const struct machine *m)
+{
+    return m->replayer == NULL ? 0 : replayer_equal(m->replayer);
 }
 
 uint64_t machine_insns(const struct machine *m) { return m->clock.state.insns; }

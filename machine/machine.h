@@ -42,7 +42,9 @@ struct machine_mce {
 /* Strings are borrowed: they must outlive the machine. */
 
 struct cpu_translation;
+struct recording;                   /* machine/replay.h */
 
+/* A new field that the guest could notice belongs into the tables of manifest.c. */
 struct machine_config {
     uint64_t ram_bytes;
     unsigned nvps;
@@ -73,7 +75,12 @@ struct machine_config {
     void (*translated)(void *arg, const struct cpu_translation *t);     /* NULL, or told of each translation (cpu/cpu.h) */
     void *translated_arg;
     bool count_handlers;            /* for machine_write_stats(): what translated code called handlers for */
+    bool window;                    /* a person sits before it: it waits for input where others would end */
     uint64_t schedule_turn;         /* instructions of one processor's turn with several; 0: default */
+    const char *record;             /* file to record to, or NULL. Disks stay as they are */
+    bool record_whole;              /* ... with all input files inside */
+    uint64_t record_every;          /* ... with a hash of everything after so many instructions; 0: as often as it costs little */
+    const struct recording *replay; /* by recording_config() */
 };
 
 void machine_config_default(struct machine_config *cfg);
@@ -89,6 +96,9 @@ enum run {
     RUN_HALTED,         /* every processor halted, nothing can wake one */
     RUN_QUIT,           /* REQUEST_QUIT came through the door */
     RUN_FAILED,         /* the host failed; machine_error() says how */
+    RUN_DIFFERS,        /* a replay went another way than the recording; machine_error() says where. From here on never recorded */
+    RUN_RECORDING_CUT,  /* a replay came to the end of a recording that was cut short */
+    RUN_RECORDING_LEFT, /* ... or to where the recorder let the machine be */
 };
 
 struct machine;
@@ -103,6 +113,19 @@ const char *machine_error(const struct machine *m);
 void       machine_on_hash(struct machine *m, void (*hash)(void *arg, uint64_t insns, uint64_t hash), void *arg);
 uint64_t   machine_hash(struct machine *m);         /* of the whole guest-visible state, now */
 uint64_t   machine_insns(const struct machine *m);
+
+uint64_t   machine_hashes_equal(const struct machine *m);       /* a replay: so many were compared with the recording's */
+
+struct machine_where {
+    uint64_t insns, ns, rip;        /* of the processor whose turn it is */
+    unsigned vp, vps;
+};
+void       machine_where(struct machine *m, struct machine_where *out);
+
+/* Told of each byte that the guest sends on its first serial port. machine_pause() in there, or anywhere on the thread of
+ * machine_run, makes that return RUN_LIMIT at the next boundary between instructions. */
+void       machine_on_serial(struct machine *m, void (*byte)(void *arg, uint8_t byte), void *arg);
+void       machine_pause(struct machine *m);
 
 /* Now; from the thread of machine_run, between its calls. machine_config.mces do so at an instruction. */
 struct err machine_inject_mce(struct machine *m, const struct machine_mce *error) MUST_USE;

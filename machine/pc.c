@@ -101,7 +101,7 @@ static void on_crash(void *self, const uint64_t p[5], const char *text, size_t l
 
 /* ---- storage ---- */
 
-static struct err attach_ide(struct board *b, const struct drive_config *d, bool *taken)
+static struct err attach_ide(struct board *b, struct inputs *inputs, const struct drive_config *d, bool *taken)
 {
     struct block *block;
     int place = d->index;
@@ -115,7 +115,7 @@ static struct err attach_ide(struct board *b, const struct drive_config *d, bool
     if (place < 0 || taken[place])
         return err_make(ERR_USAGE, "-drive file=%s: IDE place %d is taken or there is none left", d->file, place);
     taken[place] = true;
-    TRY(block_open(&block, d->file, d->readonly || d->cdrom, d->snapshot));
+    TRY(input_disk(inputs, d, &block));
     if (d->cdrom)
         ide_attach_cdrom(b->ide, (unsigned)place / 2, (unsigned)place % 2, block);
     else
@@ -123,7 +123,7 @@ static struct err attach_ide(struct board *b, const struct drive_config *d, bool
     return OK;
 }
 
-static struct err attach_floppy(struct board *b, const struct drive_config *d, bool *taken)
+static struct err attach_floppy(struct board *b, struct inputs *inputs, const struct drive_config *d, bool *taken)
 {
     int place = d->index >= 0 ? d->index : taken[0] ? 1 : 0;
     struct block *block;
@@ -132,7 +132,7 @@ static struct err attach_floppy(struct board *b, const struct drive_config *d, b
     if (place > 1 || taken[place])
         return err_make(ERR_USAGE, "-drive file=%s,if=floppy: floppy place %d is taken or does not exist", d->file, place);
     taken[place] = true;
-    TRY(block_open(&block, d->file, d->readonly, d->snapshot));
+    TRY(input_disk(inputs, d, &block));
     e = fdc_attach(b->fdc, (unsigned)place, block);
     if (failed(&e))
         block_close(block);
@@ -147,9 +147,9 @@ static struct err attach_drives(struct machine *m, struct board *b)
         const struct drive_config *d = &m->cfg.drives[k];
 
         if (d->bus == DRIVE_FLOPPY)
-            TRY(attach_floppy(b, d, floppy_taken));
+            TRY(attach_floppy(b, &m->inputs, d, floppy_taken));
         else
-            TRY(attach_ide(b, d, ide_taken));
+            TRY(attach_ide(b, &m->inputs, d, ide_taken));
     }
     rtc_set_floppies(b->rtc, floppy_taken[0] ? (enum rtc_floppy)fdc_drive_type(b->fdc, 0) : RTC_FLOPPY_NONE,
                      floppy_taken[1] ? (enum rtc_floppy)fdc_drive_type(b->fdc, 1) : RTC_FLOPPY_NONE);
@@ -161,6 +161,17 @@ static struct err attach_drives(struct machine *m, struct board *b)
 static void stream_byte(void *stream, uint8_t byte)
 {
     stream_write(stream, &byte, 1);
+}
+
+/* The first port has listeners besides its stream. */
+static void first_byte(void *machine, uint8_t byte)
+{
+    struct machine *m = machine;
+
+    if (m->serial_byte != NULL)
+        m->serial_byte(m->serial_arg, byte);
+    if (m->board->streams[0] != NULL)
+        stream_byte(m->board->streams[0], byte);
 }
 
 static struct err open_stream(struct stream **out, const char *option, const char *spec, struct nondet *nd, uint8_t port)
@@ -181,10 +192,13 @@ static struct err create_serials(struct machine *m, struct board *b)
             continue;
         b->uarts[k] = uart_create(&m->tree, m->io, &m->clock, k, places[k].port, isa(b, places[k].irq));
         b->lines[k] = serial_line_create(&m->tree, &m->clock, k, b->uarts[k]);
+        if (k == 0)
+            uart_connect(b->uarts[0], first_byte, m);
         if (m->cfg.serial[k] == NULL)
             continue;
         TRY(open_stream(&b->streams[k], "-serial", m->cfg.serial[k], m->nondet, (uint8_t)k));
-        uart_connect(b->uarts[k], stream_byte, b->streams[k]);
+        if (k > 0)
+            uart_connect(b->uarts[k], stream_byte, b->streams[k]);
     }
     return OK;
 }
@@ -347,7 +361,7 @@ static struct err create_vga(struct machine *m, struct board *b)
     if (!m->cfg.vga)
         return OK;
     if (m->cfg.kernel == NULL)
-        TRY(file_read_all(VGA_BIOS, &rom));
+        TRY(input_file(&m->inputs, VGA_BIOS, &rom));
     cfg.rom = rom.bytes;
     cfg.rom_len = rom.len;
     e = vga_create(&b->vga, &m->tree, &cfg);
@@ -505,7 +519,7 @@ bool board_has_input(const struct machine *m)
     for (unsigned k = 0; k < MACHINE_SERIALS; k++)
         if (m->board->streams[k] != NULL && stream_has_input(m->board->streams[k]))
             return true;
-    return m->tick != NULL;
+    return false;
 }
 
 void board_flush_output(struct machine *m)

@@ -43,6 +43,9 @@ struct err block_open_overlay(struct block **out, struct block *base) MUST_USE;
 /* A disk of zeros in memory, for tests and for scratch disks: an overlay over nothing. */
 struct err block_open_memory(struct block **out, uint64_t size) MUST_USE;
 
+/* Read-only; the bytes are borrowed. */
+struct err block_open_bytes(struct block **out, const uint8_t *bytes, uint64_t size) MUST_USE;
+
 /* Accesses beyond the end and writes to a read-only device fail with ERR_USAGE. */
 struct err block_read(struct block *b, uint64_t at, void *to, size_t len) MUST_USE;
 struct err block_write(struct block *b, uint64_t at, const void *from, size_t len) MUST_USE;

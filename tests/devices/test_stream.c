@@ -57,7 +57,7 @@ static void expect_input(uint8_t port, const char *bytes)
     for (unsigned tries = 0; len < strlen(bytes) && tries < 100; tries++) {
         struct nondet_event e;
 
-        if (!nondet_take(nd, 0, &e)) {
+        if (!nondet_take(nd, &e)) {
             nondet_wait(nd, 100000000);
             continue;
         }

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT
+ * Writes a recording while a machine runs. What comes through the door is written at once; hashes of the devices at fixed
+ * distances, of memory too when the last one is so long ago that it costs nothing to speak of. */
+#include <stdlib.h>
+
+#include "base/invariant.h"
+#include "base/log.h"
+#include "machine/fingerprint.h"
+#include "machine/recording.h"
+
+#define HASH_INSNS  (UINT64_C(1) << 27)
+#define RAM_SHARE   200u            /* memory is hashed when that takes at most 1/RAM_SHARE of the time */
+#define SMALL       65536u          /* inputs up to so many bytes are embedded */
+
+struct recorder {
+    struct machine *machine;
+    struct ndlog_writer *out;
+    struct ndlog_batch batch;
+    struct fingerprint last;
+    uint64_t ram_from;              /* host time from which memory may be hashed again */
+    bool ended, complained;
+};
+
+struct recorder *recorder_create(struct machine *m)
+{
+    struct recorder *r = calloc(1, sizeof *r);
+
+    invariant(r != NULL, "out of memory for a recording");
+    r->machine = m;
+    nondet_record(m->nondet, &r->batch);
+    return r;
+}
+
+/* A recording that cannot be written is worth a line, not the end of the run. */
+static void flush(struct recorder *r)
+{
+    const char *why;
+
+    ndlog_flush(&r->batch, r->out);
+    if (ndlog_failed(r->out, &why) && !r->complained) {
+        r->complained = true;
+        log_at(LOG_MACHINE, LOG_WARN, "the recording '%s' ends here: %s", r->machine->cfg.record, why);
+    }
+}
+
+static void add(struct recorder *r, uint8_t kind, const struct writer *w)
+{
+    struct ndlog_record record = { .at = machine_moment(r->machine), .kind = kind, .len = (uint32_t)w->len, .bytes = w->bytes };
+
+    ndlog_add(&r->batch, &record);
+}
+
+static void take(struct recorder *r, struct fingerprint *now, bool ram)
+{
+    uint64_t start = host_monotonic_ns(), end;
+
+    fingerprint_take(r->machine, now, ram);
+    end = host_monotonic_ns();
+    if (ram)
+        r->ram_from = end + (end - start) * RAM_SHARE;
+}
+
+static void add_hash(struct recorder *r)
+{
+    const uint64_t every = r->machine->cfg.record_every != 0 ? r->machine->cfg.record_every : HASH_INSNS;
+    struct fingerprint now;
+    struct writer w = { 0 };
+
+    take(r, &now, r->machine->cfg.record_every != 0 || host_monotonic_ns() >= r->ram_from);
+    fingerprint_write(&w, &r->last, &now);
+    add(r, NDLOG_HASH, &w);
+    writer_free(&w);
+    r->last = now;
+    r->machine->record_at = r->machine->clock.state.insns + every;
+}
+
+struct err recorder_begin(struct recorder *r)
+{
+    struct machine *m = r->machine;
+    struct writer manifest = { 0 };
+
+    TRY(ndlog_create(&r->out, m->cfg.record));
+    for (unsigned k = 0; k < m->inputs.count; k++)
+        m->inputs.list[k].embedded = m->cfg.record_whole || m->inputs.list[k].len <= SMALL;
+    manifest_write(&m->cfg, &m->inputs, &manifest);
+    ndlog_frame(r->out, FRAME_MANIFEST, manifest.bytes, manifest.len);
+    writer_free(&manifest);
+    for (unsigned k = 0; k < m->inputs.count; k++)
+        if (m->inputs.list[k].embedded)
+            TRY(embedded_write(r->out, &m->inputs.list[k], k));
+    add_hash(r);
+    flush(r);
+    return OK;
+}
+
+void recorder_look(struct recorder *r)
+{
+    if (r->ended)
+        return;
+    if (r->machine->clock.state.insns >= r->machine->record_at)
+        add_hash(r);
+    flush(r);
+}
+
+void recorder_end(struct recorder *r, enum run why)
+{
+    struct fingerprint now;
+    struct writer w = { 0 };
+
+    if (r->ended || r->out == NULL)
+        return;
+    r->ended = true;
+    take(r, &now, true);
+    writer_uint(&w, 1, why);
+    writer_uint(&w, 4, r->machine->loop.exit_value);
+    fingerprint_write(&w, &r->last, &now);
+    add(r, NDLOG_END, &w);
+    writer_free(&w);
+    flush(r);
+}
+
+void recorder_free(struct recorder *r)
+{
+    if (r == NULL)
+        return;
+    ndlog_close(r->out);
+    writer_free(&r->batch.bytes);
+    free(r);
+}
