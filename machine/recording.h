@@ -31,6 +31,7 @@ struct recording {
     char made_by[48];
 };
 
+struct err          recording_of(struct recording **out, const char *path, struct blob file) MUST_USE;     /* takes the bytes over */
 const char         *recording_path(const struct recording *r);
 const struct input *recording_input(const struct recording *r, const char *path);      /* NULL: unknown */
 

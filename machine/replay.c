@@ -65,23 +65,28 @@ static struct err read_all(struct recording *r)
     return check_embedded(r);
 }
 
-struct err recording_open(struct recording **out, const char *path)
+struct err recording_of(struct recording **out, const char *path, struct blob file)
 {
     struct recording *r = calloc(1, sizeof *r);
     struct err e;
 
     invariant(r != NULL && (r->path = strdup(path)) != NULL, "out of memory for a recording");
-    e = file_read_all(path, &r->file);
+    r->file = file;
+    e = read_all(r);
     if (!failed(&e)) {
-        e = read_all(r);
-        if (failed(&e))
-            e = err_make(e.code, "cannot replay '%.80s': %.150s", path, e.text);
-    }
-    if (failed(&e))
-        recording_close(r);
-    else
         *out = r;
-    return e;
+        return e;
+    }
+    recording_close(r);
+    return err_make(e.code, "cannot replay '%.80s': %.150s", path, e.text);
+}
+
+struct err recording_open(struct recording **out, const char *path)
+{
+    struct blob file;
+
+    TRY(file_read_all(path, &file));
+    return recording_of(out, path, file);
 }
 
 void recording_close(struct recording *r)
