@@ -59,9 +59,19 @@ static void reset_now(struct machine *m)
 }
 
 /* What is kept beside the state follows from it. Hashes at this very instruction are still to come. */
+struct moment machine_moment(const struct machine *m)
+{
+    const uint64_t insns = m->clock.state.insns;
+
+    return (struct moment){ insns, m->loop.idle_insns == insns ? m->loop.idles : 0 };
+}
+
 void machine_restored(struct machine *m)
 {
     m->pace.host_start = 0;
+    m->stand_at = 0;
+    m->exact = false;
+    nondet_seek(m->nondet, machine_moment(m));
     m->next_hash = 0;
     while (m->next_hash < m->cfg.nhashes && m->cfg.hash_at[m->next_hash] < m->clock.state.insns)
         m->next_hash++;
@@ -89,13 +99,6 @@ static void take_event(struct machine *m, const struct nondet_event *e)
     default:
         board_input(m, e);
     }
-}
-
-struct moment machine_moment(const struct machine *m)
-{
-    const uint64_t insns = m->clock.state.insns;
-
-    return (struct moment){ insns, m->loop.idle_insns == insns ? m->loop.idles : 0 };
 }
 
 /* An event lands only where a replay can put it to the instruction: where a turn was made to end, or behind an idle wait. A turn
@@ -320,7 +323,7 @@ static void run_turn(struct machine *m, uint64_t limit)
     m->exact = m->stand_at > before && m->clock.state.insns >= m->stand_at;
     used = m->clock.state.insns - before;
     m->loop.turn_left -= used < m->loop.turn_left ? used : m->loop.turn_left;
-    if (stop == CPU_STOP_IDLE || stop == CPU_STOP_YIELD)
+    if (stop == CPU_STOP_IDLE || stop == CPU_STOP_YIELD || cpu_idle(cpu))      /* it may halt with the last of its budget */
         m->loop.turn_left = 0;
     if (stop == CPU_STOP_SHUTDOWN) {
         log_at(LOG_CPU, LOG_INFO, "processor %u: triple fault at instruction %llu", m->loop.current,

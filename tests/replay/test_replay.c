@@ -6,8 +6,10 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "base/bits.h"
 #include "machine/internal.h"
 #include "machine/recording.h"
+#include "machine/snapshot.h"
 #include "tests/replay/guest.h"
 
 static char kernel[] = "/tmp/partita-guest-XXXXXX", file[] = "/tmp/partita-record-XXXXXX";
@@ -215,6 +217,23 @@ static void recording_changes_nothing(void **state)
     }
     machine_free(plain);
     machine_free(recorded);
+}
+
+/* A slice that ends with the very HLT ends the turn as well: one instruction at a time shows it. */
+static void slices_change_nothing_where_a_processor_halts(void **state)
+{
+    struct machine_config cfg = guest_config(kernel);
+    struct machine *whole = make(&cfg), *sliced = make(&cfg);
+
+    (void)state;
+    for (unsigned k = 0; k < 40; k++) {
+        assert_int_equal(machine_run(whole, 997), RUN_LIMIT);
+        for (unsigned n = 0; n < 997; n++)
+            assert_int_equal(machine_run(sliced, 1), RUN_LIMIT);
+        assert_true(machine_hash(whole) == machine_hash(sliced));
+    }
+    machine_free(whole);
+    machine_free(sliced);
 }
 
 /* ---- files that end early, or were changed ---- */
@@ -488,6 +507,46 @@ static void the_first_difference_is_found_and_named(void **state)
     expect_difference(change_chip, "pic8259");
 }
 
+/* ---- going back ---- */
+
+/* Between snapshots, forwards and backwards, a replay takes each record where it belongs. */
+static void a_replay_goes_on_from_any_snapshot(void **state)
+{
+    struct machine_config cfg = guest_config(kernel);
+    struct snapshot *at[40];
+    struct snapshots *store = NULL;
+    struct recording *r;
+    struct machine *m;
+    struct past p;
+    struct err e;
+    unsigned n = 0;
+    uint32_t seed = 5;
+
+    (void)state;
+    cfg.clock = CLOCK_HOST;
+    cfg.record_every = 3001;
+    p = record_typing(&cfg);
+    r = open_recording(file);
+    m = make_replay(r, true);
+    e = snapshots_create(&store, m);
+    assert_false(failed(&e));
+    do
+        at[n++] = snapshot_take(store);
+    while (n < COUNT_OF(at) && machine_run(m, 1 + p.insns / 30) == RUN_LIMIT);
+    for (unsigned k = 0; k < 60; k++) {
+        e = snapshot_restore(store, at[next_random(&seed) % n]);
+        assert_false(failed(&e));
+        if (machine_run(m, next_random(&seed) % p.insns) == RUN_DIFFERS)
+            fail_msg("%s", machine_error(m));
+    }
+    e = snapshot_restore(store, at[0]);
+    assert_false(failed(&e));
+    assert_int_equal(machine_run(m, UINT64_MAX), p.why);
+    assert_true(machine_insns(m) == p.insns && machine_hash(m) == p.hash);
+    machine_free(m);
+    recording_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -497,6 +556,7 @@ int main(void)
         cmocka_unit_test(a_reset_asks_for_the_wall_clock_again),
         cmocka_unit_test(a_machine_that_was_left_is_replayed_to_there),
         cmocka_unit_test(recording_changes_nothing),
+        cmocka_unit_test(slices_change_nothing_where_a_processor_halts),
         cmocka_unit_test(a_recording_cut_at_any_byte_replays_to_its_last_record),
         cmocka_unit_test(a_recording_with_any_byte_changed_is_refused_or_ends_there),
         cmocka_unit_test(zeros_behind_the_last_record_are_no_damage),
@@ -505,6 +565,7 @@ int main(void)
         cmocka_unit_test(a_self_contained_recording_needs_no_other_file),
         cmocka_unit_test(a_recorded_disk_is_not_written),
         cmocka_unit_test(the_first_difference_is_found_and_named),
+        cmocka_unit_test(a_replay_goes_on_from_any_snapshot),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
