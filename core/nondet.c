@@ -114,9 +114,27 @@ size_t nondet_cursor(const struct nondet *nd)
     return nd->taken;
 }
 
-void nondet_set_cursor(struct nondet *nd, size_t taken)
+/* What belongs to that moment was taken, but for the end of a wait that only follows. Before the first instruction nothing was
+ * but what the machine's making asked for. */
+void nondet_seek(struct nondet *nd, struct moment at)
 {
-    nd->taken = taken;
+    size_t low = 0, high = nd->log == NULL ? 0 : nd->log->nrecords;
+
+    nd->at = at;
+    nd->lost[0] = '\0';
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct ndlog_record *r = &nd->log->records[middle];
+        const bool same = !moment_before(&r->at, &at) && !moment_before(&at, &r->at);
+        const bool ahead = moment_before(&at, &r->at) ||
+                           (same && (r->kind == NONDET_IDLE || (at.insns == 0 && at.idles == 0 && r->kind != NONDET_WALL_CLOCK)));
+
+        if (ahead)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    nd->taken = low;
 }
 
 bool nondet_lost(const struct nondet *nd, const char **how)

@@ -59,8 +59,8 @@ uint64_t nondet_horizon(const struct nondet *nd);       /* retire no further tha
 bool     nondet_expects(const struct nondet *nd);       /* will something come while no further instruction retires? */
 const struct ndlog_record *nondet_next(const struct nondet *nd);        /* NULL: all was taken */
 void     nondet_skip(struct nondet *nd);                /* whoever took a record that is no event */
-size_t   nondet_cursor(const struct nondet *nd);        /* records taken so far; goes with a snapshot */
-void     nondet_set_cursor(struct nondet *nd, size_t taken);
+size_t   nondet_cursor(const struct nondet *nd);        /* records taken so far */
+void     nondet_seek(struct nondet *nd, struct moment at);      /* the machine was put to where it stood between turns at `at` */
 bool     nondet_lost(const struct nondet *nd, const char **how);        /* the run asks for other things than the log holds */
 
 uint64_t host_wall_clock_ns(void);      /* the host's clocks, defined in core/nondet.c and nowhere else */
