@@ -84,6 +84,8 @@ void ram_forget_code(struct ram *ram, uint64_t page)
 
 void ram_wrote(struct ram *ram, uint64_t offset, uint64_t len)
 {
+    if (UNLIKELY(ram->wrote != NULL))
+        ram->wrote(ram->wrote_arg, ram, offset, len);
     while (len > 0) {
         uint64_t page = offset >> PAGE_SHIFT, in_page = offset & ~PAGE_MASK;
         uint64_t here = len < PAGE_SIZE - in_page ? len : PAGE_SIZE - in_page;

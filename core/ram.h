@@ -22,6 +22,8 @@ struct ram {
     void (*code_arrived)(void *arg, struct ram *ram, uint64_t page);   /* first code line on a page: poison write tags */
     void (*cleaned)(void *arg, struct ram *ram);        /* no page is dirty any more: the next store to each must be told of */
     void *code_arg;
+    void (*wrote)(void *arg, struct ram *ram, uint64_t offset, uint64_t len);     /* NULL, or told of each ram_wrote() */
+    void *wrote_arg;
 };
 
 struct err ram_create(struct ram **out, const char *name, uint64_t len) MUST_USE;

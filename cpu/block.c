@@ -542,6 +542,13 @@ static bool add_crossing(struct cpu *cpu, struct block *b, const struct source *
     return true;
 }
 
+/* A debugger's breakpoint lies so many bytes on. */
+static bool stopped_at(struct cpu *cpu, const struct source *src, unsigned bytes)
+{
+    return UNLIKELY(cpu->points != NULL) &&
+           points_cut(cpu, src->lin + bytes, src->at.host != NULL ? src->at.host + bytes : NULL, src->at.gpa + bytes);
+}
+
 static void add_sentinel(struct block *b)
 {
     struct insn *end = &b->insns[b->count];
@@ -556,7 +563,7 @@ static bool build(struct cpu *cpu, const struct source *src, uint64_t rip, bool 
     struct block *b = cpu->blocks->build;
 
     *b = (struct block){ .rip = rip, .mode = block_mode(cpu), .host = src->at.host };
-    while (add_insn(cpu, b, src) == ADDED && kept)
+    while (add_insn(cpu, b, src) == ADDED && kept && !stopped_at(cpu, src, b->bytes))
         ;
     if (b->count == 0 && !add_crossing(cpu, b, src))
         return false;
@@ -702,7 +709,8 @@ static bool fits_limit(const struct cpu *cpu, const struct block *b)
     return b->rip + b->bytes - 1 <= cpu->code_limit;
 }
 
-/* Decode what p.rip leads to. A block that would run past the end of the segment is made for this once only. */
+/* Decode what p.rip leads to. A block that would run past the end of the segment is made for this once only, and one that begins
+ * at a breakpoint of a debugger, so that it is never found without block_find(). */
 static struct block *make(struct cpu *cpu, struct source *src, bool keep_it)
 {
     struct block_cache *c = cpu->blocks;
@@ -710,7 +718,7 @@ static struct block *make(struct cpu *cpu, struct source *src, bool keep_it)
 
     src->room = (unsigned)(PAGE_SIZE - (src->lin & ~PAGE_MASK));
     src->limit = left >= src->room + INSN_BYTES ? src->room + INSN_BYTES : (unsigned)left + 1;
-    keep_it &= src->at.host != NULL;
+    keep_it &= src->at.host != NULL && !stopped_at(cpu, src, 0);
     if (!build(cpu, src, cpu->p.rip, keep_it))
         return NULL;
     return keep_it && c->build->host != NULL ? keep(c) : c->build;

@@ -34,6 +34,7 @@ struct tlb_entry {
 };
 #define TLB_INVALID  1ull          /* no page-aligned address equals it */
 #define TLB_CODE     2ull          /* in a write tag: writable, but the page holds code, so each store is told to the RAM */
+#define TLB_WATCH    4ull          /* in any valid tag: a watchpoint wants to see accesses (cpu/points.h); else the entry is good */
 #define TLB_ENTRIES  2048u         /* one place for each page, by its low address bits */
 #define TLB_VICTIMS  256u          /* behind them: what was pushed out, by a hash that parts pages of one place */
 #define TLB_SLOTS    (TLB_ENTRIES + TLB_VICTIMS)
@@ -153,6 +154,7 @@ struct cpu {
     struct shadow_page shadow[2];   /* of supervisor and user mode; dropped with any TLB entry */
     struct block_cache *blocks;     /* cpu/block.c */
     struct jit *jit;                /* cpu/jit/jit.c; NULL: the interpreter alone */
+    struct points *points;          /* cpu/points.c; NULL: no break- and watchpoints of a debugger outside */
 };
 
 static inline enum vendor cpu_vendor(const struct cpu *cpu)
@@ -310,6 +312,16 @@ bool seg_load(struct cpu *cpu, enum seg seg, uint16_t selector);        /* MOV/P
 void seg_load_real(struct cpu *cpu, enum seg seg, uint16_t selector);   /* real and virtual-8086 mode */
 /* Limit, rights, canonical form; then the linear address. */
 bool seg_check(struct cpu *cpu, enum seg seg, uint64_t offset, unsigned bytes, unsigned access, gva_t *linear);
+
+/* points.c; only while cpu->points. */
+bool points_break(struct cpu *cpu);     /* before an instruction; true: a breakpoint lies there, attention says to leave */
+/* May decoded code that comes before this instruction go on into it? True: no. host NULL: fetched from gpa. */
+bool points_cut(struct cpu *cpu, gva_t lin, const uint8_t *host, gpa_t gpa);
+/* Within one page, about to happen; stored: the new bytes, or NULL for a load. */
+struct tlb_place;
+void points_accessed(struct cpu *cpu, gva_t lin, const struct tlb_place *at, unsigned bytes, const uint8_t *stored);
+void points_faulted(struct cpu *cpu);   /* the running instruction did not complete */
+unsigned points_marks(struct cpu *cpu, gva_t page, const uint8_t *host);    /* ACCESS_*: tags that must be marked */
 
 /* event.c */
 /* Deliver cpu->fault or an interrupt; handles double and triple faults. On return p.rip is the handler's first

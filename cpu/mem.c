@@ -7,6 +7,7 @@
 
 struct span {
     struct tlb_place at;
+    gva_t lin;
     unsigned bytes;
 };
 
@@ -30,6 +31,11 @@ static bool spans_translate(struct cpu *cpu, gva_t lin, uint64_t wrap, unsigned 
     s->count = bytes > first ? 2 : 1;
     s->part[0].bytes = bytes > first ? first : bytes;
     s->part[1].bytes = bytes - s->part[0].bytes;
+    s->part[0].lin = lin & wrap;
+    s->part[1].lin = (lin + first) & wrap;
+    if (UNLIKELY(cpu->points != NULL) && s->count == 1 && mem_bank(cpu) != BANK_SLOW &&
+        tlb_watched(cpu, lin & wrap, access, bank, &s->part[0].at))
+        return true;
     if (!place_of(cpu, lin & wrap, access, bank, &s->part[0].at))
         return false;
     return s->count == 1 || place_of(cpu, (lin + first) & wrap, access, bank, &s->part[1].at);
@@ -58,6 +64,8 @@ static void spans_load(struct cpu *cpu, const struct insn *i, const struct spans
     for (unsigned n = 0; n < s->count; to += s->part[n++].bytes) {
         const struct span *p = &s->part[n];
 
+        if (UNLIKELY(cpu->points != NULL))
+            points_accessed(cpu, p->lin, &p->at, p->bytes, NULL);
         if (p->at.host != NULL) {
             memcpy(to, p->at.host, p->bytes);
         } else {
@@ -72,6 +80,8 @@ static void spans_store(struct cpu *cpu, const struct insn *i, const struct span
     for (unsigned n = 0; n < s->count; from += s->part[n++].bytes) {
         const struct span *p = &s->part[n];
 
+        if (UNLIKELY(cpu->points != NULL))
+            points_accessed(cpu, p->lin, &p->at, p->bytes, from);
         if (p->at.host != NULL) {
             memcpy(p->at.host, from, p->bytes);
             ram_wrote(p->at.ram, p->at.ram_offset, p->bytes);

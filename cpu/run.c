@@ -172,6 +172,8 @@ static unsigned run_part(struct cpu *cpu, struct block *b, uint64_t most, uint64
  * the MOV SS before it. */
 static void fault_after(struct cpu *cpu, uint64_t pending)
 {
+    if (UNLIKELY(cpu->points != NULL))
+        points_faulted(cpu);
     cpu->p.pending_db = pending;
     deliver_fault(cpu);
 }
@@ -197,6 +199,8 @@ static void step(struct cpu *cpu)
     struct block *b;
     unsigned begun, result;
 
+    if (UNLIKELY(cpu->points != NULL) && points_break(cpu))
+        return;
     if (debug_insn_breakpoint(cpu) || (debug_virtual_interrupt(cpu) && !fault_gp(cpu, 0))) {
         fetch_fault(cpu);
         deliver_fault(cpu);
@@ -226,8 +230,11 @@ static void run_blocks(struct cpu *cpu)
     struct block *b = s->block;
     unsigned result;
 
-    if (!block_shortcut_leads(cpu, s, cpu->p.rip) || cpu->p.rip + b->bytes - 1 > cpu->code_limit)
+    if (!block_shortcut_leads(cpu, s, cpu->p.rip) || cpu->p.rip + b->bytes - 1 > cpu->code_limit) {
+        if (UNLIKELY(cpu->points != NULL) && points_break(cpu))
+            return;
         b = block_find(cpu);
+    }
     if (b == NULL)
         result = fetch_fault(cpu);
     else

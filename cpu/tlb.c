@@ -28,7 +28,7 @@ static void entry_clear(struct tlb_entry *e)
 /* The page an entry stands for: whichever tag is valid, all valid ones agree. */
 static uint64_t entry_page(const struct tlb_entry *e)
 {
-    return !(e->read & 1) ? e->read : !(e->execute & 1) ? e->execute : e->write & ~TLB_CODE;
+    return !(e->read & 1) ? e->read & ~TLB_WATCH : !(e->execute & 1) ? e->execute : e->write & ~(TLB_CODE | TLB_WATCH);
 }
 
 static void drop(struct cpu *cpu, unsigned bank, unsigned word, uint64_t which)
@@ -254,7 +254,9 @@ static void evict(struct cpu *cpu, enum tlb_bank bank, unsigned slot)
 /* RAM hears of what is written to a recalled page, so it may be poisoned. */
 static uint64_t tag_for(const struct tlb_entry *e, unsigned access)
 {
-    return access & ACCESS_WRITE ? e->write & ~TLB_CODE : access & ACCESS_EXECUTE ? e->execute : e->read;
+    if (access & ACCESS_WRITE)
+        return e->write & ~(TLB_CODE | TLB_WATCH);
+    return access & ACCESS_EXECUTE ? e->execute : e->read & ~TLB_WATCH;
 }
 
 /* A page that was pushed out and may be used so comes back. */
@@ -265,12 +267,49 @@ static bool recall(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank ba
     const struct tlb_entry *e = &cpu->banks[bank][victim];
     struct marked_entry entry;
 
-    if ((access & ACCESS_SHADOW) || tag_for(e, access) != page || ((access & ACCESS_READ) && e->read != page))
+    if ((access & ACCESS_SHADOW) || tag_for(e, access) != page || ((access & ACCESS_READ) && (e->read & ~TLB_WATCH) != page))
         return false;
     entry = take(cpu, bank, victim);
     evict(cpu, bank, slot);
     put(cpu, bank, slot, &entry);
     *out = (struct tlb_place){ .host = (uint8_t *)(uintptr_t)(lin + entry.e.addend) };
+    out->ram = block_ram_of(cpu, out->host);
+    out->ram_offset = (uint64_t)(out->host - out->ram->bytes);
+    return true;
+}
+
+/* ---- a debugger's watchpoints ---- */
+
+static void mark_entry(struct cpu *cpu, struct tlb_entry *e)
+{
+    const gva_t page = entry_page(e);
+    const unsigned marks = cpu->points == NULL ? 0
+                         : points_marks(cpu, cpu_untag(cpu, page), (const uint8_t *)(uintptr_t)(page + e->addend));
+
+    if (!(e->read & TLB_INVALID))
+        e->read = (e->read & ~TLB_WATCH) | (marks & ACCESS_READ ? TLB_WATCH : 0);
+    if (!(e->write & TLB_INVALID))
+        e->write = (e->write & ~TLB_WATCH) | (marks & ACCESS_WRITE ? TLB_WATCH : 0);
+}
+
+void tlb_mark_watched(struct cpu *cpu)
+{
+    shadow_flush(cpu);
+    for (unsigned bank = 0; bank < BANK_SLOW; bank++)
+        for (unsigned word = 0; word < WORDS; word++)
+            for (uint64_t left = cpu->tlb_marks[bank].used[word]; left != 0; left &= left - 1)
+                mark_entry(cpu, &cpu->banks[bank][word * 64 + bits_lowest(left)]);
+}
+
+bool tlb_watched(const struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out)
+{
+    const struct tlb_entry *e = &cpu->banks[bank][slot_of(lin)];
+    const uint64_t tag = access & ACCESS_WRITE ? e->write : e->read;
+
+    if ((access & (ACCESS_SHADOW | ACCESS_EXECUTE)) || (tag & (TLB_INVALID | TLB_WATCH)) != TLB_WATCH ||
+        cpu_untag(cpu, tag & PAGE_MASK) != (lin & PAGE_MASK))
+        return false;
+    *out = (struct tlb_place){ .host = (uint8_t *)(uintptr_t)((tag & PAGE_MASK) + e->addend + (lin & ~PAGE_MASK)) };
     out->ram = block_ram_of(cpu, out->host);
     out->ram_offset = (uint64_t)(out->host - out->ram->bytes);
     return true;
@@ -296,6 +335,8 @@ static void enter(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank ban
         e->write = write_tag(page, at, access);
     if ((t->rights & ACCESS_EXECUTE) && (access & ACCESS_EXECUTE))
         e->execute = page;
+    if (UNLIKELY(cpu->points != NULL))
+        mark_entry(cpu, e);
     mark(m->used, slot, true);
     mark(m->global, slot, t->global);
     mark(m->large, slot, t->page_shift > PAGE_SHIFT);
@@ -321,7 +362,7 @@ void shadow_remember(struct cpu *cpu, gva_t lin, bool user, const struct tlb_pla
 {
     uint64_t page = at->ram_offset >> PAGE_SHIFT;
 
-    if (at->host == NULL || at->ram->code[page] != 0)
+    if (at->host == NULL || at->ram->code[page] != 0 || cpu->points != NULL)
         return;
     at->ram->dirty[page] = at->ram->touched[page] = at->ram->unseen[page] = 1;
     cpu->shadow[user] = (struct shadow_page){ .page = lin & PAGE_MASK, .addend = (uintptr_t)at->host - lin };

@@ -23,6 +23,12 @@ bool tlb_fill(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, s
 /* A store to a page of code whose translation is still known: no walk. False: ask tlb_fill(). */
 bool tlb_code_write(struct cpu *cpu, gva_t lin, enum tlb_bank bank, struct tlb_place *out);
 
+/* The access, within one page, would have hit but for TLB_WATCH: where it goes, without a walk. False: ask tlb_fill(). */
+bool tlb_watched(const struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out);
+
+/* The watchpoints changed: mark the entries of their pages, and no others. */
+void tlb_mark_watched(struct cpu *cpu);
+
 /* The entry of page lin serves the address `tagged`, which linear-address masking makes lin: so the next access hits. */
 void tlb_rename(struct cpu *cpu, gva_t lin, gva_t tagged, enum tlb_bank bank);
 
