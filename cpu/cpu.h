@@ -152,7 +152,13 @@ enum cpu_reg {
 uint64_t    cpu_reg(const struct cpu *cpu, enum cpu_reg reg);
 bool        cpu_set_reg(struct cpu *cpu, enum cpu_reg reg, uint64_t value);
 const char *cpu_reg_name(enum cpu_reg reg);
+unsigned    cpu_reg_bits(enum cpu_reg reg);
 uint64_t   *cpu_xmm(struct cpu *cpu, unsigned n);       /* 8 quadwords of ZMMn */
+uint64_t   *cpu_opmask(struct cpu *cpu, unsigned n);
+bool        cpu_msr_named(unsigned n, uint32_t *msr, const char **name);    /* the n-th architectural MSR; false: no more */
+const char *cpu_activity_name(const struct cpu *cpu);
+uint64_t    cpu_retired(const struct cpu *cpu);         /* between calls of cpu_run() */
+struct space *cpu_memory(const struct cpu *cpu);        /* what it sees now: system-management mode has its own */
 
 unsigned cpu_index(const struct cpu *cpu);
 bool     cpu_is_amd(const struct cpu *cpu);             /* vendor of the model: VMMCALL against VMCALL */

@@ -34,8 +34,7 @@ struct points {
     struct ram *rams[MAX_RAMS];     /* that tell of writes */
     unsigned nrams;
     struct point_hit hit;
-    const struct cpu *passed;       /* may pass the breakpoint at this place */
-    uint64_t passed_retired, passed_rip;
+    struct { bool set; uint64_t retired, rip; } pass[MAX_CPUS];    /* by index: may pass the breakpoint at this place */
 };
 
 /* ---- the lists ---- */
@@ -151,9 +150,21 @@ const struct point_hit *points_hit(struct points *p)
 /* Where a processor stands: its own count of instructions and its RIP. */
 void points_pass(struct points *p, const struct cpu *cpu)
 {
-    p->passed = cpu;
-    p->passed_retired = cpu->s.retired;
-    p->passed_rip = cpu->p.rip;
+    p->pass[cpu->config.index].set = true;
+    p->pass[cpu->config.index].retired = cpu->s.retired;
+    p->pass[cpu->config.index].rip = cpu->p.rip;
+}
+
+void points_pass_none(struct points *p)
+{
+    memset(p->pass, 0, sizeof p->pass);
+}
+
+static bool may_pass(const struct points *p, const struct cpu *cpu)
+{
+    const unsigned n = cpu->config.index;
+
+    return p->pass[n].set && p->pass[n].retired == cpu->s.retired && p->pass[n].rip == cpu->p.rip;
 }
 
 /* ---- ranges ---- */
@@ -263,7 +274,7 @@ bool points_break(struct cpu *cpu)
     if (b == NULL || cpu->p.rep_resume)
         return false;
     cpu_sync(cpu, NULL);
-    if (p->passed == cpu && p->passed_retired == cpu->s.retired && p->passed_rip == cpu->p.rip)
+    if (may_pass(p, cpu))
         return false;
     if (!p->hit.any)
         p->hit = (struct point_hit){ .any = true, .point = *b, .vp = cpu->config.index, .rip = cpu->p.rip, .at = b->at };

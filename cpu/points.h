@@ -59,6 +59,7 @@ void points_commit(struct points *p);
 
 /* The next instruction of this processor, if it is still the one it stood at, runs although a breakpoint lies there. */
 void points_pass(struct points *p, const struct cpu *cpu);
+void points_pass_none(struct points *p);
 
 const struct point_hit *points_hit(struct points *p);       /* hit->any: to be reported */
 void points_forget_hit(struct points *p);

@@ -27,7 +27,7 @@ static const struct place places[CPU_REG_COUNT] = {
     [CPU_REG_CR0] = P(cr0), [CPU_REG_CR2] = S(cr2), [CPU_REG_CR3] = P(cr3), [CPU_REG_CR4] = P(cr4),
     [CPU_REG_DR0] = S(dr[0]), [CPU_REG_DR1] = S(dr[1]), [CPU_REG_DR2] = S(dr[2]), [CPU_REG_DR3] = S(dr[3]),
     [CPU_REG_DR6] = S(dr6), [CPU_REG_DR7] = P(dr7), [CPU_REG_XCR0] = S(xcr0), [CPU_REG_EFER] = P(efer),
-    [CPU_REG_SSP] = P(ssp),
+    [CPU_REG_SSP] = P(ssp), [CPU_REG_PKRU] = S(pkru),
 };
 
 static const struct { const char *name; uint8_t bits; } names[CPU_REG_COUNT] = {
@@ -41,6 +41,11 @@ static const struct { const char *name; uint8_t bits; } names[CPU_REG_COUNT] = {
 const char *cpu_reg_name(enum cpu_reg reg)
 {
     return names[reg].name;
+}
+
+unsigned cpu_reg_bits(enum cpu_reg reg)
+{
+    return names[reg].bits;
 }
 
 uint64_t cpu_reg(const struct cpu *cpu, enum cpu_reg reg)
@@ -95,7 +100,7 @@ static bool value_allowed(const struct cpu *cpu, enum cpu_reg reg, uint64_t valu
 
 static bool changes_mapping(enum cpu_reg reg)
 {
-    return reg == CPU_REG_CR0 || reg == CPU_REG_CR3 || reg == CPU_REG_CR4 || reg == CPU_REG_EFER;
+    return reg == CPU_REG_CR0 || reg == CPU_REG_CR3 || reg == CPU_REG_CR4 || reg == CPU_REG_EFER || reg == CPU_REG_PKRU;
 }
 
 /* The level follows SS, as VMX and the TLFS have it: there is no register for it. */
@@ -144,4 +149,41 @@ bool cpu_set_reg(struct cpu *cpu, enum cpu_reg reg, uint64_t value)
 uint64_t *cpu_xmm(struct cpu *cpu, unsigned n)
 {
     return &cpu->s.zmm[8 * (n & 31)];
+}
+
+uint64_t *cpu_opmask(struct cpu *cpu, unsigned n)
+{
+    return &cpu->s.k[n & 7];
+}
+
+uint64_t cpu_retired(const struct cpu *cpu) { return cpu->s.retired; }
+struct space *cpu_memory(const struct cpu *cpu) { return cpu->memory; }
+
+const char *cpu_activity_name(const struct cpu *cpu)
+{
+    static const char *const activities[] = {
+        [CPU_RUNNING] = "running", [CPU_HALTED] = "halted", [CPU_SHUTDOWN] = "shut down", [CPU_WAIT_SIPI] = "waits for SIPI",
+        [CPU_MWAITING] = "waits", [CPU_SUSPENDED] = "suspended",
+    };
+
+    return cpu->p.activity <= CPU_SUSPENDED ? activities[cpu->p.activity] : "?";
+}
+
+/* Rows of one register each. */
+bool cpu_msr_named(unsigned n, uint32_t *msr, const char **name)
+{
+    static const struct { uint32_t first, last; const char *name; } rows[] = {
+#define MSR(first, last, name, needs, kind) { first, last, #name },
+#include "cpu/msrs.def"
+#undef MSR
+    };
+
+    for (unsigned at = 0; at < COUNT_OF(rows); at++) {
+        if (rows[at].first != rows[at].last || n-- != 0)
+            continue;
+        *msr = rows[at].first;
+        *name = rows[at].name;
+        return true;
+    }
+    return false;
 }

@@ -4,17 +4,28 @@
 
 #include "config.h"
 
-enum run frontend_headless(struct machine *m)
+enum run frontend_headless(struct machine *m, struct gdb_server *g)
 {
-    return machine_run(m, UINT64_MAX);
+    return gdb_server_run(g, m);
 }
 
-enum run frontend_show(const struct options *o, struct machine *m)
+static enum run show(const struct options *o, struct machine *m, struct gdb_server *g)
 {
 #ifdef HAVE_SDL2
     if (o->display == DISPLAY_SDL)
-        return frontend_sdl(m);
+        return frontend_sdl(m, g);
 #endif
     (void)o;
-    return frontend_headless(m);
+    return frontend_headless(m, g);
+}
+
+struct err frontend_show(const struct options *o, struct machine *m, enum run *why)
+{
+    struct gdb_server *g = NULL;
+
+    if (o->gdb != NULL)
+        TRY(gdb_server_open(&g, m, o->gdb, o->gdb_wait));
+    *why = show(o, m, g);
+    gdb_server_close(g);
+    return OK;
 }

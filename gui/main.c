@@ -58,10 +58,10 @@ static int run_machine(struct options *o)
     signals_to(m);
     if (o->stdio)
         terminal_start(m);
-    why = frontend_show(o, m);
+    e = frontend_show(o, m, &why);
     signals_to(NULL);
     terminal_stop();
-    status = status_of(m, why);
+    status = failed(&e) ? complain(&e) : status_of(m, why);
     if (o->screen != NULL) {
         e = screen_write(m, o->screen);
         if (failed(&e))

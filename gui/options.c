@@ -104,6 +104,7 @@ SET_STRING(set_bios, machine.bios)
 SET_STRING(set_screen, screen)
 SET_STRING(set_stats, stats)
 SET_STRING(set_record, machine.record)
+SET_STRING(set_gdb, gdb)
 
 /* Value of `key` in "a=1,key=2"; copies it. */
 static const char *sub_option(struct options *o, const char *list, const char *key)
@@ -381,6 +382,13 @@ static struct err set_no_reboot(struct options *o, const char *value)
     return OK;
 }
 
+static struct err set_gdb_wait(struct options *o, const char *value)
+{
+    (void)value;
+    o->gdb_wait = true;
+    return OK;
+}
+
 static struct err set_stop_at(struct options *o, const char *value)
 {
     if (!parse_number(value, &o->machine.stop_at, false) || o->machine.stop_at == 0)
@@ -555,11 +563,14 @@ static const struct option_row rows[] = {
     { "stats",     "FILE.json", "write counters at the end", set_stats },
     { "trace",     "hv[,file=PATH]", "hypercalls, synthetic MSRs, messages, events, timers and overlays, decoded; to stderr or a file", set_trace },
     { "d",         "guest,host[,at=FIRST[-LAST]][,file=PATH]", "guest code and what is made of it when it is translated; to stderr or a file", set_dump },
+    { "gdb",       "tcp:HOST:PORT", "serve a debugger there (docs/debugging.md)", set_gdb },
+    { "S",         NULL,     "with -gdb: do not run before the debugger says so", set_gdb_wait },
     { "log",       "AREA=LEVEL[,...]", "diagnostics on stderr", set_log },
 };
 
 /* What no guest can notice, so that a replay takes it too. */
-static const char *const host_options[] = { "accel", "d", "debugcon", "display", "hash-at", "log", "screen", "stats", "trace" };
+static const char *const host_options[] = { "accel", "d", "debugcon", "display", "gdb", "hash-at", "log", "S", "screen",
+                                           "stats", "trace" };
 
 static bool is_host_option(const struct option_row *row)
 {
@@ -587,6 +598,8 @@ bool options_takes_value(const char *arg)
 
 static struct err check_paths(const struct options *o)
 {
+    if (o->gdb_wait && o->gdb == NULL)
+        return err_make(ERR_USAGE, "-S needs -gdb: nobody could let the machine run");
     if (o->machine.append[0] != '\0' && o->machine.kernel == NULL)
         return err_make(ERR_USAGE, "-append needs -kernel");
     return OK;

@@ -18,6 +18,8 @@ struct options {
     bool rtc_given;             /* -rtc was */
     bool clock_given;           /* -clock was on the command line */
     bool stdio;                 /* some stream uses the terminal */
+    const char *gdb;            /* where -gdb listens, or NULL */
+    bool gdb_wait;              /* -S */
     bool cpu_help, hv_help;
     char *storage[64];          /* copies that the configuration borrows */
     unsigned nstorage;

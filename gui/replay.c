@@ -200,6 +200,8 @@ static enum run run_piece(struct replay *r)
 {
     uint64_t now = machine_insns(r->machine), to = UINT64_MAX;
     struct machine_where where;
+    enum run why = RUN_LIMIT;
+    struct err e;
 
     if (r->done_shots < r->nshots)
         to = r->shots[r->done_shots].insns;
@@ -214,8 +216,14 @@ static enum run run_piece(struct replay *r)
     }
     if (to <= now)
         return RUN_LIMIT;
-    return r->options.display == DISPLAY_SDL && to == UINT64_MAX ? frontend_show(&r->options, r->machine)
-                                                                 : machine_run(r->machine, to - now);
+    if ((r->options.display != DISPLAY_SDL && r->options.gdb == NULL) || to != UINT64_MAX)
+        return machine_run(r->machine, to - now);
+    e = frontend_show(&r->options, r->machine, &why);
+    if (failed(&e)) {
+        complain(&e);
+        why = RUN_FAILED;
+    }
+    return why;
 }
 
 static bool arrived(const struct replay *r)

@@ -126,7 +126,7 @@ static void on_tick(void *arg)
     draw(win);
 }
 
-enum run frontend_sdl(struct machine *m)
+enum run frontend_sdl(struct machine *m, struct gdb_server *g)
 {
     struct window win = { .machine = m };
     enum run why;
@@ -136,7 +136,7 @@ enum run frontend_sdl(struct machine *m)
         return RUN_QUIT;
     }
     machine_on_tick(m, on_tick, &win);
-    why = machine_run(m, UINT64_MAX);
+    why = gdb_server_run(g, m);
     machine_on_tick(m, NULL, NULL);
     SDL_Quit();
     return why;

@@ -58,6 +58,7 @@ int status_of(struct machine *m, enum run why)
     case RUN_DIFFERS:
         fprintf(stderr, "partita: %s\n", machine_error(m));
         return STATUS_DIFFERS;
+    case RUN_BREAK:
     case RUN_FAILED:
         break;
     }

@@ -55,6 +55,7 @@ struct machine {
     struct inputs inputs;
     struct recorder *recorder;          /* cfg.record */
     struct replayer *replayer;          /* cfg.replay */
+    struct debug *debug;                /* debug.c; NULL: nobody asked for one */
     void *trace_file;                   /* FILE * of -trace */
     char error[256];
     volatile sig_atomic_t interrupted;  /* by machine_interrupt() */
@@ -98,6 +99,11 @@ void machine_ask_reset(struct machine *m);                          /* takes eff
 void machine_stop(struct machine *m, enum run why);
 void machine_restored(struct machine *m);                           /* the state is another now */
 struct moment machine_moment(const struct machine *m);
+
+/* debug.c */
+void debug_free(struct debug *d);
+bool debug_wants_stop(struct debug *d);
+void debug_poll(struct debug *d);
 
 /* acpi_tables.c */
 struct acpi_tables {

@@ -171,19 +171,27 @@ static void tick(struct machine *m)
 {
     uint64_t now;
 
-    if (m->tick == NULL)
+    if (m->tick == NULL && m->debug == NULL)
         return;
     now = host_monotonic_ns();
     if (now < m->next_tick)
         return;
     m->next_tick = now + TICK_NS;
-    m->tick(m->tick_arg);
+    if (m->tick != NULL)
+        m->tick(m->tick_arg);
+    if (m->debug != NULL)
+        debug_poll(m->debug);
+}
+
+static bool wants_stop(struct machine *m)
+{
+    return m->debug != NULL && debug_wants_stop(m->debug);
 }
 
 /* Wait on the host, in pieces so that a signal's flag is seen; a signal cannot wake a condition variable. */
 static void wait_until(struct machine *m, uint64_t virtual_ns)
 {
-    while (!nondet_waiting(m->nondet) && !m->interrupted) {
+    while (!nondet_waiting(m->nondet) && !m->interrupted && !wants_stop(m)) {
         uint64_t now = ask_virtual_now();
 
         if (now >= virtual_ns)
@@ -391,7 +399,7 @@ enum run machine_run(struct machine *m, uint64_t instructions)
             board_flush_output(m);
             return why;
         }
-        if (m->loop.stopped != 0 || m->clock.state.insns >= limit || m->pause)
+        if (m->loop.stopped != 0 || m->clock.state.insns >= limit || m->pause || wants_stop(m))
             break;
         if (m->loop.turn_left == 0 || cpu_idle(m->vps[m->loop.current])) {
             if (all_idle(m)) {
@@ -409,5 +417,5 @@ enum run machine_run(struct machine *m, uint64_t instructions)
     board_flush_output(m);
     if (m->recorder != NULL && m->loop.stopped != 0)
         recorder_end(m->recorder, (enum run)m->loop.stopped);
-    return m->loop.stopped != 0 ? (enum run)m->loop.stopped : RUN_LIMIT;
+    return m->loop.stopped != 0 ? (enum run)m->loop.stopped : wants_stop(m) ? RUN_BREAK : RUN_LIMIT;
 }

@@ -127,6 +127,7 @@ void machine_free(struct machine *m)
     if (m->recorder != NULL)
         recorder_end(m->recorder, RUN_LIMIT);
     snapshots_free(m->snapshots);
+    debug_free(m->debug);
     boot_free(m);
     device_tree_free(&m->tree);     /* first the processors: their block caches refer to the board's ROM */
     board_free(m);
@@ -236,6 +237,7 @@ static void request(struct machine *m, enum nondet_request what)
 
 void machine_quit(struct machine *m) { request(m, REQUEST_QUIT); }
 void machine_interrupt(struct machine *m) { m->interrupted = 1; }
+bool machine_interrupted(const struct machine *m) { return m->interrupted; }
 void machine_power_button(struct machine *m) { request(m, REQUEST_POWER_BUTTON); }
 
 bool machine_can_translate(void)

@@ -99,6 +99,7 @@ enum run {
     RUN_DIFFERS,        /* a replay went another way than the recording; machine_error() says where. From here on never recorded */
     RUN_RECORDING_CUT,  /* a replay came to the end of a recording that was cut short */
     RUN_RECORDING_LEFT, /* ... or to where the recorder let the machine be */
+    RUN_BREAK,          /* a debugger's: debug_run() knows more (machine/debug.h) */
 };
 
 struct machine;
@@ -136,6 +137,7 @@ void       machine_mouse(struct machine *m, int dx, int dy, int dz, unsigned but
 void       machine_serial_input(struct machine *m, unsigned port, const void *bytes, size_t len);
 void       machine_quit(struct machine *m);
 void       machine_interrupt(struct machine *m);    /* like machine_quit, safe in a signal handler */
+bool       machine_interrupted(const struct machine *m);
 void       machine_power_button(struct machine *m);
 
 /* Called between turns, about sixty times a host second, on the thread of machine_run: the place to draw and to poll input. */
