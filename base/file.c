@@ -141,29 +141,55 @@ struct err file_read_all(const char *path, struct blob *out)
     return e;
 }
 
-struct err file_write_all(const char *path, const void *bytes, size_t len)
+#define PART ".part"
+
+struct err file_create(struct file **out, const char *path)
 {
     char temporary[4096];
-    struct file *f = NULL;
-    struct err e = OK;
     int fd;
 
-    if (snprintf(temporary, sizeof temporary, "%s.part", path) >= (int)sizeof temporary)
+    if (snprintf(temporary, sizeof temporary, "%s" PART, path) >= (int)sizeof temporary)
         return err_make(ERR_IO, "the path '%.100s...' is too long", path);
     fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
         return io_error("create", temporary);
     close(fd);
-    TRY(file_open(&f, temporary, FILE_READ_WRITE));
-    e = file_write_at(f, 0, bytes, len);
-    if (!failed(&e))
-        e = file_flush(f);
+    return file_open(out, temporary, FILE_READ_WRITE);
+}
+
+void file_abandon(struct file *f)
+{
+    unlink(f->path);
     file_close(f);
-    if (!failed(&e) && rename(temporary, path) != 0)
+}
+
+struct err file_publish(struct file *f)
+{
+    struct err e = file_flush(f);
+    char path[4096];
+
+    snprintf(path, sizeof path, "%.*s", (int)(strlen(f->path) - strlen(PART)), f->path);
+    if (!failed(&e) && rename(f->path, path) != 0)
         e = io_error("rename to", path);
     if (failed(&e))
-        unlink(temporary);
+        file_abandon(f);
+    else
+        file_close(f);
     return e;
+}
+
+struct err file_write_all(const char *path, const void *bytes, size_t len)
+{
+    struct file *f;
+    struct err e;
+
+    TRY(file_create(&f, path));
+    e = file_write_at(f, 0, bytes, len);
+    if (failed(&e)) {
+        file_abandon(f);
+        return e;
+    }
+    return file_publish(f);
 }
 
 void blob_free(struct blob *b)

@@ -29,4 +29,9 @@ struct err file_write_at(struct file *f, uint64_t at, const void *from, size_t l
 struct err file_flush(struct file *f) MUST_USE;
 void       file_close(struct file *f);
 
+/* A new file, which takes its place (and that of what was there) in one step, when it is whole. */
+struct err file_create(struct file **out, const char *path) MUST_USE;
+struct err file_publish(struct file *f) MUST_USE;      /* closes it too, whatever it returns */
+void       file_abandon(struct file *f);               /* nothing has happened */
+
 #endif

@@ -40,6 +40,20 @@ static void choose_clock(struct options *o)
         o->machine.rtc_start_ns = 0;
 }
 
+/* Up to the instruction of -snapshot-save, and the save. *why: how the run went, RUN_LIMIT when it goes on. */
+static struct err run_to_save(const struct options *o, struct machine *m, enum run *why)
+{
+    *why = RUN_LIMIT;
+    if (o->snapshot_save == NULL || o->snapshot_at == 0)
+        return OK;
+    if (o->snapshot_at < machine_insns(m))
+        return err_make(ERR_USAGE, "-snapshot-save at=%" PRIu64 ": the machine begins at %" PRIu64, o->snapshot_at, machine_insns(m));
+    *why = machine_run(m, o->snapshot_at - machine_insns(m));
+    if (machine_insns(m) < o->snapshot_at)
+        return err_make(ERR_USAGE, "-snapshot-save at=%" PRIu64 ": the run ended at %" PRIu64, o->snapshot_at, machine_insns(m));
+    return machine_save(m, o->snapshot_save);
+}
+
 static int run_machine(struct options *o)
 {
     struct machine *m;
@@ -54,14 +68,27 @@ static int run_machine(struct options *o)
         e = machine_create(&m, &o->machine);
     if (failed(&e))
         return complain(&e);
+    if (o->snapshot_load != NULL)
+        e = machine_load(m, o->snapshot_load);
+    if (failed(&e)) {
+        machine_free(m);
+        return complain(&e);
+    }
     machine_on_hash(m, print_hash, NULL);
     signals_to(m);
     if (o->stdio)
         terminal_start(m);
-    e = frontend_show(o, m, &why);
+    e = run_to_save(o, m, &why);
+    if (!failed(&e) && why == RUN_LIMIT)
+        e = frontend_show(o, m, &why);
     signals_to(NULL);
     terminal_stop();
     status = failed(&e) ? complain(&e) : status_of(m, why);
+    if (o->snapshot_save != NULL && o->snapshot_at == 0) {
+        e = machine_save(m, o->snapshot_save);
+        if (failed(&e))
+            status = complain(&e);
+    }
     if (o->screen != NULL) {
         e = screen_write(m, o->screen);
         if (failed(&e))

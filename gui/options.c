@@ -105,6 +105,7 @@ SET_STRING(set_screen, screen)
 SET_STRING(set_stats, stats)
 SET_STRING(set_record, machine.record)
 SET_STRING(set_gdb, gdb)
+SET_STRING(set_snapshot_load, snapshot_load)
 
 /* Value of `key` in "a=1,key=2"; copies it. */
 static const char *sub_option(struct options *o, const char *list, const char *key)
@@ -396,6 +397,16 @@ static struct err set_stop_at(struct options *o, const char *value)
     return OK;
 }
 
+static struct err set_snapshot_save(struct options *o, const char *value)
+{
+    const char *at = strstr(value, ",at=");
+
+    if (at != NULL && (!parse_number(at + 4, &o->snapshot_at, false) || o->snapshot_at == 0))
+        return err_make(ERR_USAGE, "-snapshot-save %s: give a number of instructions after at=", value);
+    o->snapshot_save = keep(o, value, at != NULL ? (size_t)(at - value) : strlen(value));
+    return o->snapshot_save != NULL && o->snapshot_save[0] != '\0' ? OK : err_make(ERR_USAGE, "-snapshot-save: give a file");
+}
+
 static struct err set_hash_at(struct options *o, const char *value)
 {
     while (*value != '\0') {
@@ -560,6 +571,8 @@ static const struct option_row rows[] = {
     { "o",         "FILE",   "the same", set_record },
     { "self-contained", NULL, "the recording holds all input files, disks too", set_self_contained },
     { "record-every", "INSNS", "a hash of everything so often (default: as often as it costs nothing to speak of)", set_record_every },
+    { "snapshot-save", "FILE[,at=INSNS]", "save the whole machine at this instruction, or at the end", set_snapshot_save },
+    { "snapshot-load", "FILE", "go on from there; all other options as when it was saved", set_snapshot_load },
     { "stats",     "FILE.json", "write counters at the end", set_stats },
     { "trace",     "hv[,file=PATH]", "hypercalls, synthetic MSRs, messages, events, timers and overlays, decoded; to stderr or a file", set_trace },
     { "d",         "guest,host[,at=FIRST[-LAST]][,file=PATH]", "guest code and what is made of it when it is translated; to stderr or a file", set_dump },

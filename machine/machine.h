@@ -128,6 +128,11 @@ void       machine_where(struct machine *m, struct machine_where *out);
 void       machine_on_serial(struct machine *m, void (*byte)(void *arg, uint8_t byte), void *arg);
 void       machine_pause(struct machine *m);
 
+/* All that the guest can tell, to a file and back into a machine of the same configuration; between calls of machine_run. Disks must
+ * not be written in place. After a failed load the machine is what it was. */
+struct err machine_save(struct machine *m, const char *path) MUST_USE;
+struct err machine_load(struct machine *m, const char *path) MUST_USE;
+
 /* Now; from the thread of machine_run, between its calls. machine_config.mces do so at an instruction. */
 struct err machine_inject_mce(struct machine *m, const struct machine_mce *error) MUST_USE;
 

@@ -35,4 +35,8 @@ struct snapshots {
 /* A snapshot that came from elsewhere belongs to these from now on. */
 void snapshot_enter(struct snapshots *s, struct snapshot *at);
 
+/* snapshot_file.c; `hash`: of the machine then */
+struct err snapshot_write(struct snapshots *s, const struct snapshot *at, uint64_t hash, const char *path) MUST_USE;
+struct err snapshot_read(struct snapshots *s, const uint8_t *bytes, size_t len, struct snapshot **out, uint64_t *hash) MUST_USE;
+
 #endif

@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "machine/internal.h"
+#include "base/file.h"
+#include "machine/snapshot_internal.h"
 #include "tests/check.h"
 
 /* Patches its own code, stores all over 1 MiB, reads the TSC and the PIT, writes to the screen and a PIT channel, for ever. */
@@ -36,7 +37,7 @@ static const uint8_t program[] = {
 
 #define PATCHED (0x20 + 5 + 1 + 6 + 2 + 6 + 3 + 7 + 1)
 
-static char path[] = "/tmp/partita-test-XXXXXX";
+static char path[] = "/tmp/partita-test-XXXXXX", saved[] = "snapshot-test-XXXXXX";
 
 static int write_image(void **state)
 {
@@ -50,6 +51,7 @@ static int write_image(void **state)
     store32(image + 32 + 8, 0x100000 + PATCHED);
     image[32 + sizeof program - 1] = (uint8_t)(5 - (int)sizeof program);
     assert_true(fd >= 0);
+    close(mkstemp(saved));
     assert_int_equal(write(fd, image, sizeof image), sizeof image);
     close(fd);
     return 0;
@@ -58,6 +60,7 @@ static int write_image(void **state)
 static int remove_image(void **state)
 {
     (void)state;
+    unlink(saved);
     return unlink(path);
 }
 
@@ -188,6 +191,208 @@ static void decoded_code_survives(void **state)
     machine_free(m);
 }
 
+/* ---- files ---- */
+
+static uint64_t random_state = 88172645463325252u;
+
+static uint64_t random_below(uint64_t n)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return random_state % n;
+}
+
+static uint64_t rounds(uint64_t few)
+{
+    const char *more = getenv("PARTITA_SNAPSHOT_ROUNDS");
+
+    return more != NULL ? strtoull(more, NULL, 0) : few;
+}
+
+static void files_come_back(void **state)
+{
+    struct machine_config cfg = config();
+
+    (void)state;
+    for (unsigned variant = 0; variant < 4; variant++) {
+        struct machine *m, *other;
+        uint64_t hash;
+
+        cfg.hv = variant & 1;
+        cfg.nvps = variant & 2 ? 3 : 1;
+        m = create(&cfg);
+        cfg.jit = !cfg.jit && machine_can_translate();
+        other = create(&cfg);
+        machine_run(m, 123457);
+        must(machine_save(m, saved));
+        machine_run(other, 5000);
+        must(machine_load(other, saved));
+        assert_true(machine_hash(other) == machine_hash(m));
+        machine_run(m, 54321);
+        machine_run(other, 54321);
+        hash = machine_hash(m);
+        assert_true(machine_hash(other) == hash);
+        machine_free(m);
+        machine_free(other);
+    }
+    unlink(saved);
+}
+
+static void stopped_runs_go_on(void **state)
+{
+    struct machine_config cfg = config();
+    struct machine *m, *straight = create(&cfg);
+
+    (void)state;
+    cfg.stop_at = 3000;
+    m = create(&cfg);
+    assert_int_equal(machine_run(m, UINT64_MAX), RUN_STOP_AT);
+    must(machine_save(m, saved));
+    machine_free(m);
+    cfg.stop_at = 9000;
+    m = create(&cfg);
+    must(machine_load(m, saved));
+    assert_int_equal(machine_run(m, 5000), RUN_LIMIT);
+    machine_run(straight, 8000);
+    assert_true(machine_hash(m) == machine_hash(straight));
+    machine_free(m);
+    machine_free(straight);
+    unlink(saved);
+}
+
+static void other_machines_are_refused(void **state)
+{
+    struct machine_config cfg = config(), others[5];
+    struct machine *m = create(&cfg);
+
+    (void)state;
+    must(machine_save(m, saved));
+    machine_free(m);
+    for (unsigned k = 0; k < 5; k++)
+        others[k] = cfg;
+    others[0].ram_bytes = 16u << 20;
+    others[1].nvps = 2;
+    others[2].hv = false;
+    others[3].append = "more";
+    others[4].vga = false;
+    for (unsigned k = 0; k < 5; k++) {
+        struct err e;
+        uint64_t hash;
+
+        m = create(&others[k]);
+        hash = machine_hash(m);
+        e = machine_load(m, saved);
+        assert_int_equal(e.code, ERR_USAGE);
+        assert_non_null(strstr(e.text, "another machine"));
+        assert_null(strchr(e.text, '\n'));
+        assert_true(machine_hash(m) == hash);
+        machine_free(m);
+    }
+    unlink(saved);
+}
+
+static void damage(struct blob *b)
+{
+    switch (random_below(4)) {
+    case 0:
+        b->bytes[random_below(b->len)] ^= (uint8_t)(1u << random_below(8));
+        break;
+    case 1:
+        b->len = (size_t)random_below(b->len);
+        break;
+    case 2: {       /* a hole */
+        size_t at = (size_t)random_below(b->len), n = (size_t)random_below(b->len - at) / 2;
+
+        memmove(b->bytes + at, b->bytes + at + n, b->len - at - n);
+        b->len -= n != 0 ? n : 1;
+        break;
+    }
+    default: {
+        size_t at = (size_t)random_below(b->len);
+
+        for (size_t k = at; k < at + 16 && k < b->len; k++)
+            b->bytes[k] = (uint8_t)~b->bytes[k];
+        break;
+    }
+    }
+}
+
+static void damaged_files_are_refused(void **state)
+{
+    struct machine_config cfg = config();
+    struct machine *m = create(&cfg);
+    struct blob good;
+    uint64_t hash;
+
+    (void)state;
+    machine_run(m, 30000);
+    must(machine_save(m, saved));
+    hash = machine_hash(m);
+    must(file_read_all(saved, &good));
+    for (uint64_t n = rounds(300); n > 0; n--) {
+        struct blob b = { malloc(good.len), good.len };
+        struct snapshot *at;
+        struct err e;
+        uint64_t h;
+
+        memcpy(b.bytes, good.bytes, good.len);
+        damage(&b);
+        e = snapshot_read(m->snapshots, b.bytes, b.len, &at, &h);
+        assert_true(failed(&e));
+        assert_true(strlen(e.text) > 10 && strchr(e.text, '\n') == NULL);
+        blob_free(&b);
+    }
+    must(file_write_all(saved, good.bytes, good.len / 2));
+    assert_int_equal(machine_load(m, saved).code, ERR_FORMAT);
+    assert_true(machine_hash(m) == hash);
+    blob_free(&good);
+    machine_free(m);
+    unlink(saved);
+}
+
+/* Checksums keep accidents out; whoever makes a file on purpose can have them right. */
+static void hostile_states_do_no_harm(void **state)
+{
+    struct machine_config cfg = config();
+    struct machine *m;
+    struct snapshots *s;
+    struct snapshot *good, *bad;
+    uint64_t hash;
+    unsigned streams = 1;
+
+    (void)state;
+    cfg.nvps = 2;
+    m = create(&cfg);
+    must(snapshots_create(&s, m));
+    machine_run(m, 30000);
+    good = snapshot_take(s);
+    hash = machine_hash(m);
+    for (const struct device *dev = m->tree.first; dev != NULL; dev = dev->next)
+        streams++;
+    for (uint64_t n = rounds(200); n > 0; n--) {
+        struct err e;
+
+        must(snapshot_restore(s, good));
+        bad = snapshot_take(s);
+        for (uint64_t k = 1 + random_below(30); k > 0; k--) {
+            uint64_t page = random_below(streams) * STREAM_PAGES;
+            const uint8_t *bytes = pages_get(&bad->maps[STATE_MAP], page);
+            uint64_t len = bytes == NULL ? 0 : load64(bytes);
+
+            if (len > 0)
+                pages_edit(&bad->maps[STATE_MAP], page)[random_below(len < 4000 ? 8 + len : 4096)] = (uint8_t)random_below(256);
+        }
+        e = snapshot_restore(s, bad);
+        if (!failed(&e))
+            machine_run(m, 20000);
+        snapshot_drop(s, bad);
+        must(snapshot_restore(s, good));
+        assert_true(machine_hash(m) == hash);
+    }
+    machine_free(m);
+}
+
 static void disks_written_in_place_are_refused(void **state)
 {
     struct machine_config cfg = config();
@@ -211,6 +416,11 @@ int main(void)
         cmocka_unit_test(restoring_is_the_identity),
         cmocka_unit_test(pages_are_shared),
         cmocka_unit_test(decoded_code_survives),
+        cmocka_unit_test(files_come_back),
+        cmocka_unit_test(stopped_runs_go_on),
+        cmocka_unit_test(other_machines_are_refused),
+        cmocka_unit_test(damaged_files_are_refused),
+        cmocka_unit_test(hostile_states_do_no_harm),
         cmocka_unit_test(disks_written_in_place_are_refused),
     };
 
