@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The program: reads the command line, builds the machine, runs it under the chosen frontend, turns the end into an exit
  * status. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>

@@ -531,7 +531,7 @@ void board_flush_output(struct machine *m)
 
 struct err board_can_snapshot(const struct machine *m)
 {
-    for (unsigned k = 0; k < m->cfg.ndrives; k++) {
+    for (unsigned k = 0; k < m->cfg.ndrives && m->cfg.record == NULL && m->cfg.replay == NULL; k++) {
         const struct drive_config *d = &m->cfg.drives[k];
 
         if (!d->readonly && !d->cdrom && !d->snapshot)
