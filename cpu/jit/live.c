@@ -92,9 +92,8 @@ static unsigned reads(const struct insn *i, unsigned read_after, unsigned seen_a
     return (read_after & ~written) | flags_left(i);
 }
 
-void jit_live_flags(const struct block *b, uint16_t read_after[], uint16_t seen_after[])
+unsigned jit_live_flags(const struct block *b, unsigned read, unsigned seen, uint16_t read_after[], uint16_t seen_after[])
 {
-    unsigned read = FLAGS_ARITH, seen = 0;
 
     for (unsigned k = b->count; k-- > 0;) {
         const struct insn *i = &b->insns[k];
@@ -105,4 +104,5 @@ void jit_live_flags(const struct block *b, uint16_t read_after[], uint16_t seen_
         seen = observes(i) ? FLAGS_ARITH : seen & ~(unsigned)op_flags_written[i->op];
         read = before;
     }
+    return read;
 }

@@ -393,15 +393,24 @@ static void instruction(struct program *p)
     }
 }
 
+/* A third is short: often one block that jumps to its own beginning. */
 static void make(struct program *p)
 {
-    for (unsigned n = 0; n < LINES && p->len < LINES * 14; n++) {
+    const unsigned lines = any(3) ? LINES : 1 + any(6);
+
+    for (unsigned n = 0; n < lines && p->len < LINES * 14; n++) {
         if (any(8) == 0 && p->len < LINES * 12)
             jump_over(p);
         else
             instruction(p);
     }
-    put(p, 0x49), put(p, 0xff), put(p, 0xcf);               /* dec r15 */
+    if (any(2)) {
+        put(p, 0x49), put(p, 0x83), put(p, 0xef), put(p, 1);            /* sub r15, 1 */
+    } else {
+        put(p, 0x49), put(p, 0xff), put(p, 0xcf);                       /* dec r15 */
+        if (any(2))
+            put(p, 0x4d), put(p, 0x85), put(p, 0xff);                   /* test r15, r15 */
+    }
     put(p, 0x0f), put(p, 0x85);                             /* jnz to the start */
     for (unsigned n = 0, back = 0u - (p->len + 4); n < 32; n += 8)
         put(p, back >> n & 0xff);

@@ -487,7 +487,7 @@ bool backend_translate(struct jit *j, struct jit_block *t)
     l.jit = j;
     l.t = t;
     l.a = (struct a64_buf){ (uint32_t *)(j->code.write + j->code.used), (uint32_t *)codebuf_limit(&j->code), false };
-    jit_live_flags(t->run, l.read, l.seen);
+    jit_live_flags(t->run, FLAGS_ARITH, 0, l.read, l.seen);
     lift_block(&l);
     if (l.a.full || l.lost)
         return false;

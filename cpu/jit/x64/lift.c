@@ -311,8 +311,10 @@ static void link_stub(struct lift *l, struct jit_link *link, uint8_t *site)
     asm_aim(site, a->at);
     link->site = site;
     link->stub = a->at;
-    if (link->loop != NULL)
+    if (link->loop != NULL) {
         lift_vec_store(l, &l->around);
+        lift_flags_pay(l, l->around_owed);
+    }
     asm_mov_imm(a, HOST_AX, (uintptr_t)link);
     if (!link->near) {
         asm_mov(a, 8, HOST_CX, rm_at(HOST_AX, (int32_t)offsetof(struct jit_link, tag)));
@@ -455,11 +457,24 @@ static void lift_block(struct lift *l)
     if (l->loop_dry != NULL) {
         asm_aim(l->loop_dry, l->a.at);
         lift_vec_store(l, &l->around);
+        lift_flags_pay(l, l->around_owed);
     }
     asm_aim(dry, l->a.at);
     asm_alu_imm(&l->a, ALU_ADD, 8, rm_reg(HOST_BUDGET), b->count);
     asm_mov_imm(&l->a, HOST_AX, (uintptr_t)l->t);
     asm_aim(asm_jmp(&l->a), codebuf_writable(&l->jit->code, l->jit->glue.dry));
+}
+
+/* A loop of one block: what its beginning reads is what its end must keep; who leaves it may see all. */
+static void live_flags(struct lift *l)
+{
+    const struct block *b = l->t->run;
+
+    l->loops = lift_goes_back(b);
+    if (l->loops)
+        jit_live_flags(b, jit_live_flags(b, 0, FLAGS_ARITH, l->read, l->seen), FLAGS_ARITH, l->read, l->seen);
+    else
+        jit_live_flags(b, FLAGS_ARITH, 0, l->read, l->seen);
 }
 
 #define SLACK 16u       /* asm_aim() may write where a full buffer ended */
@@ -473,7 +488,7 @@ bool backend_translate(struct jit *j, struct jit_block *t)
     l.t = t;
     l.a = (struct asm_buf){ j->code.write + j->code.used, codebuf_limit(&j->code) - SLACK, false };
     lift_vec_begin(&l);
-    jit_live_flags(t->run, l.read, l.seen);
+    live_flags(&l);
     lift_block(&l);
     if (l.a.full || l.lost)
         return false;

@@ -93,7 +93,9 @@ struct lift {
     struct jit_link *links[4];
     uint8_t *link_sites[4];
     unsigned nlinks;
-    struct vec_state around;            /* lift_loop.c: what is in registers from one round to the next */
+    bool loops;                         /* lift_loop.c: the block ends by jumping to its beginning */
+    struct vec_state around;            /* ... what is in registers from one round to the next */
+    const struct insn *around_owed;     /* ... and the flags that are nowhere */
     uint8_t *loop_dry;
     struct cold cold[BLOCK_INSNS * 8 + 8];
 };
@@ -206,6 +208,7 @@ bool lift_string(struct lift *l);
 bool lift_system(struct lift *l);
 bool lift_system_end(struct lift *l);           /* the last of a block, too */
 bool lift_branch(struct lift *l);               /* the last of a block */
+bool lift_goes_back(const struct block *b);
 bool lift_loop(struct lift *l);                 /* instead of that, when it goes back to the block's beginning */
 void lift_insn(struct lift *l);
 struct jit_link *lift_link(struct lift *l, uint8_t *site, uint64_t rip);

@@ -47,7 +47,7 @@ bool lift_leaves(const struct insn *i, unsigned n)
     if (lift_vec_alone(i))
         return true;
     switch (i->op) {
-    case OP_CMP: case OP_TEST: case OP_BT: case OP_NOP: case OP_ENDBR64:
+    case OP_CMP: case OP_TEST: case OP_BT: case OP_NOP: case OP_ENDBR64: case OP_JCC:
         return true;
     case OP_PUSH:
         return n != RSP;
@@ -67,15 +67,17 @@ bool lift_leaves(const struct insn *i, unsigned n)
     }
 }
 
-/* Until other flags take their place. */
+/* Until other flags take their place, which may be in the next round of a loop. */
 static bool stays(const struct lift *l, uint8_t o)
 {
     const struct block *b = l->t->run;
 
-    for (unsigned k = l->k + 1; k < b->count; k++) {
-        if ((op_flags_written[b->insns[k].op] & FLAGS_ARITH) == FLAGS_ARITH)
+    for (unsigned n = 1; n <= b->count && (l->loops || l->k + n < b->count); n++) {
+        const struct insn *i = &b->insns[(l->k + n) % b->count];
+
+        if ((op_flags_written[i->op] & FLAGS_ARITH) == FLAGS_ARITH)
             return true;
-        if (!lift_leaves(&b->insns[k], guest_number(o)))
+        if (!lift_leaves(i, guest_number(o)))
             return false;
     }
     return false;
@@ -142,14 +144,38 @@ void lift_flags_pay(struct lift *l, const struct insn *owed)
 
 /* ---- flags as they are made and read ---- */
 
+/* Does the next instruction take what it reads from the host's flags for sure, as they are right now? */
+static bool takes_from_host(const struct insn *i, bool last)
+{
+    switch (i->op) {
+    case OP_JCC:
+        return last;
+    case OP_ADC: case OP_SBB:
+        return i->width != 1 && FORM_KIND(i->form, 0) == KIND_REG && FORM_KIND(i->form, 1) != KIND_MEM;
+    default:
+        return false;
+    }
+}
+
+/* What is read of the flags just made from where they are kept. */
+static unsigned read_later(const struct lift *l)
+{
+    const struct block *b = l->t->run;
+    const struct insn *next = &b->insns[l->k + 1];
+
+    if (l->k + 1 >= b->count || !takes_from_host(next, l->k + 2 == b->count))
+        return l->read[l->k];
+    return l->read[l->k + 1] & ~(unsigned)op_flags_written[next->op];
+}
+
 void lift_flags_made(struct lift *l, unsigned which)
 {
-    const unsigned k = l->k;
+    const unsigned read = read_later(l) & which, seen = l->seen[l->k] & which;
 
     l->owed = NULL;
-    if (!(l->read[k] & which) && (l->seen[k] & which) && remakable(l))
+    if (read == 0 && seen != 0 && remakable(l))
         l->owed = l->i;
-    else if (lift_flags_wanted(l, which))
+    else if (read != 0 || seen != 0)
         host_flags_to_raw(l);
     l->host_flags = (uint16_t)which;
 }

@@ -73,6 +73,19 @@ static bool into_high_byte(struct lift *l, unsigned op, bool reads_cf, bool keep
     return true;
 }
 
+/* XOR or SUB of a register of struct cpu with itself. */
+static bool zero(struct lift *l, unsigned op)
+{
+    const struct insn *i = l->i;
+
+    if ((op != OP_XOR && op != OP_SUB) || immediate(i, 1) || i->o[0] != i->o[1] || i->width < 4 || !guest(i->o[0]).memory)
+        return false;
+    asm_alu(&l->a, (enum alu)(op - OP_ADD), 4, HOST_AX, rm_reg(HOST_AX));
+    lift_write(l, i->o[0], 8, HOST_AX);
+    lift_flags_made(l, FLAGS_ARITH);
+    return true;
+}
+
 static bool into_register(struct lift *l, unsigned op, bool reads_cf, bool keeps)
 {
     const struct insn *i = l->i;
@@ -83,6 +96,8 @@ static bool into_register(struct lift *l, unsigned op, bool reads_cf, bool keeps
 
     if (awkward(i->o[0], bytes))
         return into_high_byte(l, op, reads_cf, keeps);
+    if (zero(l, op))
+        return true;
     if (!from_imm && awkward(i->o[1], bytes) && reads_cf)
         return false;
     if (from_imm && i->imm != (uint64_t)(int32_t)i->imm && bytes == 8)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * A block that ends by jumping back to its beginning is made twice: the second copy begins with the guest vector registers
- * that the first, and then it itself, left in the host's. The jumps back are links like others, so that they go as soon as
- * the block is forgotten. */
+ * that the first, and then it itself, left in the host's. Flags that the next round does not read are kept nowhere meanwhile,
+ * where they can be made again. The jumps back are links like others, so that they go as soon as the block is forgotten. */
 #include "cpu/jit/x64/lift.h"
 
-static bool goes_back(const struct lift *l)
+bool lift_goes_back(const struct block *b)
 {
-    const struct block *b = l->t->run;
+    const struct insn *last = &b->insns[b->count - 1];
 
-    return l->i->op == OP_JCC && l->i->width == 8 && (uint64_t)l->i->disp == b->rip && b->tail == NULL;
+    return last->op == OP_JCC && last->width == 8 && (uint64_t)last->disp == b->rip && b->tail == NULL;
 }
 
 static bool anything(const struct vec_state *v)
@@ -33,6 +33,7 @@ static struct vec_state to_keep(const struct vec_state *v)
 
 static void leave(struct lift *l)
 {
+    lift_flags_pay(l, l->owed);
     lift_vec_flush(l);
     lift_link(l, asm_jmp(&l->a), l->t->run->rip + l->i->end);
 }
@@ -64,10 +65,11 @@ bool lift_loop(struct lift *l)
     enum condition cc = (enum condition)(last->opcode & 15);
     const uint8_t *loop;
 
-    if (!goes_back(l) || !anything(&l->vec))
+    if (!l->loops || (!anything(&l->vec) && l->owed == NULL))
         return false;
     test(l, cc);
     l->around = l->vec = to_keep(&l->vec);
+    l->around_owed = l->owed;
     loop = codebuf_runs_at(&l->jit->code, l->a.at + 5);        /* behind the jump, which at first leads elsewhere */
     back(l, loop);
     asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), b->count);
@@ -81,9 +83,11 @@ bool lift_loop(struct lift *l)
     l->i = last;
     l->insn_cold = l->ncold;
     test(l, cc);
+    l->lost |= l->owed != l->around_owed;       /* never: both rounds are lifted alike */
     if (lift_vec_become(l, &l->around)) {
         back(l, loop);
     } else {
+        lift_flags_pay(l, l->owed);
         lift_vec_flush(l);
         lift_link(l, asm_jmp(&l->a), b->rip);
     }
