@@ -13,6 +13,7 @@
 #include "gui/options.h"
 #include "gui/screen.h"
 #include "gui/status.h"
+#include "machine/debug.h"
 #include "machine/replay.h"
 
 #define MAX_SHOTS 64
@@ -195,11 +196,19 @@ static struct err take_shots(struct replay *r)
     return OK;
 }
 
-/* Up to the next point where something is to be done, or one instruction when one is searched for. */
+/* An instruction at --until rip= is a breakpoint, which no guest notices. */
+static enum run run_to_break(struct replay *r, uint64_t instructions)
+{
+    struct debug_stop stop = debug_run(machine_debug(r->machine), instructions);
+
+    r->found = stop.why == DEBUG_BREAK;
+    return stop.why == DEBUG_END ? stop.how : RUN_LIMIT;
+}
+
+/* Up to the next point where something is to be done. */
 static enum run run_piece(struct replay *r)
 {
     uint64_t now = machine_insns(r->machine), to = UINT64_MAX;
-    struct machine_where where;
     enum run why = RUN_LIMIT;
     struct err e;
 
@@ -207,15 +216,10 @@ static enum run run_piece(struct replay *r)
         to = r->shots[r->done_shots].insns;
     if (r->has_goal && r->goal < to)
         to = r->goal;
-    if (r->has_rip) {
-        machine_where(r->machine, &where);
-        r->found = where.rip == r->rip && now > 0;
-        if (r->found)
-            return RUN_LIMIT;
-        to = now + 1;
-    }
     if (to <= now)
         return RUN_LIMIT;
+    if (r->has_rip)
+        return run_to_break(r, to - now);
     if ((r->options.display != DISPLAY_SDL && r->options.gdb == NULL) || to != UINT64_MAX)
         return machine_run(r->machine, to - now);
     e = frontend_show(&r->options, r->machine, &why);
@@ -316,6 +320,8 @@ int command_replay(int nargs, char **args)
     if (failed(&e)) {
         status = complain(&e);
     } else {
+        if (r->has_rip && !debug_add(machine_debug(r->machine), &(struct point){ .kind = POINT_BREAK, .at = r->rip }))
+            r->has_rip = false;
         machine_on_hash(r->machine, print_hash, NULL);
         if (r->text != NULL)
             machine_on_serial(r->machine, on_serial, r);

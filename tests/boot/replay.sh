@@ -67,6 +67,9 @@ cp "$work/err" "$work/there"
 at --goto "$n" --screenshot-at "$((n / 2))=$work/half.ppm" -accel interp
 cmp "$work/there" "$work/err" || fail "--goto $n leads elsewhere"
 [ "$(head -c 2 "$work/half.ppm")" = P6 ] || fail "no picture"
+at --until "rip=0x$(sed 's/.* //' "$work/there")"
+[ "$(sed -n 's/^partita: at instruction \([0-9]*\),.*/\1/p' "$work/err")" -le "$n" ] || fail "--until rip is late"
+[ "$(sed 's/.* //' "$work/there")" = "$(sed 's/.* //' "$work/err")" ] || fail "--until rip stops elsewhere"
 
 # A recorder that is killed: what it had written replays, and what the guest had sent until then is the same.
 for moment in 'ready 1' 'ready 2'; do
