@@ -114,6 +114,11 @@ size_t nondet_cursor(const struct nondet *nd)
     return nd->taken;
 }
 
+void nondet_set_cursor(struct nondet *nd, size_t taken)
+{
+    nd->taken = taken;
+}
+
 /* What belongs to that moment was taken, but for the end of a wait that only follows. Before the first instruction nothing was
  * but what the machine's making asked for. */
 void nondet_seek(struct nondet *nd, struct moment at)

@@ -60,6 +60,7 @@ bool     nondet_expects(const struct nondet *nd);       /* will something come w
 const struct ndlog_record *nondet_next(const struct nondet *nd);        /* NULL: all was taken */
 void     nondet_skip(struct nondet *nd);                /* whoever took a record that is no event */
 size_t   nondet_cursor(const struct nondet *nd);        /* records taken so far */
+void     nondet_set_cursor(struct nondet *nd, size_t taken);
 void     nondet_seek(struct nondet *nd, struct moment at);      /* the machine was put to where it stood between turns at `at` */
 bool     nondet_lost(const struct nondet *nd, const char **how);        /* the run asks for other things than the log holds */
 

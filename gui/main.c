@@ -69,12 +69,6 @@ static int run_machine(struct options *o)
         e = machine_create(&m, &o->machine);
     if (failed(&e))
         return complain(&e);
-    if (o->snapshot_load != NULL)
-        e = machine_load(m, o->snapshot_load);
-    if (failed(&e)) {
-        machine_free(m);
-        return complain(&e);
-    }
     machine_on_hash(m, print_hash, NULL);
     signals_to(m);
     if (o->stdio)

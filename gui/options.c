@@ -105,7 +105,7 @@ SET_STRING(set_screen, screen)
 SET_STRING(set_stats, stats)
 SET_STRING(set_record, machine.record)
 SET_STRING(set_gdb, gdb)
-SET_STRING(set_snapshot_load, snapshot_load)
+SET_STRING(set_snapshot_load, machine.start_from)
 
 /* Value of `key` in "a=1,key=2"; copies it. */
 static const char *sub_option(struct options *o, const char *list, const char *key)

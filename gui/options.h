@@ -14,7 +14,7 @@ struct options {
     enum display display;
     const char *screen;         /* file for -screen, or NULL */
     const char *stats;          /* file for -stats, or NULL */
-    const char *snapshot_save, *snapshot_load;      /* files, or NULL */
+    const char *snapshot_save;  /* file, or NULL */
     uint64_t snapshot_at;       /* instruction of -snapshot-save; 0: the end of the run */
     struct dump_wish dump;      /* -d, -D and -dfilter */
     bool rtc_given;             /* -rtc was */

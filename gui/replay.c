@@ -272,6 +272,9 @@ static int finish(struct replay *r, int status)
 
     if (failed(&e))
         status = complain(&e);
+    e = r->options.snapshot_save == NULL ? OK : machine_save(r->machine, r->options.snapshot_save);
+    if (failed(&e))
+        status = complain(&e);
     e = code_dump_end();
     if (failed(&e))
         status = complain(&e);
@@ -301,6 +304,8 @@ static struct err start(struct replay *r, int nargs, char **args)
     recording_about(r->recording, &r->about);
     recording_config(r->recording, &cfg);
     TRY(options_parse_host(&r->options, &cfg, nargs, args));
+    if (r->options.snapshot_at != 0)
+        return err_make(ERR_USAGE, "-snapshot-save ...,at= is for run; replay saves where it stops, by --goto");
     choose_serial(r, &r->options.machine);
     TRY(code_dump_start(&r->options.machine, &r->options.dump));
     r->options.machine.count_handlers = r->options.stats != NULL;

@@ -74,6 +74,7 @@ struct machine {
     /* For the door: where the loop wants to stand, so that what comes in there can come in there again. 0: nowhere */
     uint64_t stand_at, record_at;
     bool exact;                         /* it stands so */
+    bool made;                          /* machine_create() is done */
 
     struct pace {                       /* clock policy "host"; host-side only, reaches the guest through the door */
         uint64_t host_start, virtual_start, last_check, last_insns, last_host;

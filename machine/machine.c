@@ -92,6 +92,16 @@ static struct err create_all(struct machine *m)
     return OK;
 }
 
+/* What a recording holds for the very instant of the file is still to come. */
+static struct err start_from(struct machine *m, const char *path)
+{
+    const size_t taken = nondet_cursor(m->nondet);
+
+    TRY(machine_load(m, path));
+    nondet_set_cursor(m->nondet, taken);
+    return OK;
+}
+
 struct err machine_create(struct machine **out, const struct machine_config *cfg)
 {
     struct machine *m = calloc(1, sizeof *m);
@@ -110,12 +120,15 @@ struct err machine_create(struct machine **out, const struct machine_config *cfg
     if (cfg->replay != NULL)
         m->replayer = replayer_create(m);
     e = create_all(m);
+    if (!failed(&e) && cfg->start_from != NULL)
+        e = start_from(m, cfg->start_from);
     if (!failed(&e) && cfg->record != NULL)
         e = recorder_begin(m->recorder);
     if (failed(&e)) {
         machine_free(m);
         return e;
     }
+    m->made = true;
     *out = m;
     return OK;
 }

@@ -44,6 +44,7 @@ static const struct number { const char *name; size_t at, size; uint64_t least, 
 static const struct string { const char *name; size_t at; } strings[] = {
 #define STRING(field) { #field, offsetof(struct machine_config, field) }
     STRING(cpu), STRING(hv_spec), STRING(bios), STRING(kernel), STRING(initrd), STRING(append), STRING(boot_order),
+    STRING(start_from),
 #undef STRING
 };
 

@@ -324,8 +324,10 @@ struct err machine_load(struct machine *m, const char *path)
     struct blob file;
     struct err e;
 
+    if (m->recorder != NULL && m->made)
+        return err_make(ERR_UNSUPPORTED, "'%.100s' cannot be loaded in the middle of a recording", path);
     TRY(have_snapshots(m, &s));
-    TRY(file_read_all(path, &file));
+    TRY(input_file(&m->inputs, path, &file));
     e = load_bytes_of(s, &file);
     blob_free(&file);
     return failed(&e) ? err_make(e.code, "'%.100s': %.130s", path, e.text) : OK;

@@ -507,6 +507,42 @@ static void the_first_difference_is_found_and_named(void **state)
     expect_difference(change_chip, "pic8259");
 }
 
+/* Saved in the middle, gone on with as a recording of its own: the file is one of its inputs. */
+static void a_recording_may_begin_at_a_snapshot_file(void **state)
+{
+    char snapshot[] = "/tmp/partita-snap-XXXXXX";
+    struct machine_config cfg = guest_config(kernel);
+    struct machine *m = make(&cfg);
+    struct recording *r;
+    struct past p;
+    struct err e;
+
+    (void)state;
+    put_file(snapshot, "", 0);
+    machine_serial_input(m, 0, "before", 6);
+    assert_int_equal(machine_run(m, 54321), RUN_LIMIT);
+    e = machine_save(m, snapshot);
+    assert_false(failed(&e));
+    machine_free(m);
+    cfg.start_from = snapshot;
+    cfg.record_every = 7001;
+    p = record_chunks(&cfg, 20, 8);
+    assert_true(p.insns > 54321);
+    expect_same(&p, true, UINT64_MAX);
+    expect_same(&p, false, 997);
+    r = open_recording(file);
+    assert_non_null(recording_input(r, snapshot));
+    assert_true(r->log.records[0].at.insns == 54321);
+    recording_close(r);
+    unlink(snapshot);
+    cfg.start_from = NULL;
+    cfg.record = file;
+    m = make(&cfg);
+    e = machine_load(m, snapshot);
+    assert_true(failed(&e) && strstr(e.text, "recording") != NULL);
+    machine_free(m);
+}
+
 /* ---- going back ---- */
 
 /* Between snapshots, forwards and backwards, a replay takes each record where it belongs. */
@@ -565,6 +601,7 @@ int main(void)
         cmocka_unit_test(a_self_contained_recording_needs_no_other_file),
         cmocka_unit_test(a_recorded_disk_is_not_written),
         cmocka_unit_test(the_first_difference_is_found_and_named),
+        cmocka_unit_test(a_recording_may_begin_at_a_snapshot_file),
         cmocka_unit_test(a_replay_goes_on_from_any_snapshot),
     };
 
