@@ -104,6 +104,8 @@ struct shadow_page {
     uint64_t addend;
 };
 
+#define JIT_NEAR 8u
+
 struct cpu {
     struct device dev;
     struct cpu_private p;
@@ -118,6 +120,7 @@ struct cpu {
     uint8_t jit_has_flags;          /* jit_of and jit_szapc, or jit_nzcv and so on, are the truth although a handler runs */
     uint8_t vec_ready;              /* VEC_READY_*: the registers that instructions may use at all */
     uint8_t jit_of, jit_szapc;      /* the same there, as SETO and LAHF have them: on x86-64 */
+    struct { uint64_t page, limit, addend; } jit_near[JIT_NEAR];    /* pages that a loop has found (cpu/jit/x64/lift_near.c) */
     uint64_t jit_nzcv, jit_result, jit_operands;    /* and on AArch64 (cpu/jit/a64/lift.h) */
     struct tlb_entry *tlb;          /* the bank that ordinary data accesses of the running code use */
     uint32_t mode;                  /* MODE_* */

@@ -49,6 +49,8 @@ static void begin(const struct lockstep *l, struct fixture *f, const struct prog
     f->cpu->p.activity = CPU_RUNNING;
     fixture_mode(f, FIXTURE_LONG);
     fixture_tables(f);
+    fixture_map(f, LOCKSTEP_APART, FIXTURE_DATA);
+    fixture_map(f, LOCKSTEP_APART + PAGE_SIZE, FIXTURE_DATA + 3 * PAGE_SIZE);
     fixture_code(f, p->bytes, p->len);
     *l->seed = seed;
     l->prepare(f->cpu);
@@ -104,7 +106,7 @@ static bool run_both(const struct lockstep *l, const struct program *p, unsigned
         same(p, number);
         seen |= translated();
     }
-    same_memory(FIXTURE_DATA, 0x2000);
+    same_memory(FIXTURE_DATA, 0x4000);
     same_memory(FIXTURE_DATA + (TLB_ENTRIES << PAGE_SHIFT), 0x2000);
     same_memory(FIXTURE_STACK - 0x1000, 0x2000);
     same_memory(FIXTURE_CODE, 0x1000);

@@ -6,6 +6,9 @@
 
 #include "tests/cpu/fixture.h"
 
+/* Two pages side by side whose memory is not: at FIXTURE_DATA, and three pages behind it. */
+#define LOCKSTEP_APART  UINT64_C(0x4000000000)
+
 struct program {
     uint8_t bytes[1024];            /* at FIXTURE_CODE */
     unsigned len;

@@ -393,16 +393,24 @@ static void instruction(struct program *p)
     }
 }
 
-/* A third is short: often one block that jumps to its own beginning. */
+/* A third is short: one block that jumps to its own beginning, when it is simple. */
 static void make(struct program *p)
 {
     const unsigned lines = any(3) ? LINES : 1 + any(6);
+    const bool simple = lines < LINES && any(4);
 
     for (unsigned n = 0; n < lines && p->len < LINES * 14; n++) {
-        if (any(8) == 0 && p->len < LINES * 12)
+        if (simple)
+            (any(2) ? arithmetic : move)(p);
+        else if (any(8) == 0 && p->len < LINES * 12)
             jump_over(p);
         else
             instruction(p);
+    }
+    for (unsigned n = any(3); n > 0; n--) {                 /* add rsi, rdi or r14, n: from page to page */
+        const unsigned reg = any(3);
+
+        put(p, reg == 2 ? 0x49 : 0x48), put(p, 0x83), put(p, 0xc6 + (reg & 1)), put(p, any(2) ? any(256) : any(9));
     }
     if (any(2)) {
         put(p, 0x49), put(p, 0x83), put(p, 0xef), put(p, 1);            /* sub r15, 1 */
@@ -431,12 +439,16 @@ static uint64_t some_value(void)
 static void prepare(struct cpu *cpu)
 {
     static const struct cpu_host host = { .hypercall = host_call };
+    static uint8_t noise[4 * PAGE_SIZE];
 
+    for (unsigned n = 0; noise[0] == 0; n++)
+        noise[COUNT_OF(noise) - 1 - n] = (uint8_t)(1 + n * 167 % 251);
+    lockstep_data(cpu, noise, sizeof noise);
     cpu_set_host(cpu, &host, NULL);
     for (unsigned n = 0; n < 16; n++)
         cpu->s.gpr[n] = some_value();
     cpu->s.gpr[RSI] = FIXTURE_DATA + 128 + any(64);
-    cpu->s.gpr[RDI] = FIXTURE_DATA + 0x1000 - any(160);
+    cpu->s.gpr[RDI] = (any(2) ? FIXTURE_DATA : LOCKSTEP_APART) + 0x1000 - any(160);
     cpu->s.gpr[R14] = any(16) == 0 ? FIXTURE_CODE + 200 : FIXTURE_DATA + 0x800 + (any(4) ? 0 : TLB_ENTRIES << PAGE_SHIFT);
     cpu->s.gpr[R15] = 1 + any(12);
     cpu->s.gpr[RSP] = FIXTURE_STACK;
@@ -450,6 +462,42 @@ static void prepare(struct cpu *cpu)
 static void in_lockstep(void **state)
 {
     const struct lockstep l = { .programs = PROGRAMS, .turns = 400, .below = any, .seed = &seed, .make = make, .prepare = prepare };
+
+    (void)state;
+    lockstep_run(&l);
+}
+
+/* A loop that reads and writes through pages that do not lie side by side in memory, byte by byte: each access that meets the
+ * page's end is on both. */
+static void make_walk(struct program *p)
+{
+    static const uint8_t code[] = {
+        0x48, 0x8b, 0x04, 0x0f,                     /* mov rax, [rdi + rcx] */
+        0x48, 0x01, 0xc3,                           /* add rbx, rax */
+        0x48, 0x31, 0x5c, 0x0e, 0x03,               /* xor [rsi + rcx + 3], rbx */
+        0x48, 0x83, 0xc1, 0x01,                     /* add rcx, 1 */
+        0x4c, 0x39, 0xf9,                           /* cmp rcx, r15 */
+        0x75, 0xeb, 0xf4,
+    };
+
+    for (unsigned n = 0; n < sizeof code; n++)
+        put(p, code[n]);
+}
+
+static void prepare_walk(struct cpu *cpu)
+{
+    prepare(cpu);
+    cpu->p.cpl = 0;
+    cpu->s.gpr[RCX] = 0;
+    cpu->s.gpr[R15] = 100;
+    cpu->s.gpr[RDI] = LOCKSTEP_APART + PAGE_SIZE - 20 - any(40);
+    cpu->s.gpr[RSI] = LOCKSTEP_APART + PAGE_SIZE - 20 - any(40);
+    cpu_mode_changed(cpu);
+}
+
+static void a_loop_walks_from_page_to_page(void **state)
+{
+    const struct lockstep l = { .programs = 50, .turns = 2000, .below = any, .seed = &seed, .make = make_walk, .prepare = prepare_walk };
 
     (void)state;
     lockstep_run(&l);
@@ -479,6 +527,7 @@ static int close_both(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_loop_walks_from_page_to_page, open_max, close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, open_max, close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, open_amd, close_both),
     };

@@ -260,6 +260,17 @@ static void make_share(struct asm_buf *a, int32_t tag, const uint8_t *reprobe)
     asm_ret(a);
 }
 
+/* As make_reprobe(), but among all entries; found: CX turns the address into the host's. */
+static void make_near(struct asm_buf *a, int32_t tag, const uint8_t *reprobe)
+{
+    lift_slot(a, HOST_AX);
+    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
+    asm_aim(asm_jcc(a, CC_NE), reprobe);
+    asm_mov(a, 8, HOST_CX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
+    asm_lea(a, 8, HOST_AX, rm_sum(HOST_AX, HOST_CX, 0, 0));
+    asm_ret(a);
+}
+
 /* Found: equal, as after make_reprobe(). AX and CX are lost. Nothing here calculates with the vector unit. */
 static void make_find(struct asm_buf *a)
 {
@@ -371,6 +382,8 @@ bool backend_glue(struct jit *j)
     GLUE(reprobe[0], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, read)));
     GLUE(reprobe[1], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, write)));
     GLUE(find, make_find(&a));
+    GLUE(near[0], make_near(&a, (int32_t)offsetof(struct tlb_entry, read), codebuf_writable(&j->code, j->glue.reprobe[0])));
+    GLUE(near[1], make_near(&a, (int32_t)offsetof(struct tlb_entry, write), codebuf_writable(&j->code, j->glue.reprobe[1])));
     GLUE(share[0], make_share(&a, (int32_t)offsetof(struct tlb_entry, read), codebuf_writable(&j->code, j->glue.reprobe[0])));
     GLUE(share[1], make_share(&a, (int32_t)offsetof(struct tlb_entry, write), codebuf_writable(&j->code, j->glue.reprobe[1])));
     GLUE(tail, make_tail(&a, (uintptr_t)jit_flags_from_raw));

@@ -103,7 +103,7 @@ static struct cold *cold(struct lift *l, uint8_t *site)
         l->ncold++;
     else
         l->lost = true;
-    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .owed = l->owed, .before = l->vec };
+    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .in_loop = l->in_loop, .owed = l->owed, .before = l->vec };
     return c;
 }
 
@@ -175,10 +175,16 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
     struct asm_buf *a = &l->a;
     struct cold *miss;
     const int32_t tag = write ? (int32_t)offsetof(struct tlb_entry, write) : (int32_t)offsetof(struct tlb_entry, read);
+    uint8_t *far;
 
     if (lift_shared(l, write, bytes))
         return;
-    if (bytes == 0 || !probe_constant(l, tag, bytes, &miss)) {
+    far = lift_near(l, bytes);
+    if (far != NULL) {
+        miss = cold(l, far);
+        miss->near = l->near_of[l->k];
+        miss->near_bytes = (uint8_t)bytes;
+    } else if (bytes == 0 || !probe_constant(l, tag, bytes, &miss)) {
         lift_slot(a, HOST_AX);
         if (bytes != 0)
             asm_lea(a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)bytes - 1));
@@ -189,7 +195,7 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
     }
     miss->found = a->at;
     miss->resume = tail ? NULL : miss->site;
-    miss->again = l->jit->glue.reprobe[write];
+    miss->again = far != NULL ? l->jit->glue.near[write] : l->jit->glue.reprobe[write];
     l->host_flags = 0;
 }
 
@@ -252,6 +258,8 @@ static void call_handler(struct lift *l)
     l->share.on = false;
     handler_args(l, l->k);
     call_glue(l, written ? g->call_flags : jit_keeps_flags(op) ? g->call_plain : g->call, false);
+    if (l->in_loop)
+        lift_near_forget(l);
     l->host_flags = 0;
 }
 
@@ -350,7 +358,9 @@ static void cold_path(struct lift *l, struct cold *c)
         asm_mov(&l->a, 8, HOST_DX, rm_reg(HOST_AX));
         asm_alu_imm(&l->a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
     }
-    if (c->again != NULL) {
+    if (c->near != 0) {
+        lift_near_again(l, c);
+    } else if (c->again != NULL) {
         asm_aim(asm_call(&l->a), codebuf_writable(&l->jit->code, c->again));
         asm_aim(asm_jcc(&l->a, CC_E), c->found);
     }
@@ -366,6 +376,8 @@ static void cold_path(struct lift *l, struct cold *c)
     }
     handler_args(l, c->k);
     call_glue(l, flags ? l->jit->glue.call_flags : jit_keeps_flags(i->op) ? l->jit->glue.call_plain : l->jit->glue.call, false);
+    if (c->in_loop)
+        lift_near_forget(l);
     shared_again(l, c);
     lift_vec_load(l, &c->after);
     if (flags)
@@ -489,6 +501,7 @@ bool backend_translate(struct jit *j, struct jit_block *t)
     l.a = (struct asm_buf){ j->code.write + j->code.used, codebuf_limit(&j->code) - SLACK, false };
     lift_vec_begin(&l);
     live_flags(&l);
+    lift_near_plan(&l);
     lift_block(&l);
     if (l.a.full || l.lost)
         return false;

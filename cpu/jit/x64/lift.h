@@ -66,6 +66,8 @@ struct cold {
     bool whole;                 /* the interpreter does the rest of the block */
     bool page;                  /* DX does not have the page of the address in AX yet */
     bool missed;                /* because a shared probe failed */
+    bool in_loop;               /* lift_near.c: pages are remembered there */
+    uint8_t near, near_bytes;   /* the place that this access has, or 0, and its length */
     uint8_t *at;                /* where this begins */
     const struct insn *owed;    /* as in struct lift, on the way here */
     struct vec_state before, after;
@@ -93,6 +95,9 @@ struct lift {
     struct jit_link *links[4];
     uint8_t *link_sites[4];
     unsigned nlinks;
+    uint8_t near_of[BLOCK_INSNS];       /* lift_near.c: the place of each instruction, or 0, and how many have one */
+    unsigned nnear, near_taken;
+    bool in_loop;                       /* in the copy of a loop's body that remembers pages */
     bool loops;                         /* lift_loop.c: the block ends by jumping to its beginning */
     struct vec_state around;            /* ... what is in registers from one round to the next */
     const struct insn *around_owed;     /* ... and the flags that are nowhere */
@@ -149,6 +154,10 @@ bool lift_shared(struct lift *l, bool write, unsigned bytes);
 void lift_share_after(struct lift *l);                              /* what this instruction leaves of it */
 uint8_t *lift_share_again(struct lift *l, const struct share *s);   /* out of line, after a handler; the jump taken when it fails */
 void lift_share_missed(struct lift *l, uint8_t *site, bool write);  /* the way out of such a probe */
+void lift_near_plan(struct lift *l);
+uint8_t *lift_near(struct lift *l, unsigned bytes);
+void lift_near_again(struct lift *l, const struct cold *c);         /* out of line */
+void lift_near_forget(struct lift *l);                              /* C code has run, or the loop begins */
 bool lift_leaves(const struct insn *i, unsigned n);                 /* general register n is what it was; HOST_NONE: of no interest */
 bool lift_vec_alone(const struct insn *i);                          /* it changes no general register */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A block that ends by jumping back to its beginning is made twice: the second copy begins with the guest vector registers
  * that the first, and then it itself, left in the host's. Flags that the next round does not read are kept nowhere meanwhile,
- * where they can be made again. The jumps back are links like others, so that they go as soon as the block is forgotten. */
+ * where they can be made again, and accesses remember their pages (lift_near.c). The jumps back are links like others, so that they go as soon as the block is forgotten. */
 #include "cpu/jit/x64/lift.h"
 
 bool lift_goes_back(const struct block *b)
@@ -65,11 +65,13 @@ bool lift_loop(struct lift *l)
     enum condition cc = (enum condition)(last->opcode & 15);
     const uint8_t *loop;
 
-    if (!l->loops || (!anything(&l->vec) && l->owed == NULL))
+    if (!l->loops || (!anything(&l->vec) && l->owed == NULL && l->nnear == 0))
         return false;
     test(l, cc);
     l->around = l->vec = to_keep(&l->vec);
     l->around_owed = l->owed;
+    lift_near_forget(l);
+    l->in_loop = true;
     loop = codebuf_runs_at(&l->jit->code, l->a.at + 5);        /* behind the jump, which at first leads elsewhere */
     back(l, loop);
     asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), b->count);
