@@ -314,13 +314,13 @@ static struct point_hit *note(struct points *p, const struct point *w, bool wrot
 static void note_bytes(struct points *p, const struct point *w, bool wrote, uint64_t from, uint64_t len, const uint8_t *old,
                        const uint8_t *now)
 {
-    uint64_t first = w->at > from ? w->at : from, end = w->at + w->len < from + len ? w->at + w->len : from + len;
+    const uint64_t first = w->at > from ? w->at : from, ends = w->at + w->len - 1, last = ends < from + len - 1 ? ends : from + len - 1;
     struct point_hit *h = note(p, w, wrote);
 
     if (h == NULL)
         return;
     h->at = first;
-    h->bytes = (unsigned)(end - first < POINT_BYTES ? end - first : POINT_BYTES);
+    h->bytes = (unsigned)(last - first < POINT_BYTES ? last - first + 1 : POINT_BYTES);
     h->has_old = old != NULL;
     if (old != NULL)
         memcpy(h->old, old + (first - from), h->bytes);

@@ -23,7 +23,7 @@ enum point_kind {
 struct point {
     enum point_kind kind;
     bool physical;
-    uint64_t at, len;   /* len: of no meaning for POINT_BREAK, else at least 1 */
+    uint64_t at, len;   /* len: of no meaning for POINT_BREAK, else at least 1, and not past the end of the address space */
 };
 
 #define POINT_NOBODY 0xffffffffu

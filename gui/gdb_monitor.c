@@ -295,7 +295,8 @@ void gdb_monitor(struct gdb_session *s, const char *line)
     for (char *w = strtok_r(copy, " \t", &rest); w != NULL && n < WORDS; w = strtok_r(NULL, " \t", &rest))
         words[n++] = w;
     if (n == 0)
-        words[n++] = (char[]){ "help" };
-    run(s, words, n);
+        help(s, words, n);
+    else
+        run(s, words, n);
     gdb_put_text(&s->reply, "OK");
 }

@@ -202,8 +202,8 @@ enum run gdb_server_run(struct gdb_server *g, struct machine *m)
     if (g == NULL)
         return machine_run(m, UINT64_MAX);
     for (;;) {
-        const bool fresh = g->peer < 0;
         struct debug_stop stop;
+        bool fresh;
 
         while (must_stand(g)) {
             if (machine_interrupted(m))
@@ -213,6 +213,7 @@ enum run gdb_server_run(struct gdb_server *g, struct machine *m)
         if (!take_leave(g))
             return RUN_QUIT;
         g->stand = false;
+        fresh = g->peer < 0;
         stop = run(g);
         if (g->peer >= 0 && !(fresh && stop.why == DEBUG_PAUSE))
             report(g, &stop);

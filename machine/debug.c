@@ -67,7 +67,7 @@ bool debug_add(struct debug *d, const struct point *what)
 {
     const bool watch = what->kind != POINT_BREAK;
 
-    if (watch && what->len == 0)
+    if (watch && (what->len == 0 || what->at + (what->len - 1) < what->at))
         return false;
     if (what->physical && (what->at >> 52 != 0 || (watch && what->len > POINT_PHYSICAL_MAX)))
         return false;

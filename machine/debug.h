@@ -41,7 +41,7 @@ void debug_pause(struct debug *d);      /* as soon as may be; from a poll, or a 
 void debug_on_poll(struct debug *d, void (*poll)(void *arg), void *arg);
 void debug_show(struct debug *d);       /* the machine stands, but its window wants to be drawn */
 
-/* False: a physical range that is too long or beyond what can be. Adding twice makes two. */
+/* False: an empty range, one beyond what addresses can be, a physical one that is too long. Adding twice makes two. */
 bool debug_add(struct debug *d, const struct point *what);
 bool debug_remove(struct debug *d, const struct point *what);
 void debug_clear(struct debug *d);
