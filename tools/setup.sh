@@ -4,7 +4,7 @@
 
 debian_tools='autoconf automake pkg-config gcc make libc6-dev libsdl2-dev libcapstone-dev zlib1g-dev libcmocka-dev seabios
               acpica-tools busybox-static cpio gzip'
-debian_check_tools='clang libclang-rt-dev grub-pc-bin grub-common xorriso mtools libzydis-dev'
+debian_check_tools='clang libclang-rt-dev grub-pc-bin grub-common xorriso mtools libzydis-dev gdb'
 brew_tools='autoconf automake pkg-config sdl2 capstone cmocka acpica cpio'
 
 missing_debian() {
