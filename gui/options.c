@@ -582,7 +582,7 @@ static const struct option_row rows[] = {
 };
 
 /* What no guest can notice, so that a replay takes it too. */
-static const char *const host_options[] = { "accel", "d", "debugcon", "display", "gdb", "hash-at", "log", "S", "screen",
+static const char *const host_options[] = { "accel", "d", "debugcon", "display", "gdb", "hash-at", "log", "S", "screen", "snapshot-save",
                                            "stats", "trace" };
 
 static bool is_host_option(const struct option_row *row)
