@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "gui/conform.h"
+#include "gui/diverge.h"
 #include "gui/frontend.h"
 #include "gui/options.h"
 #include "gui/replay.h"
@@ -137,6 +138,7 @@ static int help(void)
          "partita run [options]     run a machine\n"
          "partita record -o FILE [options]   the same, recorded\n"
          "partita replay FILE [options]      run a recording again, to the bit\n"
+         "partita diverge FILE [-- options]  replay it twice, also with these options (default -accel interp): where do they part?\n"
          "partita conform [options] run the conformance suite of the TLFS and write a report\n"
          "partita --help            this text\n"
          "partita --version         the version\n\n"
@@ -163,6 +165,8 @@ int main(int argc, char **argv)
         return command_record(argc - 2, argv + 2);
     if (strcmp(command, "replay") == 0)
         return command_replay(argc - 2, argv + 2);
+    if (strcmp(command, "diverge") == 0)
+        return command_diverge(argc - 2, argv + 2);
     if (strcmp(command, "conform") == 0)
         return command_conform(argc - 2, argv + 2);
     if (strcmp(command, "--version") == 0) {

@@ -641,6 +641,12 @@ struct err options_parse(struct options *out, int nargs, char **args)
     return parse(out, nargs, args, false);
 }
 
+struct err options_parse_over(struct options *out, const struct machine_config *recorded, int nargs, char **args)
+{
+    *out = (struct options){ .machine = *recorded };
+    return parse(out, nargs, args, false);
+}
+
 struct err options_parse_host(struct options *out, const struct machine_config *recorded, int nargs, char **args)
 {
     *out = (struct options){ .machine = *recorded };

@@ -31,6 +31,8 @@ struct options {
 struct err options_parse(struct options *out, int nargs, char **args) MUST_USE;
 /* The same for a replay: `recorded` with what only the host sees changed by `args`. */
 struct err options_parse_host(struct options *out, const struct machine_config *recorded, int nargs, char **args) MUST_USE;
+/* The same with all options, for `partita diverge`. */
+struct err options_parse_over(struct options *out, const struct machine_config *recorded, int nargs, char **args) MUST_USE;
 bool       options_takes_value(const char *arg);        /* an option that a value follows */
 void       options_host_help(void);
 void       options_free(struct options *o);

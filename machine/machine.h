@@ -82,6 +82,7 @@ struct machine_config {
     bool record_whole;              /* ... with all input files inside */
     uint64_t record_every;          /* ... with a hash of everything after so many instructions; 0: as often as it costs little */
     const struct recording *replay; /* by recording_config() */
+    bool replay_blind;              /* ... without comparing hashes */
 };
 
 void machine_config_default(struct machine_config *cfg);

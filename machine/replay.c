@@ -192,6 +192,8 @@ static bool compare(struct replayer *r)
     struct fingerprint now;
     char text[160];
 
+    if (r->machine->cfg.replay_blind)
+        return true;
     if (!recorded_hash(r, nondet_cursor(r->machine->nondet)))
         return differs(r, "a hash in it cannot be read");
     fingerprint_take(r->machine, &now, r->recorded.has_ram);

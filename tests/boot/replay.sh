@@ -114,5 +114,13 @@ head -c 300 "$work/1-host.ptr" >"$work/cut.ptr"
 refuses 'cut short' "$work/cut.ptr"
 { head -c 1200 "$work/1-host.ptr"; printf 'x'; tail -c +1202 "$work/1-host.ptr"; } >"$work/damaged.ptr"
 refuses 'damaged' "$work/damaged.ptr"
+# Where two replays part: nowhere between engines; at a CPUID between models.
+timeout 300 "$PARTITA" diverge "$work/idle-101.ptr" >"$work/out" 2>&1 || { fail "diverge between engines"; cat "$work/out"; }
+expect "$work/out" '^no difference in [0-9]+ instructions$'
+timeout 300 "$PARTITA" diverge "$work/idle-101.ptr" -- -cpu max,-avx2 >"$work/out" 2>&1
+[ $? -eq 18 ] || fail "diverge between models: status"
+expect "$work/out" '^equal until instruction [0-9]+; different after 1 more$'
+expect "$work/out" '^processor 0, [0-9a-f]+: 0f a2 '
+expect "$work/out" '^cpu.0: gpr'
 refuses "initrd.*differ" "$work/1-host.ptr"         # script_initrd wrote another one since
 finish
