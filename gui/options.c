@@ -327,6 +327,15 @@ static struct err set_seed(struct options *o, const char *value)
     return OK;
 }
 
+static struct err set_schedule(struct options *o, const char *value)
+{
+    if (strncmp(value, "seed=", 5) == 0 && parse_number(value + 5, &o->machine.schedule_seed, false))
+        return OK;
+    if (strncmp(value, "turn=", 5) == 0 && parse_number(value + 5, &o->machine.schedule_turn, false) && o->machine.schedule_turn != 0)
+        return OK;
+    return err_make(ERR_USAGE, "-schedule %s: give seed=N, or turn=INSNS", value);
+}
+
 static struct err set_smm(struct options *o, const char *value)
 {
     static const char *const names[] = { [SMM_OFF] = "off", [SMM_ON] = "on", [SMM_INTEL64] = "intel64" };
@@ -562,6 +571,7 @@ static const struct option_row rows[] = {
     { "smm",       "on|off|intel64", "system-management interrupts of the chipset; intel64: states are saved in Intel's format", set_smm },
     { "mce",       "[cpu=N,][bank=B,]status=S[,mcg=M][,addr=A][,misc=M][,broadcast=on|off],at=INSNS",
       "a hardware error for the machine-check architecture to report", set_mce },
+    { "schedule",  "seed=N|turn=INSNS", "several processors: turns of lengths that vary with N, or all of this length (default 20000)", set_schedule },
     { "seed",      "N",      "seed of the guest's random numbers (RDRAND, RDSEED); the same gives the same run", set_seed },
     { "rtc",       "base=utc|DATE", "wall clock at start (default 2026-01-01; utc with -clock host)", set_rtc },
     { "no-reboot", NULL,     "end instead of resetting", set_no_reboot },

@@ -89,7 +89,7 @@ struct err identity_write(const struct machine *m, struct writer *out)
     line(out, "processors=%u", m->nvps);
     TRY(features_line(m, out));
     line(out, "hypervisor=%s%s%.300s", cfg->hv ? "on" : "off", cfg->hv_spec != NULL ? "," : "", cfg->hv_spec != NULL ? cfg->hv_spec : "");
-    line(out, "turn=%" PRIu64, cfg->schedule_turn);
+    line(out, "turn=%" PRIu64 ",%" PRIu64, cfg->schedule_turn, cfg->schedule_seed);
     line(out, "smm=%d", (int)cfg->smm);
     line(out, "no-reboot=%d", cfg->no_reboot);
     for (unsigned k = 0; k < cfg->nmces; k++)

@@ -22,8 +22,18 @@ STATE_SCHEMA(loop_state, LOOP_STATE);
 #define PACE_MIN_PS     20u
 #define PACE_MAX_PS     200000u
 
+/* A schedule seed makes turns of 16 to 65535 instructions, short ones as often as long ones. */
+static uint64_t seeded_turn(const struct machine *m)
+{
+    const uint64_t key[2] = { m->clock.state.insns, m->loop.current }, hash = bytes_hash(key, sizeof key, m->cfg.schedule_seed);
+
+    return UINT64_C(16) << hash % 12 | (hash >> 32 & (UINT64_C(0xffff) >> (12 - hash % 12)));
+}
+
 static uint64_t turn_length(const struct machine *m)
 {
+    if (m->cfg.schedule_seed != 0 && m->nvps > 1)
+        return seeded_turn(m);
     if (m->cfg.schedule_turn != 0)
         return m->cfg.schedule_turn;
     return m->nvps == 1 ? TURN_ALONE : TURN_SHARED;

@@ -77,6 +77,7 @@ struct machine_config {
     bool count_handlers;            /* for machine_write_stats(): what translated code called handlers for */
     bool window;                    /* a person sits before it: it waits for input where others would end */
     uint64_t schedule_turn;         /* instructions of one processor's turn with several; 0: default */
+    uint64_t schedule_seed;         /* turns of varying length, as this number has it; 0: all of the same */
     const char *start_from;         /* a file of machine_save(), or NULL */
     const char *record;             /* file to record to, or NULL. Disks stay as they are */
     bool record_whole;              /* ... with all input files inside */

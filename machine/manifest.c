@@ -38,6 +38,7 @@ static const struct number { const char *name; size_t at, size; uint64_t least, 
     NUMBER(stop_at, 0, UINT64_MAX),
     NUMBER(idle_limit_ns, 0, UINT64_MAX),
     NUMBER(schedule_turn, 0, UINT64_MAX),
+    NUMBER(schedule_seed, 0, UINT64_MAX),
 #undef NUMBER
 };
 
