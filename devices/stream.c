@@ -25,6 +25,7 @@ struct stream {
     enum kind kind;
     int fd;                     /* output; -1: nowhere (for a server: nobody is connected) */
     bool is_file;               /* a regular file: worth collecting lines */
+    bool mute;
     uint8_t *backlog;           /* written but not yet taken by the host */
     size_t len, room;
 
@@ -104,9 +105,16 @@ static void write_locked(struct stream *s, const void *bytes, size_t len)
 
 void stream_write(struct stream *s, const void *bytes, size_t len)
 {
+    if (s->mute)
+        return;
     pthread_mutex_lock(&s->lock);
     write_locked(s, bytes, len);
     pthread_mutex_unlock(&s->lock);
+}
+
+void stream_mute(struct stream *s, bool mute)
+{
+    s->mute = mute;
 }
 
 void stream_flush(struct stream *s)

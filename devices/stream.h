@@ -17,6 +17,7 @@ struct stream;
 struct err stream_open(struct stream **out, const char *spec, struct nondet *nd, uint8_t port) MUST_USE;
 void       stream_write(struct stream *s, const void *bytes, size_t len);
 void       stream_flush(struct stream *s);
+void       stream_mute(struct stream *s, bool mute);        /* what is written goes nowhere */
 bool       stream_has_input(const struct stream *s);        /* could something still arrive? */
 void       stream_close(struct stream *s);                  /* NULL is fine; what was written goes out first */
 

@@ -66,6 +66,7 @@ struct machine {
     void (*serial_byte)(void *arg, uint8_t byte);
     void *serial_arg;
     bool pause;                         /* by machine_pause() */
+    bool mute;                          /* by board_mute() */
     void (*tick)(void *arg);
     void *tick_arg;
     uint64_t next_tick;                 /* host time */
@@ -88,6 +89,7 @@ void       board_select_vp(struct machine *m, unsigned index);      /* whose loc
 void       board_input(struct machine *m, const struct nondet_event *e);
 bool       board_has_input(const struct machine *m);                /* could the host still send something? */
 void       board_flush_output(struct machine *m);
+void       board_mute(struct machine *m, bool mute);                /* does what the guest sends reach the host? */
 struct err board_can_snapshot(const struct machine *m) MUST_USE;   /* is all that the guest can change in this process? */
 
 /* boot.c */

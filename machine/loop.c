@@ -368,7 +368,7 @@ static void at_points(struct machine *m)
     uint64_t now = m->clock.state.insns;
 
     while (m->next_hash < m->cfg.nhashes && m->cfg.hash_at[m->next_hash] <= now) {
-        if (m->hash_line != NULL)
+        if (m->hash_line != NULL && !m->mute)
             m->hash_line(m->hash_arg, now, machine_hash(m));
         m->next_hash++;
     }

@@ -168,7 +168,7 @@ static void first_byte(void *machine, uint8_t byte)
 {
     struct machine *m = machine;
 
-    if (m->serial_byte != NULL)
+    if (m->serial_byte != NULL && !m->mute)
         m->serial_byte(m->serial_arg, byte);
     if (m->board->streams[0] != NULL)
         stream_byte(m->board->streams[0], byte);
@@ -538,6 +538,16 @@ struct err board_can_snapshot(const struct machine *m)
             return err_make(ERR_USAGE, "-drive file=%.120s is written in place, so its state cannot be kept: add snapshot=on", d->file);
     }
     return OK;
+}
+
+void board_mute(struct machine *m, bool mute)
+{
+    m->mute = mute;
+    for (unsigned k = 0; k < MACHINE_SERIALS; k++)
+        if (m->board->streams[k] != NULL)
+            stream_mute(m->board->streams[k], mute);
+    if (m->board->debug_stream != NULL)
+        stream_mute(m->board->debug_stream, mute);
 }
 
 bool machine_frame(struct machine *m, struct frame *out)

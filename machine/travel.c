@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT
+ * The one rule: at a distance d from where the machine stands, checkpoints are an eighth of d apart, but not closer than NEAR, which
+ * takes about a millisecond to run, nor farther than `spacing`. When memory is short `spacing` doubles, and when that is no help any
+ * more, all of it. */
+#include "machine/travel.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/invariant.h"
+#include "machine/internal.h"
+#include "machine/snapshot.h"
+
+#define NEAR            ((uint64_t)1 << 19)
+#define SPACING         ((uint64_t)1 << 27)     /* a few tenths of a second to run */
+#define COARSE_MAX      20u
+#define MEMORY_LEAST    ((uint64_t)32 << 20)
+
+struct checkpoint { uint64_t insns; struct snapshot *at; };
+
+struct travel {
+    struct machine *m;
+    struct snapshots *s;
+    struct checkpoint *list;        /* ascending; the first is where it began */
+    size_t n, room;
+    uint64_t end, spacing, bytes;   /* bytes: 0: by use */
+    unsigned coarse;                /* how often all gaps were doubled */
+};
+
+static uint64_t now(const struct travel *t)
+{
+    return t->m->clock.state.insns;
+}
+
+/* ---- checkpoints ---- */
+
+/* How many lie at or before: 0: none. */
+static size_t count_until(const struct travel *t, uint64_t insns)
+{
+    size_t low = 0, high = t->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (t->list[middle].insns <= insns)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void add_here(struct travel *t)
+{
+    size_t at = count_until(t, now(t));
+
+    if (at > 0 && t->list[at - 1].insns == now(t))
+        return;
+    if (t->n == t->room) {
+        t->room = t->room * 2 + 64;
+        t->list = realloc(t->list, t->room * sizeof *t->list);
+        invariant(t->list != NULL, "out of memory for checkpoints");
+    }
+    memmove(&t->list[at + 1], &t->list[at], (t->n - at) * sizeof *t->list);
+    t->list[at] = (struct checkpoint){ now(t), snapshot_take(t->s) };
+    t->n++;
+}
+
+static uint64_t gap_at(const struct travel *t, uint64_t distance)
+{
+    uint64_t gap = distance / 8;
+
+    return (gap < NEAR ? NEAR : gap > t->spacing ? t->spacing : gap) << t->coarse;
+}
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+    return a < b ? b - a : a - b;
+}
+
+/* Drops what the rule does not want, seen from `cursor`: whatever the last one that is kept and the next one can stand in for. */
+static void thin(struct travel *t, uint64_t cursor)
+{
+    size_t kept = 1;
+
+    for (size_t k = 1; k < t->n; k++) {
+        bool last = k + 1 == t->n;
+
+        if (!last && t->list[k + 1].insns - t->list[kept - 1].insns <= gap_at(t, distance(t->list[k].insns, cursor)))
+            snapshot_drop(t->s, t->list[k].at);
+        else
+            t->list[kept++] = t->list[k];
+    }
+    t->n = kept;
+}
+
+static uint64_t bound(const struct travel *t)
+{
+    uint64_t used = 0;
+
+    if (t->bytes != 0)
+        return t->bytes;
+    for (uint64_t page = 0; page < t->m->ram->len >> PAGE_SHIFT; page++)
+        used += t->m->ram->touched[page];
+    used = used * PAGE_SIZE / 2 * 3;
+    return used < MEMORY_LEAST ? MEMORY_LEAST : used;
+}
+
+static void tidy(struct travel *t, uint64_t cursor)
+{
+    uint64_t most = bound(t);
+
+    thin(t, cursor);
+    while (snapshots_memory(t->s) > most && t->coarse < COARSE_MAX && t->n > 2) {
+        if (t->spacing < (t->end - travel_begin(t)) / 8)
+            t->spacing *= 2;
+        else
+            t->coarse++;
+        thin(t, cursor);
+    }
+}
+
+void travel_note(struct travel *t)
+{
+    size_t at = count_until(t, now(t));
+
+    if (now(t) > t->end)
+        t->end = now(t);
+    if (at > 0 && now(t) - t->list[at - 1].insns < NEAR)
+        return;
+    add_here(t);
+    tidy(t, now(t));
+}
+
+/* ---- life ---- */
+
+struct err travel_create(struct travel **out, struct machine *m)
+{
+    struct travel *t;
+    struct snapshots *s = m->snapshots;
+
+    if (!nondet_replaying(m->nondet) && (m->cfg.clock == CLOCK_HOST || board_has_input(m) || m->cfg.window))
+        return err_make(ERR_USAGE, "only a run whose input is fixed can be gone back in: record it, and replay the recording");
+    if (s == NULL)
+        TRY(snapshots_create(&s, m));
+    t = calloc(1, sizeof *t);
+    invariant(t != NULL, "out of memory for travelling");
+    *t = (struct travel){ .m = m, .s = s, .end = m->clock.state.insns, .spacing = SPACING };
+    add_here(t);
+    *out = t;
+    return OK;
+}
+
+void travel_free(struct travel *t)
+{
+    if (t == NULL)
+        return;
+    for (size_t k = 0; k < t->n; k++)
+        snapshot_drop(t->s, t->list[k].at);
+    board_mute(t->m, false);
+    free(t->list);
+    free(t);
+}
+
+void travel_set_memory(struct travel *t, uint64_t bytes)
+{
+    t->bytes = bytes;
+    t->spacing = SPACING;
+    t->coarse = 0;
+    tidy(t, now(t));
+}
+
+uint64_t travel_begin(const struct travel *t) { return t->list[0].insns; }
+uint64_t travel_end(const struct travel *t) { return t->end; }
+
+void travel_about(const struct travel *t, struct travel_about *out)
+{
+    *out = (struct travel_about){ .checkpoints = t->n, .bytes = snapshots_memory(t->s), .bound = bound(t), .spacing = t->spacing };
+}
+
+void travel_forget_future(struct travel *t)
+{
+    while (t->n > 1 && t->list[t->n - 1].insns >= now(t))
+        snapshot_drop(t->s, t->list[--t->n].at);
+    if (t->list[t->n - 1].insns >= now(t)) {        /* the beginning itself was changed */
+        snapshot_drop(t->s, t->list[0].at);
+        t->n = 0;
+    }
+    t->end = now(t);
+    add_here(t);
+}
+
+/* ---- going ---- */
+
+static struct err too_far(const struct travel *t)
+{
+    return err_make(ERR_USAGE, "the run ends at instruction %" PRIu64, now(t));
+}
+
+/* The guest's words to the host go out once. False: the run ended before. */
+static bool run_until(struct travel *t, uint64_t until)
+{
+    while (now(t) < until) {
+        bool again = now(t) < t->end;
+        uint64_t to = again && until > t->end ? t->end : until;
+        enum run why;
+
+        board_mute(t->m, again);
+        why = machine_run(t->m, to - now(t));
+        if (now(t) > t->end)
+            t->end = now(t);
+        if (why != RUN_LIMIT && now(t) < to)
+            break;
+    }
+    board_mute(t->m, now(t) < t->end);
+    return now(t) >= until;
+}
+
+/* From where the machine stands, with checkpoints as the rule wants them around `insns`. */
+static struct err run_to(struct travel *t, uint64_t insns, travel_scan_fn *scan, void *arg, bool *found)
+{
+    while (now(t) < insns) {
+        uint64_t left = insns - now(t), gap = gap_at(t, left);
+        uint64_t stop = gap >= left ? insns : now(t) + gap;
+
+        if (scan != NULL && scan(arg, stop))
+            *found = true;
+        else if (scan == NULL && !run_until(t, stop))
+            return too_far(t);
+        if (now(t) < stop)
+            return too_far(t);
+        if (stop < insns)
+            add_here(t);
+        if (snapshots_memory(t->s) > bound(t))
+            tidy(t, insns);
+    }
+    return OK;
+}
+
+static struct err go_back(struct travel *t, const struct checkpoint *to)
+{
+    TRY(snapshot_restore(t->s, to->at));
+    board_mute(t->m, now(t) < t->end);
+    return OK;
+}
+
+struct err travel_to(struct travel *t, uint64_t insns)
+{
+    size_t at = count_until(t, insns);
+    struct err e;
+
+    if (at == 0)
+        return err_make(ERR_USAGE, "the run begins at instruction %" PRIu64, travel_begin(t));
+    if (now(t) > insns || now(t) < t->list[at - 1].insns)
+        TRY(go_back(t, &t->list[at - 1]));
+    e = run_to(t, insns, NULL, NULL, NULL);
+    tidy(t, now(t));
+    return e;
+}
+
+struct err travel_back(struct travel *t, uint64_t before, travel_scan_fn *scan, void *arg, bool *found)
+{
+    *found = false;
+    while (!*found && before > travel_begin(t)) {
+        uint64_t from = t->list[count_until(t, before - 1) - 1].insns;
+
+        TRY(go_back(t, &t->list[count_until(t, before - 1) - 1]));
+        TRY(run_to(t, before, scan, arg, found));
+        tidy(t, before);
+        before = from;
+    }
+    return OK;
+}

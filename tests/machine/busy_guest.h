@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT
+ * A Multiboot image that is busy for ever, for tests of snapshots and of travelling. */
+#ifndef TESTS_MACHINE_BUSY_GUEST_H
+#define TESTS_MACHINE_BUSY_GUEST_H
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "machine/machine.h"
+#include "tests/check.h"
+
+/* Patches its own code, stores all over 1 MiB, reads the TSC and the PIT, writes to the screen and a PIT channel, for ever. */
+static const uint8_t program[] = {
+    0xfa,                                           /* cli */
+    0x31, 0xc0,                                     /* xor eax, eax */
+    0x31, 0xc9,                                     /* xor ecx, ecx */
+    0x41,                                           /* l: inc ecx */
+    0x88, 0x0d, 0x2d, 0x00, 0x10, 0x00,             /* mov [patched], cl */
+    0x01, 0xc8,                                     /* add eax, ecx */
+    0x69, 0xd1, 0xb1, 0x79, 0x37, 0x9e,             /* imul edx, ecx, 9e3779b1h */
+    0xc1, 0xea, 0x0e,                               /* shr edx, 14 */
+    0x89, 0x04, 0x95, 0x00, 0x00, 0x20, 0x00,       /* mov [200000h + edx * 4], eax */
+    0x05, 0x00, 0x00, 0x00, 0x00,                   /* add eax, 0; 10002dh: patched */
+    0xe6, 0x42,                                     /* out 42h, al */
+    0x31, 0x05, 0x00, 0x80, 0x0b, 0x00,             /* xor [b8000h], eax */
+    0x8b, 0xd8,                                     /* mov ebx, eax */
+    0x0f, 0x31,                                     /* rdtsc */
+    0x01, 0xd8,                                     /* add eax, ebx */
+    0x8b, 0xd8,                                     /* mov ebx, eax */
+    0xe4, 0x40,                                     /* in al, 40h */
+    0x01, 0xd8,                                     /* add eax, ebx */
+    0xeb, 0xc8,                                     /* jmp l */
+};
+
+#define PATCHED (0x20 + 5 + 1 + 6 + 2 + 6 + 3 + 7 + 1)
+
+static char path[] = "/tmp/partita-test-XXXXXX";
+
+static int write_image(void **state)
+{
+    uint8_t image[32 + sizeof program] = { 0 };
+    uint32_t fields[8] = { 0x1badb002, 0x10000, 0u - 0x1badb002 - 0x10000, 0x100000, 0x100000, 0, 0, 0x100020 };
+    int fd = mkstemp(path);
+
+    (void)state;
+    memcpy(image, fields, sizeof fields);
+    memcpy(image + 32, program, sizeof program);
+    store32(image + 32 + 8, 0x100000 + PATCHED);
+    image[32 + sizeof program - 1] = (uint8_t)(5 - (int)sizeof program);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, image, sizeof image), sizeof image);
+    close(fd);
+    return 0;
+}
+
+static int remove_image(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+static void must(struct err e)
+{
+    if (failed(&e))
+        fail_msg("%s", e.text);
+}
+
+static struct machine *create(const struct machine_config *cfg)
+{
+    struct machine *m = NULL;
+
+    must(machine_create(&m, cfg));
+    return m;
+}
+
+#endif
