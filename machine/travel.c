@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The one rule: at a distance d from where the machine stands, checkpoints are an eighth of d apart, but not closer than NEAR, which
  * takes about a millisecond to run, nor farther than `spacing`. When memory is short `spacing` doubles, and when that is no help any
- * more, all of it. */
+ * more, the share of d: those near by are the last to go. */
 #include "machine/travel.h"
 
 #include <inttypes.h>
@@ -14,7 +14,7 @@
 
 #define NEAR            ((uint64_t)1 << 19)
 #define SPACING         ((uint64_t)1 << 27)     /* a few tenths of a second to run */
-#define COARSE_MAX      20u
+#define COARSE_MAX      24u     /* of distances below 2^40 */
 #define MEMORY_LEAST    ((uint64_t)32 << 20)
 
 struct checkpoint { uint64_t insns; struct snapshot *at; };
@@ -25,7 +25,8 @@ struct travel {
     struct checkpoint *list;        /* ascending; the first is where it began */
     size_t n, room;
     uint64_t end, spacing, bytes;   /* bytes: 0: by use */
-    unsigned coarse;                /* how often all gaps were doubled */
+    uint64_t used;                  /* pages of RAM that were in use when most were */
+    unsigned coarse;                /* how often the eighth was doubled */
 };
 
 static uint64_t now(const struct travel *t)
@@ -69,9 +70,9 @@ static void add_here(struct travel *t)
 
 static uint64_t gap_at(const struct travel *t, uint64_t distance)
 {
-    uint64_t gap = distance / 8;
+    uint64_t gap = (distance / 8) << t->coarse;
 
-    return (gap < NEAR ? NEAR : gap > t->spacing ? t->spacing : gap) << t->coarse;
+    return gap < NEAR ? NEAR : gap > t->spacing ? t->spacing : gap;
 }
 
 static uint64_t distance(uint64_t a, uint64_t b)
@@ -85,9 +86,9 @@ static void thin(struct travel *t, uint64_t cursor)
     size_t kept = 1;
 
     for (size_t k = 1; k < t->n; k++) {
-        bool last = k + 1 == t->n;
+        uint64_t next = k + 1 < t->n ? t->list[k + 1].insns : t->list[k].insns;
 
-        if (!last && t->list[k + 1].insns - t->list[kept - 1].insns <= gap_at(t, distance(t->list[k].insns, cursor)))
+        if (next - t->list[kept - 1].insns <= gap_at(t, distance(t->list[k].insns, cursor)))
             snapshot_drop(t->s, t->list[k].at);
         else
             t->list[kept++] = t->list[k];
@@ -95,25 +96,30 @@ static void thin(struct travel *t, uint64_t cursor)
     t->n = kept;
 }
 
-static uint64_t bound(const struct travel *t)
+static void count_used(struct travel *t)
 {
     uint64_t used = 0;
 
-    if (t->bytes != 0)
-        return t->bytes;
     for (uint64_t page = 0; page < t->m->ram->len >> PAGE_SHIFT; page++)
         used += t->m->ram->touched[page];
-    used = used * PAGE_SIZE / 2 * 3;
-    return used < MEMORY_LEAST ? MEMORY_LEAST : used;
+    t->used = used > t->used ? used : t->used;
+}
+
+static uint64_t bound(const struct travel *t)
+{
+    const uint64_t most = t->used * PAGE_SIZE / 2 * 3;
+
+    return t->bytes != 0 ? t->bytes : most < MEMORY_LEAST ? MEMORY_LEAST : most;
 }
 
 static void tidy(struct travel *t, uint64_t cursor)
 {
-    uint64_t most = bound(t);
-
+    count_used(t);
     thin(t, cursor);
-    while (snapshots_memory(t->s) > most && t->coarse < COARSE_MAX && t->n > 2) {
-        if (t->spacing < (t->end - travel_begin(t)) / 8)
+    if (t->coarse > 0 && snapshots_memory(t->s) < bound(t) / 4 * 3)
+        t->coarse--;
+    while (snapshots_memory(t->s) > bound(t) && t->coarse < COARSE_MAX && t->n > 2) {
+        if (t->spacing < t->end)
             t->spacing *= 2;
         else
             t->coarse++;
