@@ -30,6 +30,7 @@ struct points {
     struct list list;               /* as the debugger has it */
     struct list cut;                /* breakpoints that decoded blocks respect: all of the list, and some that are gone */
     bool changed, watching;         /* since the commit; any watchpoint at all */
+    bool suspended;
     bool watches_writes;            /* to physical addresses */
     struct ram *rams[MAX_RAMS];     /* that tell of writes */
     unsigned nrams;
@@ -129,6 +130,7 @@ void points_clear(struct points *p)
     p->changed = true;
 }
 
+void points_suspend(struct points *p, bool suspended) { p->suspended = suspended; }
 unsigned points_count(const struct points *p) { return p->list.count; }
 void points_forget_hit(struct points *p) { p->hit.any = false; }
 
@@ -276,6 +278,8 @@ bool points_break(struct cpu *cpu)
     cpu_sync(cpu, NULL);
     if (may_pass(p, cpu))
         return false;
+    if (p->suspended)
+        return false;
     if (!p->hit.any)
         p->hit = (struct point_hit){ .any = true, .point = *b, .vp = cpu->config.index, .rip = cpu->p.rip, .at = b->at };
     stop_all(p);
@@ -297,6 +301,8 @@ static struct point_hit *note(struct points *p, const struct point *w, bool wrot
 {
     const struct cpu *cpu = running(p);
 
+    if (p->suspended)
+        return NULL;
     stop_all(p);
     if (p->hit.any && !(wrote && !p->hit.wrote && same(&p->hit.point, w))) {
         p->hit.more++;

@@ -61,6 +61,9 @@ void points_commit(struct points *p);
 void points_pass(struct points *p, const struct cpu *cpu);
 void points_pass_none(struct points *p);
 
+/* Processors run as if there were none. */
+void points_suspend(struct points *p, bool suspended);
+
 const struct point_hit *points_hit(struct points *p);       /* hit->any: to be reported */
 void points_forget_hit(struct points *p);
 

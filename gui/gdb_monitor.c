@@ -169,6 +169,24 @@ static void msr(struct gdb_session *s, char **words, unsigned n)
         sayf(s, "0x%" PRIx64 "\n", v);
 }
 
+/* gdb does not know that the machine is elsewhere then. */
+static void goto_insns(struct gdb_session *s, char **words, unsigned n)
+{
+    struct debug_stop stop;
+    uint64_t at;
+    struct err e;
+
+    (void)n;
+    if (!number(s, words[0], &at))
+        return;
+    e = debug_goto(s->debug, at, &stop);
+    if (failed(&e))
+        sayf(s, "%s\n", e.text);
+    else
+        s->stop = stop;
+    sayf(s, "at instruction %" PRIu64 "; tell gdb: maintenance flush register-cache\n", machine_insns(s->machine));
+}
+
 static void screen(struct gdb_session *s, char **words, unsigned n)
 {
     static char text[1 << 16];
@@ -247,6 +265,7 @@ static void quit(struct gdb_session *s, char **words, unsigned n)
 static void help(struct gdb_session *s, char **words, unsigned n);
 
 static const struct command commands[] = {
+    { "goto", "INSNS", "travel there, forwards or backwards", 1, 1, goto_insns },
     { "gva2gpa", "ADDRESS", "the physical address of a virtual one, by the selected processor's tables", 1, 1, gva2gpa },
     { "hash", "", "of the whole guest-visible state", 0, 0, hash },
     { "help", "", "this list", 0, 0, help },

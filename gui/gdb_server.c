@@ -23,6 +23,7 @@ struct gdb_server {
     struct machine *machine;
     struct debug *debug;
     int listener, peer;             /* peer -1: nobody is connected */
+    bool ended;                     /* the debugger has been told of the machine's end */
     bool stand;                     /* nobody is connected, and yet the machine does not run */
     struct gdb_session session;
 };
@@ -175,9 +176,23 @@ static void report(struct gdb_server *g, const struct debug_stop *stop)
 
 static struct debug_stop run(struct gdb_server *g)
 {
-    if (g->peer >= 0 && g->session.wish == GDB_STEP)
-        return debug_step(g->debug, g->session.step_vp);
-    return debug_run(g->debug, UINT64_MAX);
+    if (g->peer < 0)
+        return debug_run(g->debug, UINT64_MAX);
+    switch (g->session.wish) {
+    case GDB_STEP:          return debug_step(g->debug, g->session.step_vp);
+    case GDB_STEP_BACK:     return debug_step_back(g->debug, g->session.step_vp);
+    case GDB_CONTINUE_BACK: return debug_run_back(g->debug);
+    default:                return debug_run(g->debug, UINT64_MAX);
+    }
+}
+
+/* A machine that can go back stays for the debugger when it has come to its end, once. */
+static bool stays_at_end(struct gdb_server *g, const struct debug_stop *stop)
+{
+    const bool told = g->ended;
+
+    g->ended = stop->why == DEBUG_END;
+    return g->ended && !told && g->peer >= 0 && debug_can_go_back(g->debug);
 }
 
 static bool must_stand(const struct gdb_server *g)
@@ -203,7 +218,7 @@ enum run gdb_server_run(struct gdb_server *g, struct machine *m)
         return machine_run(m, UINT64_MAX);
     for (;;) {
         struct debug_stop stop;
-        bool fresh;
+        bool fresh, stays;
 
         while (must_stand(g)) {
             if (machine_interrupted(m))
@@ -215,11 +230,13 @@ enum run gdb_server_run(struct gdb_server *g, struct machine *m)
         g->stand = false;
         fresh = g->peer < 0;
         stop = run(g);
+        stays = stays_at_end(g, &stop);
+        g->session.linger = stays;
         if (g->peer >= 0 && !(fresh && stop.why == DEBUG_PAUSE))
             report(g, &stop);
         else if (g->peer >= 0)
             g->session.stop = stop;             /* it will ask */
-        if (stop.why == DEBUG_END)
+        if (stop.why == DEBUG_END && !stays)
             return stop.how;
     }
 }
@@ -241,6 +258,8 @@ struct err gdb_server_open(struct gdb_server **out, struct machine *m, const cha
         gdb_server_close(g);
         return e;
     }
+    e = debug_travel(g->debug);     /* where that cannot be, it only goes forwards */
+    (void)failed(&e);
     debug_on_poll(g->debug, on_poll, g);
     *out = g;
     return OK;

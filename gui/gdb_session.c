@@ -116,6 +116,8 @@ static void put_reason(struct gdb_session *s)
 {
     const struct point_hit *hit = &s->stop.hit;
 
+    if (s->stop.why == DEBUG_BEGIN || s->stop.why == DEBUG_END)
+        put(s, s->stop.why == DEBUG_END ? "replaylog:end;" : "replaylog:begin;");
     if (s->stop.why != DEBUG_BREAK && s->stop.why != DEBUG_WATCH)
         return;
     switch (type_of_hit(s, hit)) {
@@ -151,7 +153,7 @@ void gdb_reply_stop(struct gdb_session *s)
 {
     char text[8];
 
-    if (s->stop.why == DEBUG_END) {
+    if (s->stop.why == DEBUG_END && !s->linger) {
         put(s, s->stop.how < COUNT_OF(ends) && ends[s->stop.how] != NULL ? ends[s->stop.how] : "W00");
         return;
     }
@@ -340,6 +342,8 @@ static void supported(struct gdb_session *s, const char *at)
     put(s, "PacketSize=");
     gdb_put_number(&s->reply, GDB_PACKET_MAX);
     put(s, ";qXfer:features:read+;QStartNoAckMode+;vContSupported+;swbreak+;hwbreak+");
+    if (debug_can_go_back(s->debug))
+        put(s, ";ReverseStep+;ReverseContinue+");
 }
 
 static void features(struct gdb_session *s, const char *at)
@@ -429,6 +433,14 @@ static void register_packet(struct gdb_session *s, const char *at, bool write)
         error(s, E_BAD);
 }
 
+/* bs and bc: backwards. */
+static void back(struct gdb_session *s, const char *at)
+{
+    if (!debug_can_go_back(s->debug) || (strcmp(at, "s") != 0 && strcmp(at, "c") != 0))
+        return;
+    resume(s, *at == 's' ? GDB_STEP_BACK : GDB_CONTINUE_BACK, s->resume_vp);
+}
+
 static void dispatch(struct gdb_session *s, const char *p)
 {
     const char *at = p + 1;
@@ -448,6 +460,7 @@ static void dispatch(struct gdb_session *s, const char *p)
     case 'z': point_packet(s, at, false); break;
     case 'c': resume_at(s, at, GDB_CONTINUE); break;
     case 's': resume_at(s, at, GDB_STEP); break;
+    case 'b': back(s, at); break;
     case 'q': query(s, at); break;
     case 'Q': set(s, at); break;
     case 'v': v_packet(s, at); break;

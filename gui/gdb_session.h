@@ -29,6 +29,7 @@ struct gdb_session {
     unsigned vp;                /* Hg: whose registers and memory are meant */
     unsigned resume_vp;         /* Hc */
     struct debug_stop stop;     /* the last one */
+    bool linger;                /* the machine can go back: its end is a stop like others */
     bool interrupted;           /* ctrl-C since the machine was told to run */
     struct gdb_point *points;
     unsigned npoints, points_room;

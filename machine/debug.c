@@ -28,6 +28,7 @@ void debug_free(struct debug *d)
 {
     if (d == NULL)
         return;
+    debug_travel_free(d);
     points_free(d->points);
     free(d->regs);
     free(d);
@@ -37,7 +38,7 @@ void debug_free(struct debug *d)
 
 bool debug_wants_stop(struct debug *d)
 {
-    return d->paused || points_hit(d->points)->any;
+    return !d->busy && (d->paused || points_hit(d->points)->any);
 }
 
 void debug_poll(struct debug *d)
@@ -122,10 +123,25 @@ static struct debug_stop end(struct debug *d, struct debug_stop stop)
     return stop;
 }
 
-struct debug_stop debug_run(struct debug *d, uint64_t instructions)
+struct debug_stop debug_run_plain(struct debug *d, uint64_t instructions)
 {
     begin(d);
     return end(d, stop_of(d, machine_run(d->machine, instructions)));
+}
+
+struct debug_stop debug_run(struct debug *d, uint64_t instructions)
+{
+    const uint64_t start = machine_insns(d->machine);
+    enum run how;
+
+    begin(d);
+    for (;;) {
+        uint64_t left = instructions - (machine_insns(d->machine) - start), slice = debug_slice(d, left);
+
+        how = machine_run(d->machine, slice);
+        if (how != RUN_LIMIT || machine_insns(d->machine) - start >= instructions)
+            return end(d, stop_of(d, how));
+    }
 }
 
 struct debug_stop debug_step(struct debug *d, unsigned vp)
@@ -138,7 +154,7 @@ struct debug_stop debug_step(struct debug *d, unsigned vp)
     begin(d);
     points_pass(d->points, m->vps[vp]);
     do
-        how = machine_run(m, 1);
+        how = machine_run(m, debug_slice(d, 1));
     while (how == RUN_LIMIT && cpu_retired(m->vps[vp]) == before);
     stop = stop_of(d, how);
     if (stop.why == DEBUG_NOTHING) {
@@ -165,7 +181,10 @@ bool debug_msr_read(struct debug *d, unsigned vp, uint32_t msr, uint64_t *value)
 
 bool debug_msr_write(struct debug *d, unsigned vp, uint32_t msr, uint64_t value)
 {
-    return cpu_write_msr(d->machine->vps[vp], msr, value);
+    const bool done = cpu_write_msr(d->machine->vps[vp], msr, value);
+
+    debug_changed(d);
+    return done;
 }
 
 /* ---- memory ---- */
@@ -207,6 +226,8 @@ static size_t transfer(struct debug *d, unsigned vp, bool physical, uint64_t at,
             break;
         done += n;
     }
+    if (from != NULL && done != 0)
+        debug_changed(d);
     return done;
 }
 

@@ -21,6 +21,7 @@ enum debug_why {
     DEBUG_STEP,         /* debug_step() is done */
     DEBUG_PAUSE,        /* debug_pause() */
     DEBUG_END,          /* the machine came to its end: how */
+    DEBUG_BEGIN,        /* backwards: nothing lies before here */
 };
 
 struct debug_stop {
@@ -35,6 +36,19 @@ struct debug_stop debug_run(struct debug *d, uint64_t instructions);
 /* Until this processor has done something that takes the time of an instruction (docs/determinism.md); others have their turns
  * meanwhile, as ever. */
 struct debug_stop debug_step(struct debug *d, unsigned vp);
+
+/* ---- backwards ---- */
+
+/* From now on the machine may go back to any instant from here on. An error when its input is not fixed, or state cannot be kept. */
+struct err debug_travel(struct debug *d) MUST_USE;
+bool       debug_can_go_back(const struct debug *d);
+/* Only when it can: to before the last thing this processor did; to the last hit of any point, where a watchpoint's place is before
+ * the instruction that it saw. */
+struct debug_stop debug_step_back(struct debug *d, unsigned vp);
+struct debug_stop debug_run_back(struct debug *d);
+struct err debug_goto(struct debug *d, uint64_t insns, struct debug_stop *stop) MUST_USE;     /* either way */
+
+/* ---- on the way ---- */
 
 void debug_pause(struct debug *d);      /* as soon as may be; from a poll, or a signal handler */
 /* Called now and then while the machine runs or waits, on its thread. */

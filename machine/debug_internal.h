@@ -9,7 +9,9 @@
 struct debug {
     struct machine *machine;
     struct points *points;
+    struct travel *travel;      /* NULL: forwards only */
     volatile sig_atomic_t paused;
+    bool busy;                  /* on the way to where it will stand */
     bool stood;                 /* the last stop was before an instruction of ... that the debugger has been told of */
     unsigned stood_vp;
     void (*poll)(void *arg);
@@ -17,5 +19,13 @@ struct debug {
     struct debug_reg *regs;     /* made when first asked for */
     unsigned nregs;
 };
+
+/* debug.c: without checkpoints on the way */
+struct debug_stop debug_run_plain(struct debug *d, uint64_t instructions);
+
+/* debug_back.c */
+void     debug_travel_free(struct debug *d);
+void     debug_changed(struct debug *d);        /* by hand: what came later will not come like that */
+uint64_t debug_slice(struct debug *d, uint64_t left);   /* how far to run at once */
 
 #endif

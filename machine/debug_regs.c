@@ -235,7 +235,7 @@ bool debug_reg_read(struct debug *d, unsigned vp, const struct debug_reg *reg, u
     }
 }
 
-bool debug_reg_write(struct debug *d, unsigned vp, const struct debug_reg *reg, const uint8_t value[DEBUG_REG_BYTES])
+static bool write_reg(struct debug *d, unsigned vp, const struct debug_reg *reg, const uint8_t *value)
 {
     struct cpu *cpu = d->machine->vps[vp];
 
@@ -250,4 +250,13 @@ bool debug_reg_write(struct debug *d, unsigned vp, const struct debug_reg *reg, 
         memcpy(vector_at(cpu, reg), value, reg->bits / 8);
         return true;
     }
+}
+
+bool debug_reg_write(struct debug *d, unsigned vp, const struct debug_reg *reg, const uint8_t value[DEBUG_REG_BYTES])
+{
+    const bool done = write_reg(d, vp, reg, value);
+
+    if (done)
+        debug_changed(d);
+    return done;
 }

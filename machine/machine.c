@@ -139,8 +139,8 @@ void machine_free(struct machine *m)
         return;
     if (m->recorder != NULL)
         recorder_end(m->recorder, RUN_LIMIT);
-    snapshots_free(m->snapshots);
     debug_free(m->debug);
+    snapshots_free(m->snapshots);
     boot_free(m);
     device_tree_free(&m->tree);     /* first the processors: their block caches refer to the board's ROM */
     board_free(m);

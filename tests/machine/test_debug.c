@@ -266,6 +266,107 @@ static void points_that_cannot_be_are_refused(void **state)
     machine_free(m);
 }
 
+/* ---- backwards ---- */
+
+#define HASHES 64u
+
+static void steps_back_are_the_steps_undone(void **state)
+{
+    struct machine *m = create(2);
+    struct debug *d = machine_debug(m);
+    uint64_t hash[HASHES], start;
+    struct err e = debug_travel(d);
+    struct debug_stop stop;
+
+    (void)state;
+    assert_false(failed(&e));
+    debug_run(d, 70001);
+    start = machine_insns(m);
+    for (unsigned n = 0; n < HASHES; n++) {
+        hash[n] = machine_hash(m);
+        debug_step(d, 0);
+    }
+    for (unsigned n = HASHES; n-- > 0;) {
+        stop = debug_step_back(d, 0);
+        assert_int_equal(stop.why, DEBUG_STEP);
+        assert_int_equal(machine_insns(m), start + n);
+        assert_true(machine_hash(m) == hash[n]);
+    }
+    e = debug_goto(d, 2, &stop);
+    assert_false(failed(&e));
+    assert_int_equal(debug_step_back(d, 0).why, DEBUG_STEP);
+    assert_int_equal(debug_step_back(d, 0).why, DEBUG_STEP);
+    assert_int_equal(debug_step_back(d, 0).why, DEBUG_BEGIN);
+    assert_int_equal(machine_insns(m), 0);
+    assert_int_equal(debug_step_back(d, 1).why, DEBUG_BEGIN);       /* one that has never run */
+    assert_int_equal(debug_run(d, UINT64_MAX).how, RUN_DEBUG_EXIT); /* and forwards again to the same end */
+    assert_int_equal(machine_exit_value(m), 0x15);
+    assert_int_equal(debug_step_back(d, 0).why, DEBUG_STEP);
+    machine_free(m);
+}
+
+/* Every stop of a run forwards is one backwards; a watchpoint's place is then before the store, where the old value is back. */
+static void a_run_back_meets_the_same_points(void **state)
+{
+    const struct point store = { .kind = POINT_BREAK, .at = AT(0x0a) };
+    const struct point cell = { .kind = POINT_WRITE, .at = 0x200000 + 4 * 15000, .len = 4 };
+    struct machine *m = create(1);
+    struct debug *d = machine_debug(m);
+    struct err e = debug_travel(d);
+    struct debug_stop stop;
+    uint32_t value = 1;
+
+    (void)state;
+    assert_false(failed(&e));
+    debug_run(d, 3 + LOOP_INSNS * 10000);
+    assert_true(debug_add(d, &cell));
+    stop = debug_run_back(d);
+    assert_int_equal(stop.why, DEBUG_WATCH);
+    assert_int_equal(stop.vp, 0);
+    assert_int_equal(stop.insns, 3 + LOOP_INSNS * 5000 + 1);
+    assert_int_equal(machine_insns(m), stop.insns);
+    assert_int_equal(reg(d, "rip"), AT(0x0a));
+    debug_read(d, 0, cell.at, &value, 4);
+    assert_int_equal(value, 0);
+    assert_int_equal(debug_run_back(d).why, DEBUG_BEGIN);
+    assert_int_equal(machine_insns(m), 0);
+    stop = debug_run(d, UINT64_MAX);
+    assert_int_equal(stop.insns, 3 + LOOP_INSNS * 5000 + 2);
+    assert_true(debug_remove(d, &cell));
+
+    assert_true(debug_add(d, &store));
+    for (unsigned n = 5000; n > 4980; n--) {
+        stop = debug_run_back(d);
+        assert_int_equal(stop.why, DEBUG_BREAK);
+        assert_int_equal(machine_insns(m), 3 + LOOP_INSNS * n + 1);
+    }
+    stop = debug_run(d, UINT64_MAX);                /* not this one again */
+    assert_int_equal(stop.insns, 3 + LOOP_INSNS * 4982 + 1);
+    machine_free(m);
+}
+
+/* What is changed in the past makes another future. */
+static void a_changed_past_has_another_future(void **state)
+{
+    struct machine *m = create(1);
+    struct debug *d = machine_debug(m);
+    struct err e = debug_travel(d);
+    struct debug_stop stop;
+
+    (void)state;
+    assert_false(failed(&e));
+    assert_int_equal(debug_run(d, UINT64_MAX).how, RUN_DEBUG_EXIT);
+    assert_int_equal(machine_exit_value(m), 0x15);
+    e = debug_goto(d, 5000, &stop);
+    assert_false(failed(&e));
+    assert_int_equal(debug_write(d, 0, AT(0x1f), "\x2a", 1), 1);
+    assert_int_equal(debug_run(d, UINT64_MAX).how, RUN_DEBUG_EXIT);
+    assert_int_equal(machine_exit_value(m), 0x2a);
+    e = debug_goto(d, 4999, &stop);
+    assert_false(failed(&e));
+    machine_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +377,9 @@ int main(void)
         cmocka_unit_test(refused_values_change_nothing),
         cmocka_unit_test(memory_is_read_and_written),
         cmocka_unit_test(points_that_cannot_be_are_refused),
+        cmocka_unit_test(steps_back_are_the_steps_undone),
+        cmocka_unit_test(a_run_back_meets_the_same_points),
+        cmocka_unit_test(a_changed_past_has_another_future),
     };
 
     return cmocka_run_group_tests_name("debug", tests, write_image, remove_image);
