@@ -10,7 +10,11 @@
 
 struct err debug_travel(struct debug *d)
 {
-    return d->travel != NULL ? OK : travel_create(&d->travel, d->machine);
+    if (d->travel != NULL)
+        return OK;
+    if (d->machine->recorder != NULL)
+        return err_make(ERR_USAGE, "a run only goes forwards while it is recorded: replay the recording");
+    return travel_create(&d->travel, d->machine);
 }
 
 bool debug_can_go_back(const struct debug *d)
@@ -108,6 +112,27 @@ static uint64_t last_before(struct debug *d, unsigned vp, uint64_t low, uint64_t
     return low;
 }
 
+/* The machine stands at `at`, before what was undone. Did that meet a watchpoint? */
+static struct debug_stop undone(struct debug *d, unsigned vp, uint64_t at)
+{
+    struct debug_stop met, stop;
+    struct err e;
+
+    if (points_count(d->points) == 0)
+        return stand(d, DEBUG_STEP, vp);
+    stand(d, DEBUG_STEP, vp);                   /* a breakpoint here is passed */
+    met = debug_run_plain(d, 1);
+    e = debug_goto(d, at, &stop);
+    if (failed(&e))
+        return at_begin(d);
+    stop = stand(d, DEBUG_STEP, vp);
+    if (met.why == DEBUG_WATCH) {
+        stop.why = DEBUG_WATCH;
+        stop.hit = met.hit;
+    }
+    return stop;
+}
+
 struct debug_stop debug_step_back(struct debug *d, unsigned vp)
 {
     const uint64_t here = machine_insns(d->machine), now = cpu_retired(d->machine->vps[vp]);
@@ -123,7 +148,7 @@ struct debug_stop debug_step_back(struct debug *d, unsigned vp)
         if (cpu_retired(d->machine->vps[vp]) == now)
             continue;
         e = debug_goto(d, last_before(d, vp, low, here, now), &stop);
-        return failed(&e) ? at_begin(d) : stand(d, DEBUG_STEP, vp);
+        return failed(&e) ? at_begin(d) : undone(d, vp, stop.insns);
     }
 }
 

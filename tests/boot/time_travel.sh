@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+# Types the session of docs/time-travel.md into stock gdb, forwards and backwards through a Linux boot and a program, and compares.
+. "$top/tests/boot/lib.sh"
+command -v gdb >/dev/null || { echo "gdb is not installed"; exit 77; }
+port=$((20000 + $$ % 20000))
+script_initrd '/bin/overrun' 'exit 7'
+mkdir -p "$work/programs/bin"
+# at addresses where no other program has code
+gcc -g -O0 -static -no-pie -fcf-protection=none -fno-stack-protector -fdebug-prefix-map="$top/tests/guest/=" -Wl,-Ttext-segment=0x10000000 \
+    -o "$work/programs/bin/overrun" "$top/tests/guest/overrun.c" || { fail "cannot build the program"; finish; }
+(cd "$work/programs" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >>"$work/initrd"
+
+awk '/^```gdb$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$top/docs/time-travel.md" >"$work/wanted"
+sed -n 's/^(gdb) \(.*\)/echo (gdb) \1\\n\n\1/p' "$work/wanted" >"$work/script"
+echo kill >>"$work/script"
+
+timeout 300 "$PARTITA" run -m 256M -kernel "$build/guest/vmlinuz" -initrd "$work/initrd" -append 'console=ttyS0 quiet panic=-1' -no-reboot \
+    -serial "file:$work/out" -gdb "tcp:127.0.0.1:$port" -S </dev/null 2>"$work/err" &
+until grep -q 'gdb: listening' "$work/err" || ! kill -0 $!; do sleep 0.1; done
+(cd "$top/tests/guest" && timeout 240 gdb -nx -batch -ex 'set pagination off' -ex 'set confirm off' -ex 'set width 0' -ex 'set print address off' \
+    -ex "file $work/programs/bin/overrun" -ex "target remote 127.0.0.1:$port" -x "$work/script") >"$work/gdb" 2>&1 || fail "gdb's status"
+wait $!
+sed -n '/^(gdb)/,$p' "$work/gdb" | grep -v '^$' | grep -v 'killed\]$' >"$work/got"
+diff "$work/wanted" "$work/got" || fail "the session is another one than in docs/time-travel.md"
+finish
