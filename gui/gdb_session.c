@@ -62,10 +62,18 @@ static bool take_thread(struct gdb_session *s, const char **at, unsigned *vp)
 static void set_thread(struct gdb_session *s, const char *at)
 {
     const char what = *at;
-    unsigned *vp = what == 'g' ? &s->vp : &s->resume_vp;
+    unsigned vp = MACHINE_MAX_VPS;
+    bool good;
 
     at += what != '\0';
-    answer(s, (what == 'g' || what == 'c') && take_thread(s, &at, vp), E_BAD);
+    good = (what == 'g' || what == 'c') && take_thread(s, &at, &vp);
+    if (good && what == 'c') {
+        s->resume_any = vp == MACHINE_MAX_VPS;
+        s->resume_vp = vp;
+    } else if (good && vp != MACHINE_MAX_VPS) {
+        s->vp = vp;
+    }
+    answer(s, good, E_BAD);
 }
 
 static void thread_alive(struct gdb_session *s, const char *at)
@@ -284,6 +292,11 @@ static void resume(struct gdb_session *s, enum gdb_wish wish, unsigned vp)
     s->interrupted = false;
 }
 
+static unsigned stepper(const struct gdb_session *s)
+{
+    return s->resume_any ? s->vp : s->resume_vp;
+}
+
 /* c and s, with an address to go on at or without. */
 static void resume_at(struct gdb_session *s, const char *at, enum gdb_wish wish)
 {
@@ -295,7 +308,7 @@ static void resume_at(struct gdb_session *s, const char *at, enum gdb_wish wish)
         memcpy(value, &(uint64_t){ address }, 8);
         (void)debug_reg_write(s->debug, s->vp, rip, value);
     }
-    resume(s, wish, s->resume_vp);
+    resume(s, wish, stepper(s));
 }
 
 /* vCont;action[:thread]...: one thread that steps makes it a step, else all go on. Processors that are not named run too: they
@@ -303,7 +316,7 @@ static void resume_at(struct gdb_session *s, const char *at, enum gdb_wish wish)
 static void vcont(struct gdb_session *s, const char *at)
 {
     enum gdb_wish wish = GDB_STAY;
-    unsigned vp = s->resume_vp;
+    unsigned vp = stepper(s);
 
     while (gdb_take_char(&at, ';')) {
         const char action = *at;
@@ -438,7 +451,7 @@ static void back(struct gdb_session *s, const char *at)
 {
     if (!debug_can_go_back(s->debug) || (strcmp(at, "s") != 0 && strcmp(at, "c") != 0))
         return;
-    resume(s, *at == 's' ? GDB_STEP_BACK : GDB_CONTINUE_BACK, s->resume_vp);
+    resume(s, *at == 's' ? GDB_STEP_BACK : GDB_CONTINUE_BACK, stepper(s));
 }
 
 static void dispatch(struct gdb_session *s, const char *p)
@@ -522,7 +535,8 @@ void gdb_session_stopped(struct gdb_session *s, const struct debug_stop *stop)
 {
     s->stop = *stop;
     s->wish = GDB_STAY;
-    s->vp = s->resume_vp = stop->vp;
+    s->vp = stop->vp;
+    s->resume_any = true;
     s->reply.len = 0;
     gdb_reply_stop(s);
     send_reply(s);
@@ -534,7 +548,8 @@ void gdb_session_init(struct gdb_session *s, struct machine *m)
     s->machine = m;
     s->debug = machine_debug(m);
     s->stop = (struct debug_stop){ .why = DEBUG_PAUSE, .vp = debug_current(s->debug), .insns = machine_insns(m) };
-    s->vp = s->resume_vp = s->stop.vp;
+    s->vp = s->stop.vp;
+    s->resume_any = true;
 }
 
 void gdb_session_free(struct gdb_session *s)

@@ -27,7 +27,8 @@ struct gdb_session {
     enum gdb_wish wish;
     unsigned step_vp;           /* GDB_STEP */
     unsigned vp;                /* Hg: whose registers and memory are meant */
-    unsigned resume_vp;         /* Hc */
+    unsigned resume_vp;         /* Hc; meaningless while ... */
+    bool resume_any;            /* ... it named none: the one of Hg steps */
     struct debug_stop stop;     /* the last one */
     bool linger;                /* the machine can go back: its end is a stop like others */
     bool interrupted;           /* ctrl-C since the machine was told to run */

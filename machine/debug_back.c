@@ -67,6 +67,7 @@ struct err debug_goto(struct debug *d, uint64_t insns, struct debug_stop *stop)
     struct err e;
 
     TRY(debug_travel(d));
+    travel_note(d->travel);                     /* how far it had come */
     points_suspend(d->points, true);
     d->busy = true;
     e = travel_to(d->travel, insns);
@@ -199,6 +200,7 @@ struct debug_stop debug_run_back(struct debug *d)
     struct debug_stop stop;
     struct err e;
 
+    travel_note(d->travel);
     if (points_count(d->points) != 0) {
         e = travel_back(d->travel, s.before, scan, &s, &found);
         found &= !failed(&e) && s.last.why != DEBUG_NOTHING;
