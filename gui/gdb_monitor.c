@@ -8,6 +8,7 @@
 
 #include "base/attrs.h"
 #include "gui/gdb_session.h"
+#include "gui/screen.h"
 
 #define WORDS 6
 
@@ -195,6 +196,15 @@ static void screen(struct gdb_session *s, char **words, unsigned n)
     say(s, machine_text(s->machine, text, sizeof text) ? text : "the screen is not in text mode\n");
 }
 
+static void screenshot(struct gdb_session *s, char **words, unsigned n)
+{
+    struct err e = screen_write(s->machine, words[0]);
+
+    (void)n;
+    if (failed(&e))
+        sayf(s, "%s\n", e.text);
+}
+
 /* ---- points by physical address ---- */
 
 static void added(struct gdb_session *s, const struct point *p)
@@ -279,6 +289,7 @@ static const struct command commands[] = {
     { "pwatch", "ADDRESS [BYTES [w|r|a]]", "watch physical memory, writes by devices included", 1, 3, pwatch },
     { "quit", "", "end the machine", 0, 0, quit },
     { "screen", "", "the text on the screen", 0, 0, screen },
+    { "screenshot", "FILE", "write the screen there: a picture when the name ends in .ppm, else text", 1, 1, screenshot },
     { "xp", "ADDRESS [BYTES]", "physical memory", 1, 2, xp },
 };
 
@@ -286,7 +297,7 @@ static void help(struct gdb_session *s, char **words, unsigned n)
 {
     (void)words, (void)n;
     for (unsigned k = 0; k < COUNT_OF(commands); k++)
-        sayf(s, "%-8s %-24s %s\n", commands[k].name, commands[k].takes, commands[k].help);
+        sayf(s, "%-10s %-24s %s\n", commands[k].name, commands[k].takes, commands[k].help);
 }
 
 static void run(struct gdb_session *s, char **words, unsigned n)

@@ -294,7 +294,7 @@ static void resume(struct gdb_session *s, enum gdb_wish wish, unsigned vp)
 
 static unsigned stepper(const struct gdb_session *s)
 {
-    return s->resume_any ? s->vp : s->resume_vp;
+    return s->resume_any ? s->stop.vp : s->resume_vp;
 }
 
 /* c and s, with an address to go on at or without. */

@@ -28,7 +28,7 @@ struct gdb_session {
     unsigned step_vp;           /* GDB_STEP */
     unsigned vp;                /* Hg: whose registers and memory are meant */
     unsigned resume_vp;         /* Hc; meaningless while ... */
-    bool resume_any;            /* ... it named none: the one of Hg steps */
+    bool resume_any;            /* ... it named none: the one that stopped steps; Hg is whom gdb happened to look at last */
     struct debug_stop stop;     /* the last one */
     bool linger;                /* the machine can go back: its end is a stop like others */
     bool interrupted;           /* ctrl-C since the machine was told to run */

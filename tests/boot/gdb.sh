@@ -16,9 +16,9 @@ end=$(sed -n 's/.*"insns": *\([0-9]*\).*/\1/p' "$work/stats" | head -n 1)
 
 # an object file with nothing but these symbols, in a section where the kernel lies
 base=0xffffffff81000000
-printf '.section .text,"ax",@nobits\n.skip 0x6000000\n' >"$work/symbols.s"
+printf '.section .kernel,"ax",@nobits\n.skip 0x6000000\n' >"$work/symbols.s"
 {
-    echo "SECTIONS { . = $base; .text : { *(.text)"
+    echo "SECTIONS { . = $base; .text : { *(.kernel)"
     sed -nE "s/^([0-9a-f]+) [A-Za-z] ([a-z_A-Z0-9]+)\$/\2 = 0x\1 - $base;/p" "$work/text"
     echo '} }'
 } >"$work/symbols.ld"
@@ -55,6 +55,15 @@ info threads
 delete
 rwatch *(char *)\$nodename
 continue
+delete
+reverse-stepi
+set scheduler-locking step
+thread 1
+reverse-stepi
+set scheduler-locking off
+hbreak *__x64_sys_sethostname
+reverse-continue
+monitor insns
 
 delete
 thread 2
@@ -75,6 +84,9 @@ expect "$work/gdb" '"partita'
 expect "$work/gdb" 'Hardware watchpoint 3'
 expect "$work/gdb" 'New value = 112 '
 expect "$work/gdb" 'Hardware read watchpoint 4'
+expect "$work/gdb" 'Switching to thread 1'
+expect "$work/gdb" 'Breakpoint 5, .* in __x64_sys_sethostname'
+[ "$(grep -cE '^[0-9]+$' "$work/gdb")" -eq 2 ] || fail 'insns'
 expect "$work/gdb" 'Switching to thread 2'
 expect "$work/gdb" 'insns=[0-9]+ hash='
 expect "$work/gdb" 'detached'

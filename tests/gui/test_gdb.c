@@ -337,6 +337,8 @@ static void monitor_commands(void **state)
     assert_int_equal(machine_insns(m), 3);
     monitor("punset 0x200000");
     assert_string_equal(monitor("points"), "");
+    assert_non_null(strstr(monitor("screenshot /nowhere/at/all"), "/nowhere/at/all"));
+    assert_non_null(strstr(monitor("goto 1"), "at instruction"));
     assert_string_equal(monitor("pbreak 0x100022"), "set\n");
     assert_memory_equal(run("c"), "$T05", 4);
     assert_int_equal(machine_insns(m), 4);
