@@ -15,6 +15,7 @@ struct arena {
 };
 
 void *arena_alloc(struct arena *a, size_t bytes);   /* zeroed, aligned to 16; never NULL */
-void  arena_reset(struct arena *a);                 /* forgets all, frees the chunks */
+void  arena_reset(struct arena *a);                 /* forgets all; may be filled again */
+void  arena_free(struct arena *a);                  /* the same, and frees its memory */
 
 #endif

@@ -301,6 +301,7 @@ void block_cache_free(struct block_cache *c)
     if (c == NULL)
         return;
     pages_clear(c);
+    arena_free(&c->arena);
     for (unsigned n = 0; n < c->nwatched; n++)
         unwatch(c, c->watched[n]);
     free(c->buckets);

@@ -316,7 +316,7 @@ void jit_free(struct jit *j)
 {
     if (j == NULL)
         return;
-    arena_reset(&j->arena);
+    arena_free(&j->arena);
     codebuf_close(&j->code);
     free(j->handler_calls);
     free(j);
