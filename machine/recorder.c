@@ -9,7 +9,7 @@
 #include "machine/recording.h"
 
 #define HASH_INSNS  (UINT64_C(1) << 27)
-#define RAM_SHARE   200u            /* memory is hashed when that takes at most 1/RAM_SHARE of the time */
+#define RAM_SHARE   400u            /* memory is hashed when that takes at most 1/RAM_SHARE of the time */
 #define SMALL       65536u          /* inputs up to so many bytes are embedded */
 
 struct recorder {
@@ -17,7 +17,8 @@ struct recorder {
     struct ndlog_writer *out;
     struct ndlog_batch batch;
     struct fingerprint last;
-    uint64_t ram_from;              /* host time from which memory may be hashed again */
+    uint64_t ram_hashed;            /* host time when memory was hashed */
+    uint64_t page_ns;               /* what a page then took */
     bool ended, complained;
 };
 
@@ -50,14 +51,32 @@ static void add(struct recorder *r, uint8_t kind, const struct writer *w)
     ndlog_add(&r->batch, &record);
 }
 
+static uint64_t pages_touched(const struct ram *ram)
+{
+    uint64_t n = 0;
+
+    for (uint64_t page = 0; page < ram->len >> PAGE_SHIFT; page++)
+        n += ram->touched[page];
+    return n;
+}
+
+/* It would take as long a page as the last time. */
+static bool ram_is_due(const struct recorder *r)
+{
+    const uint64_t cost = r->page_ns * pages_touched(r->machine->ram);
+
+    return r->machine->cfg.record_every != 0 || host_monotonic_ns() - r->ram_hashed >= cost * RAM_SHARE;
+}
+
 static void take(struct recorder *r, struct fingerprint *now, bool ram)
 {
-    uint64_t start = host_monotonic_ns(), end;
+    const uint64_t start = host_monotonic_ns();
 
     fingerprint_take(r->machine, now, ram);
-    end = host_monotonic_ns();
-    if (ram)
-        r->ram_from = end + (end - start) * RAM_SHARE;
+    if (!ram)
+        return;
+    r->ram_hashed = host_monotonic_ns();
+    r->page_ns = 1 + (r->ram_hashed - start) / (1 + pages_touched(r->machine->ram));
 }
 
 static void add_hash(struct recorder *r)
@@ -66,7 +85,7 @@ static void add_hash(struct recorder *r)
     struct fingerprint now;
     struct writer w = { 0 };
 
-    take(r, &now, r->machine->cfg.record_every != 0 || host_monotonic_ns() >= r->ram_from);
+    take(r, &now, ram_is_due(r));
     fingerprint_write(&w, &r->last, &now);
     add(r, NDLOG_HASH, &w);
     writer_free(&w);
