@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/invariant.h"
+#include "base/log.h"
 #include "machine/debug_internal.h"
 
 struct debug *machine_debug(struct machine *m)
@@ -179,9 +180,18 @@ bool debug_msr_read(struct debug *d, unsigned vp, uint32_t msr, uint64_t *value)
     return cpu_read_msr(d->machine->vps[vp], msr, value);
 }
 
+/* What a debugger changes is no part of a recording, and its replay would differ. */
+bool debug_may_change(const struct debug *d)
+{
+    if (d->machine->recorder == NULL)
+        return true;
+    log_at(LOG_MACHINE, LOG_WARN, "a debugger may not change a machine that is being recorded");
+    return false;
+}
+
 bool debug_msr_write(struct debug *d, unsigned vp, uint32_t msr, uint64_t value)
 {
-    const bool done = cpu_write_msr(d->machine->vps[vp], msr, value);
+    const bool done = debug_may_change(d) && cpu_write_msr(d->machine->vps[vp], msr, value);
 
     debug_changed(d);
     return done;
@@ -216,6 +226,8 @@ static size_t transfer(struct debug *d, unsigned vp, bool physical, uint64_t at,
 {
     size_t done = 0, n;
 
+    if (from != NULL && !debug_may_change(d))
+        return 0;
     while (done < len) {
         gpa_t gpa = at + done;
 

@@ -20,6 +20,7 @@ struct debug {
     unsigned nregs;
 };
 
+bool     debug_may_change(const struct debug *d);       /* debug.c */
 /* debug.c: without checkpoints on the way */
 struct debug_stop debug_run_plain(struct debug *d, uint64_t instructions);
 

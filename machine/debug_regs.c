@@ -254,7 +254,7 @@ static bool write_reg(struct debug *d, unsigned vp, const struct debug_reg *reg,
 
 bool debug_reg_write(struct debug *d, unsigned vp, const struct debug_reg *reg, const uint8_t value[DEBUG_REG_BYTES])
 {
-    const bool done = write_reg(d, vp, reg, value);
+    const bool done = debug_may_change(d) && write_reg(d, vp, reg, value);
 
     if (done)
         debug_changed(d);

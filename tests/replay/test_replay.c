@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/bits.h"
+#include "machine/debug.h"
 #include "machine/internal.h"
 #include "machine/recording.h"
 #include "machine/snapshot.h"
@@ -234,6 +235,30 @@ static void slices_change_nothing_where_a_processor_halts(void **state)
     }
     machine_free(whole);
     machine_free(sliced);
+}
+
+static void a_debugger_may_look_at_a_recorded_machine_only(void **state)
+{
+    static const uint8_t byte = 0x55;
+    struct machine_config cfg = guest_config(kernel);
+    struct machine *m;
+    struct debug *d;
+    uint8_t value[DEBUG_REG_BYTES] = { 0 };
+    uint64_t hash;
+
+    (void)state;
+    cfg.record = file;
+    m = make(&cfg);
+    d = machine_debug(m);
+    assert_int_equal(machine_run(m, 5000), RUN_LIMIT);
+    hash = machine_hash(m);
+    assert_int_equal(debug_read_physical(d, 0, 0x100000, value, 4), 4);
+    assert_int_equal(debug_write_physical(d, 0, 0x400000, &byte, 1), 0);
+    assert_int_equal(debug_write(d, 0, 0x400000, &byte, 1), 0);
+    assert_false(debug_reg_write(d, 0, debug_reg_find(d, "rax"), value));
+    assert_false(debug_msr_write(d, 0, 0x10, 5));
+    assert_true(machine_hash(m) == hash);
+    machine_free(m);
 }
 
 /* ---- files that end early, or were changed ---- */
@@ -592,6 +617,7 @@ int main(void)
         cmocka_unit_test(a_reset_asks_for_the_wall_clock_again),
         cmocka_unit_test(a_machine_that_was_left_is_replayed_to_there),
         cmocka_unit_test(recording_changes_nothing),
+        cmocka_unit_test(a_debugger_may_look_at_a_recorded_machine_only),
         cmocka_unit_test(slices_change_nothing_where_a_processor_halts),
         cmocka_unit_test(a_recording_cut_at_any_byte_replays_to_its_last_record),
         cmocka_unit_test(a_recording_with_any_byte_changed_is_refused_or_ends_there),
