@@ -62,17 +62,22 @@ static struct debug_stop stand(struct debug *d, enum debug_why why, unsigned vp)
     return stop;
 }
 
+/* Run without points and pauses: the machine is on the way to where it will stand. */
+static void quiet(struct debug *d, bool on)
+{
+    points_suspend(d->points, on);
+    d->busy = on;
+}
+
 struct err debug_goto(struct debug *d, uint64_t insns, struct debug_stop *stop)
 {
     struct err e;
 
     TRY(debug_travel(d));
     travel_note(d->travel);                     /* how far it had come */
-    points_suspend(d->points, true);
-    d->busy = true;
+    quiet(d, true);
     e = travel_to(d->travel, insns);
-    d->busy = false;
-    points_suspend(d->points, false);
+    quiet(d, false);
     *stop = stand(d, DEBUG_NOTHING, d->machine->loop.current);
     return e;
 }
@@ -98,17 +103,37 @@ static uint64_t retired_at(struct debug *d, unsigned vp, uint64_t insns)
 
 /* ---- one step ---- */
 
+#define PIECES 128u
+
+/* Forwards from `*low` in equal pieces to the one in which the processor comes to `now`: that is what lies between the two then. */
+static void narrow(struct debug *d, unsigned vp, uint64_t *low, uint64_t *high, uint64_t now)
+{
+    const uint64_t piece = (*high - *low + PIECES - 1) / PIECES;
+
+    quiet(d, true);
+    while (*high - *low > 1) {
+        const uint64_t n = *high - *low < piece ? *high - *low : piece;
+
+        if (machine_run(d->machine, n) != RUN_LIMIT || cpu_retired(d->machine->vps[vp]) == now) {
+            *high = *low + n;
+            break;
+        }
+        *low += n;
+    }
+    quiet(d, false);
+}
+
 /* The last instant before `high` at which the processor had done less than now: between a time `low` when it had, and `high`. What it
  * has done never falls (but for a reset of the machine, before which one then comes to stand). */
 static uint64_t last_before(struct debug *d, unsigned vp, uint64_t low, uint64_t high, uint64_t now)
 {
     while (high - low > 1) {
-        uint64_t middle = low + (high - low) / 2;
+        struct debug_stop stop;
+        struct err e = debug_goto(d, low, &stop);
 
-        if (retired_at(d, vp, middle) != now)
-            low = middle;
-        else
-            high = middle;
+        if (failed(&e))
+            break;
+        narrow(d, vp, &low, &high, now);
     }
     return low;
 }
@@ -141,7 +166,7 @@ struct debug_stop debug_step_back(struct debug *d, unsigned vp)
     struct debug_stop stop;
     struct err e;
 
-    for (uint64_t back = 1;; back *= 4) {
+    for (uint64_t back = 1;; back *= 64) {
         const uint64_t low = here - begin > back ? here - back : begin;
 
         if (here == begin || (retired_at(d, vp, low) == now && low == begin))
