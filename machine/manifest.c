@@ -218,9 +218,9 @@ static bool read_input(struct recording *r, char *rest)
     bool ok = r->inputs.count < INPUTS_MAX;
 
     i.hash = word_number(&rest, 16, UINT64_MAX, &ok);
-    i.len = word_number(&rest, 10, UINT64_C(1) << 40, &ok);
+    i.len = word_number(&rest, 10, UINT64_C(1) << 44, &ok);
     i.embedded = word_number(&rest, 10, 1, &ok);
-    if (!ok || !unescape(rest))
+    if (!ok || (i.embedded && i.len > EMBEDDED_MAX) || !unescape(rest))
         return false;
     i.path = strdup(rest);
     invariant(i.path != NULL, "out of memory");

@@ -98,6 +98,9 @@ struct err recorder_begin(struct recorder *r)
     struct machine *m = r->machine;
     struct writer manifest = { 0 };
 
+    for (unsigned k = 0; k < m->inputs.count; k++)
+        if (m->cfg.record_whole && m->inputs.list[k].len > EMBEDDED_MAX)
+            return err_make(ERR_USAGE, "-self-contained: '%.150s' is larger than 64 GiB", m->inputs.list[k].path);
     TRY(ndlog_create(&r->out, m->cfg.record));
     for (unsigned k = 0; k < m->inputs.count; k++)
         m->inputs.list[k].embedded = m->cfg.record_whole || m->inputs.list[k].len <= SMALL;

@@ -38,6 +38,7 @@ const struct input *recording_input(const struct recording *r, const char *path)
 /* The text of a manifest, both ways. */
 void       manifest_write(const struct machine_config *cfg, const struct inputs *inputs, struct writer *out);
 struct err manifest_read(struct recording *r, const char *text, size_t len) MUST_USE;
+#define EMBEDDED_MAX (UINT64_C(1) << 36)        /* it is unpacked in memory */
 /* Pieces of input files. */
 struct err embedded_write(struct ndlog_writer *out, const struct input *i, unsigned index) MUST_USE;
 struct err embedded_read(struct recording *r, const struct ndlog_frame *f) MUST_USE;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * libFuzzer entry for recordings: the bytes are given right checksums and then opened like the file of a stranger. A good start is
- * a real one, small: `partita record -o corpus/a ...`. */
+ * a real one, small: `partita record -o corpus/a ...`. A file may claim to hold a large disk of zeros: run it with
+ * ASAN_OPTIONS=allocator_may_return_null=1 and -malloc_limit_mb=100000. */
 #include <stdlib.h>
 #include <string.h>
 
