@@ -11,6 +11,7 @@
 #include "gui/diverge.h"
 #include "gui/frontend.h"
 #include "gui/options.h"
+#include "gui/past.h"
 #include "gui/replay.h"
 #include "gui/screen.h"
 #include "gui/status.h"
@@ -138,6 +139,7 @@ static int help(void)
          "partita run [options]     run a machine\n"
          "partita record -o FILE [options]   the same, recorded\n"
          "partita replay FILE [options]      run a recording again, to the bit\n"
+         "partita past FILE QUESTION   who last wrote, read or reached an address before an instant; `partita past` says how to ask\n"
          "partita diverge FILE [-- options]  replay it twice, also with these options (default -accel interp): where do they part?\n"
          "partita conform [options] run the conformance suite of the TLFS and write a report\n"
          "partita --help            this text\n"
@@ -165,6 +167,8 @@ int main(int argc, char **argv)
         return command_record(argc - 2, argv + 2);
     if (strcmp(command, "replay") == 0)
         return command_replay(argc - 2, argv + 2);
+    if (strcmp(command, "past") == 0)
+        return command_past(argc - 2, argv + 2);
     if (strcmp(command, "diverge") == 0)
         return command_diverge(argc - 2, argv + 2);
     if (strcmp(command, "conform") == 0)
