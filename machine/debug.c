@@ -133,14 +133,14 @@ struct debug_stop debug_run_plain(struct debug *d, uint64_t instructions)
 struct debug_stop debug_run(struct debug *d, uint64_t instructions)
 {
     const uint64_t start = machine_insns(d->machine);
-    enum run how;
 
     begin(d);
     for (;;) {
-        uint64_t left = instructions - (machine_insns(d->machine) - start), slice = debug_slice(d, left);
+        const uint64_t before = machine_insns(d->machine), left = instructions - (before - start), slice = debug_slice(d, left);
+        const enum run how = machine_run(d->machine, slice);
+        const uint64_t done = machine_insns(d->machine) - before;
 
-        how = machine_run(d->machine, slice);
-        if (how != RUN_LIMIT || machine_insns(d->machine) - start >= instructions)
+        if (how != RUN_LIMIT || done == left || done < slice)      /* less: machine_pause() */
             return end(d, stop_of(d, how));
     }
 }

@@ -150,6 +150,9 @@ static void a_pause_stops_and_leaves_no_trace(void **state)
     assert_int_equal(debug_run(d, UINT64_MAX).why, DEBUG_PAUSE);
     assert_int_equal(machine_insns(m), 0);
     assert_int_equal(debug_run(d, 1000).why, DEBUG_NOTHING);
+    machine_pause(m);                               /* whoever else wants it back gets it */
+    assert_int_equal(debug_run(d, UINT64_MAX).why, DEBUG_NOTHING);
+    assert_int_equal(machine_insns(m), 1000);
     at_same_place(plain, m);
     machine_free(plain);
     machine_free(m);
