@@ -134,7 +134,7 @@ void cpu_set_rflags(struct cpu *cpu, uint32_t value)
         cpu->attention |= ATTEND_MODE;      /* translated code may still hold the old ones: leave it */
     }
     if (change & value & FLAG_IF)
-        cpu->attention |= ATTEND_INTR;
+        cpu_interrupts_on(cpu);
     if (value & (FLAG_TF | FLAG_RF))
         cpu->attention |= ATTEND_DEBUG;     /* leave the block: single steps */
     if (change & (FLAG_VM | FLAG_AC))

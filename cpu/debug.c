@@ -54,7 +54,12 @@ bool debug_virtual_interrupt(const struct cpu *cpu)
 
 bool debug_active(const struct cpu *cpu)
 {
-    return (cpu->p.rflags & (FLAG_TF | FLAG_RF)) || cpu->p.inhibit || debug_virtual_interrupt(cpu) ||
+    return cpu->p.inhibit || debug_steps(cpu);
+}
+
+bool debug_steps(const struct cpu *cpu)
+{
+    return (cpu->p.rflags & (FLAG_TF | FLAG_RF)) || debug_virtual_interrupt(cpu) ||
            ((cpu->p.dr7 & DR7_ENABLES) && any_enabled(cpu, BIT(KIND_EXECUTE)));
 }
 

@@ -39,7 +39,7 @@ EXEC(STI)
         if (!(cpu->p.rflags & FLAG_IF)) {
             cpu->p.rflags |= FLAG_IF;
             cpu->p.inhibit |= SHADOW_STI;
-            cpu->attention |= ATTEND_INTR;
+            cpu_interrupts_on(cpu);
         }
         break;
     case VIRTUAL_IF:

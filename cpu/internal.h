@@ -240,8 +240,16 @@ static inline bool fault_gp(struct cpu *cpu, uint32_t error) { return fault_rais
  * instructions); before anything outside the processor is called. */
 void cpu_sync(struct cpu *cpu, const struct insn *i);
 
-/* After an instruction that ends its block: may the next block follow without a look at what the run loop looks at? */
+/* After an instruction that ends its block: may the next block follow without a look at what the run loop looks at? With the
+ * shadow of an STI only if one instruction of it will surely run, and then without the shadow. */
 bool cpu_goes_on(struct cpu *cpu);
+
+/* IF rises. What arrives later asks for attention itself. */
+static inline void cpu_interrupts_on(struct cpu *cpu)
+{
+    if (cpu->ports.apic != NULL && cpu->ports.apic->pending(cpu->ports.apic_self) != APIC_NONE)
+        cpu->attention |= ATTEND_INTR;
+}
 
 /* What is no instruction but takes the time of `insns` of them: event_deliver_*() charge 1 each. Between instructions. */
 void cpu_charge(struct cpu *cpu, uint64_t insns);
@@ -348,6 +356,7 @@ bool event_attend(struct cpu *cpu);         /* run loop, between instructions, a
 #define SHADOW_STI 1u       /* p.inhibit: the instruction after STI, after MOV SS or POP SS */
 #define SHADOW_SS  2u
 bool debug_active(const struct cpu *cpu);
+bool debug_steps(const struct cpu *cpu);                                /* the same, whatever the shadow */
 bool debug_virtual_interrupt(const struct cpu *cpu);                    /* #GP is due: VIF and VIP */
 bool debug_watches_data(const struct cpu *cpu);                         /* a data breakpoint is enabled */
 bool debug_insn_breakpoint(struct cpu *cpu);                            /* before an instruction; true: #DB recorded */

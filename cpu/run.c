@@ -109,7 +109,7 @@ static void code_segment_refresh(struct cpu *cpu)
 
 bool cpu_goes_on(struct cpu *cpu)
 {
-    if (cpu->attention != 0 || cpu->pmu != 0 || cpu->p.activity != CPU_RUNNING || debug_active(cpu))
+    if (cpu->attention != 0 || cpu->pmu != 0 || cpu->p.activity != CPU_RUNNING || (cpu->p.inhibit & ~SHADOW_STI) || debug_steps(cpu))
         return false;
     code_segment_refresh(cpu);
     return true;
@@ -276,6 +276,8 @@ static bool round_of(struct cpu *cpu, enum cpu_stop *why)
         return false;
     }
     code_segment_refresh(cpu);
+    if (cpu->p.inhibit == SHADOW_STI && cpu->attention == 0 && LIKELY(cpu->points == NULL))
+        cpu->p.inhibit = 0;             /* nothing waits for the end of the instruction that comes now, and it will come */
     if (UNLIKELY(debug_active(cpu)))
         step(cpu);
     else

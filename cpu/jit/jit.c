@@ -111,7 +111,10 @@ const uint8_t *jit_go_on(struct cpu *cpu)
 {
     const struct block_shortcut *s = cpu_goes_on(cpu) ? shortcut_again(cpu, cpu->p.rip) : NULL;
 
-    return s != NULL ? s->code : NULL;
+    if (s == NULL || s->code == NULL || (cpu->p.inhibit && cpu->budget < s->block->count))
+        return NULL;
+    cpu->p.inhibit = 0;
+    return s->code;
 }
 
 const uint8_t *jit_code(const struct block *b)
