@@ -73,7 +73,7 @@ static struct err parse(struct past *p, int *nargs, char **args)
     const char *rest = "";
     int left = 0;
 
-    p->limit = UINT64_MAX;
+    p->limit = p->at = UINT64_MAX;
     for (int k = 0; k < *nargs; k++) {
         if (is_question(args[k]))
             TRY(set_question(p, args[k]));
@@ -100,7 +100,7 @@ static struct err start(struct past *p, int nargs, char **args)
     TRY(parse(p, &nargs, args));
     TRY(recording_open(&p->recording, p->path));
     recording_about(p->recording, &about);
-    if (p->at == 0 || p->at > about.insns)
+    if (p->at > about.insns)
         p->at = about.insns;
     recording_config(p->recording, &cfg);
     cfg.replay_blind = true;

@@ -9,6 +9,7 @@ run=(-m 128M -kernel "$build/guest/vmlinuz" -initrd "$build/guest/initramfs" -ap
 expect "$work/last" '"insns": [0-9]+, "vp": 0, "rip": "0x[0-9a-f]+", "physical": "0x1000000", "bytes": [1-8], "wrote": true'
 [ "$(tail -n 1 "$work/all")" = "$(cat "$work/last")" ] || fail "the last answer is not the last of all: $(tail -n 1 "$work/all")"
 "$PARTITA" past "$work/run.ptr" reached:0x100000 | grep -q '"insns": 0, "vp": 0, "rip": "0x100000"' || fail "the kernel's entry was not reached"
+"$PARTITA" past "$work/run.ptr" pwrite:0x1000000+8 --at 0 | grep -qx '{}' || fail "something was found before the first instruction"
 "$PARTITA" past "$work/run.ptr" pwrite:0x7ff0000+8 --at 1000 | grep -qx '{}' || fail "something was found before it was"
 
 for smp in 1 4; do
