@@ -14,6 +14,7 @@
 #include "gui/gdb_server.h"
 #include "gui/gdb_session.h"
 #include "tests/check.h"
+#include "tests/machine/image.h"
 
 /* xor eax, eax; l: inc eax; mov [200000h], eax; jmp l */
 static const uint8_t program[] = { 0x31, 0xc0, 0x40, 0xa3, 0x00, 0x00, 0x20, 0x00, 0xeb, 0xf8 };
@@ -24,16 +25,8 @@ static struct gdb_session s;
 
 static int write_image(void **state)
 {
-    uint8_t image[32 + sizeof program] = { 0 };
-    uint32_t fields[8] = { 0x1badb002, 0x10000, 0u - 0x1badb002 - 0x10000, 0x100000, 0x100000, 0, 0, 0x100020 };
-    int fd = mkstemp(path);
-
     (void)state;
-    memcpy(image, fields, sizeof fields);
-    memcpy(image + 32, program, sizeof program);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, image, sizeof image), sizeof image);
-    close(fd);
+    image_write(path, program, sizeof program);
     return 0;
 }
 

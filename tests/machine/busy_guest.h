@@ -3,13 +3,13 @@
 #ifndef TESTS_MACHINE_BUSY_GUEST_H
 #define TESTS_MACHINE_BUSY_GUEST_H
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
 #include "machine/machine.h"
 #include "tests/check.h"
+#include "tests/machine/image.h"
 
 /* Patches its own code, stores all over 1 MiB, reads the TSC and the PIT, writes to the screen and a PIT channel, for ever. */
 static const uint8_t program[] = {
@@ -42,20 +42,15 @@ static char path[] = "/tmp/partita-test-XXXXXX";
 
 static int write_image(void **state)
 {
-    uint8_t image[32 + sizeof program] = { 0 };
-    uint32_t fields[8] = { 0x1badb002, 0x10000, 0u - 0x1badb002 - 0x10000, 0x100000, 0x100000, 0, 0, 0x100020 };
-    int fd = mkstemp(path);
+    uint8_t code[sizeof program];
 
     (void)state;
-    memcpy(image, fields, sizeof fields);
-    memcpy(image + 32, program, sizeof program);
-    store32(image + 32 + 8, 0x100000 + PATCHED);
+    memcpy(code, program, sizeof program);
+    store32(code + 8, 0x100000 + PATCHED);
     if (!patching)
-        memset(image + 32 + 6, 0x90, 6);
-    image[32 + sizeof program - 1] = (uint8_t)(5 - (int)sizeof program);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, image, sizeof image), sizeof image);
-    close(fd);
+        memset(code + 6, 0x90, 6);
+    code[sizeof program - 1] = (uint8_t)(5 - (int)sizeof program);
+    image_write(path, code, sizeof code);
     return 0;
 }
 

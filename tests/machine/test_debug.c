@@ -10,6 +10,7 @@
 #include "base/attrs.h"
 #include "base/bytes.h"
 #include "tests/check.h"
+#include "tests/machine/image.h"
 
 /* A Multiboot image that stores a falling counter, reads the PIT and ends by the exit port. */
 
@@ -35,16 +36,8 @@ static char path[] = "/tmp/partita-test-XXXXXX";
 
 static int write_image(void **state)
 {
-    uint8_t image[32 + sizeof program] = { 0 };
-    uint32_t fields[8] = { 0x1badb002, 0x10000, 0u - 0x1badb002 - 0x10000, 0x100000, 0x100000, 0, 0, 0x100020 };
-    int fd = mkstemp(path);
-
     (void)state;
-    memcpy(image, fields, sizeof fields);
-    memcpy(image + 32, program, sizeof program);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, image, sizeof image), sizeof image);
-    close(fd);
+    image_write(path, program, sizeof program);
     return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "machine/machine.h"
 #include "machine/replay.h"
 #include "tests/check.h"
+#include "tests/machine/image.h"
 
 static const uint8_t guest_program[] = {
     0xbc, 0x00, 0x00, 0x12, 0x00,                   /* mov esp, 120000h */
@@ -52,24 +53,9 @@ static const uint8_t guest_program[] = {
     0x7f, 0x00, 0x00, 0x00, 0x11, 0x00,             /* idtr */
 };
 
-static inline void put_file(char *path, const void *bytes, size_t len)
-{
-    int fd = mkstemp(path);
-
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, bytes, len), len);
-    close(fd);
-}
-
-/* A Multiboot image whose header says where it loads. `path` ends in XXXXXX. */
 static inline void guest_write(char *path)
 {
-    uint8_t image[32 + sizeof guest_program] = { 0 };
-    uint32_t fields[8] = { 0x1badb002, 0x10000, 0u - 0x1badb002 - 0x10000, 0x100000, 0x100000, 0, 0, 0x100020 };
-
-    memcpy(image, fields, sizeof fields);
-    memcpy(image + 32, guest_program, sizeof guest_program);
-    put_file(path, image, sizeof image);
+    image_write(path, guest_program, sizeof guest_program);
 }
 
 static inline struct machine_config guest_config(const char *kernel)
