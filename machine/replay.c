@@ -54,13 +54,14 @@ static struct err read_all(struct recording *r)
     for (size_t k = 0; k < r->log.nframes; k++) {
         const struct ndlog_frame *f = &r->log.frames[k];
 
-        if (f->kind == FRAME_MANIFEST && !manifest)
+        if (f->kind == FRAME_MANIFEST && !manifest) {
             TRY(manifest_read(r, (const char *)f->bytes, f->len));
-        else if (f->kind == FRAME_INPUT && manifest)
+            manifest = true;
+        } else if (f->kind == FRAME_INPUT && manifest) {
             TRY(embedded_read(r, f));
-        else if (f->kind < 'a')                     /* small letters: what a reader may pass over */
+        } else if (f->kind < 'a') {                 /* small letters: what a reader may pass over */
             return err_make(ERR_UNSUPPORTED, "it has a part '%c' that this build does not know", f->kind > ' ' ? f->kind : '?');
-        manifest = true;
+        }
     }
     if (!manifest || r->log.nrecords == 0)
         return err_make(ERR_FORMAT, "it is cut short before the run begins");

@@ -284,6 +284,27 @@ static struct blob sample(void)
     return contents();
 }
 
+/* A part that a reader may pass over does not stand for the manifest. */
+static void a_file_without_a_manifest_is_refused(void **state)
+{
+    const struct ndlog_record end = { .at = { 5, 0 }, .kind = NDLOG_END, .len = 1, .bytes = (const uint8_t *)"x" };
+    struct ndlog_batch batch = { 0 };
+    struct recording *r = NULL;
+    struct ndlog_writer *w;
+    struct err e;
+
+    (void)state;
+    e = ndlog_create(&w, file);
+    assert_false(failed(&e));
+    ndlog_frame(w, (enum frame_kind)'m', "", 0);
+    ndlog_add(&batch, &end);
+    ndlog_flush(&batch, w);
+    ndlog_close(w);
+    writer_free(&batch.bytes);
+    e = recording_open(&r, file);
+    assert_true(failed(&e));
+}
+
 static void a_reader_survives_any_file(void **state)
 {
     const char *rounds = getenv("PARTITA_FUZZ_ROUNDS");
@@ -326,6 +347,7 @@ int main(void)
         cmocka_unit_test(numbers_of_any_size_are_read_back),
         cmocka_unit_test(a_manifest_keeps_every_setting),
         cmocka_unit_test(a_manifest_with_unknown_or_impossible_lines_is_refused),
+        cmocka_unit_test(a_file_without_a_manifest_is_refused),
         cmocka_unit_test(a_reader_survives_any_file),
     };
 
