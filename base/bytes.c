@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/bytes.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/invariant.h"
@@ -80,10 +82,35 @@ void writer_varint(struct writer *w, uint64_t v)
     writer_uint(w, 1, v);
 }
 
+void writer_print(struct writer *w, const char *format, ...)
+{
+    va_list args;
+    char *text;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    text = malloc((size_t)n + 1);
+    invariant(n >= 0 && text != NULL, "out of memory for a text");
+    va_start(args, format);
+    vsnprintf(text, (size_t)n + 1, format, args);
+    va_end(args);
+    writer_copy(w, text, (size_t)n);
+    free(text);
+}
+
 void writer_free(struct writer *w)
 {
     free(w->bytes);
     *w = (struct writer){ 0 };
+}
+
+bool bytes_zero(const void *bytes, size_t len)
+{
+    const uint8_t *at = bytes;
+
+    return len == 0 || (at[0] == 0 && memcmp(at, at + 1, len - 1) == 0);
 }
 
 /* Multiply and fold: the 128-bit product's halves xor-ed mix every input bit into every output bit. */

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/attrs.h"
+
 #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "Partita runs on little-endian hosts"
 #endif
@@ -64,7 +66,10 @@ struct writer {
 void writer_uint(struct writer *w, unsigned bytes, uint64_t v);
 void writer_varint(struct writer *w, uint64_t v);
 void writer_copy(struct writer *w, const void *from, size_t len);
+void writer_print(struct writer *w, const char *format, ...) PRINTF_LIKE(2, 3);     /* the text, without a zero behind it */
 void writer_free(struct writer *w);
+
+bool bytes_zero(const void *bytes, size_t len);     /* are all of them zero? */
 
 /* A fast 64-bit hash of `len` bytes, the same on every host; chain with `seed`. */
 uint64_t bytes_hash(const void *bytes, size_t len, uint64_t seed);

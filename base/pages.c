@@ -268,11 +268,6 @@ uint64_t pages_hash(const struct pages *p, uint64_t at)
     return pool.hash[page];
 }
 
-static bool all_zero(const uint8_t *bytes)
-{
-    return load64(bytes) == 0 && memcmp(bytes, bytes + 8, PAGES_PAGE - 8) == 0;
-}
-
 void pages_put(struct pages *p, uint64_t at, const uint8_t *bytes)
 {
     uint32_t page = find(p, at), *way;
@@ -280,7 +275,7 @@ void pages_put(struct pages *p, uint64_t at, const uint8_t *bytes)
     if (page != 0 && memcmp(bytes_of(page), bytes, PAGES_PAGE) == 0)
         return;
     way = place(p, at);
-    if (all_zero(bytes)) {
+    if (bytes_zero(bytes, PAGES_PAGE)) {
         page_unref(*way);
         if (pool.nslabs == 0)
             pool_grow();

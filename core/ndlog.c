@@ -190,14 +190,6 @@ static struct err check_header(const uint8_t *bytes, size_t len)
     return OK;
 }
 
-/* After a failure of power a file may end in zeros that were never written. */
-static bool only_zeros(const uint8_t *at, const uint8_t *end)
-{
-    while (at != end && *at == 0)
-        at++;
-    return at == end;
-}
-
 enum frame_read { FRAME_WHOLE, FRAME_PARTIAL, FRAME_BAD };
 
 static enum frame_read read_frame(struct reader *in, uint32_t *sum, struct ndlog_frame *f)
@@ -229,7 +221,8 @@ static struct err read_frames(struct parse *p, const uint8_t *bytes, size_t len)
         struct ndlog_frame f;
         enum frame_read got = read_frame(&in, &sum, &f);
 
-        if (got == FRAME_PARTIAL || (got == FRAME_BAD && only_zeros(start, bytes + len))) {
+        /* after a failure of power a file may end in zeros that were never written */
+        if (got == FRAME_PARTIAL || (got == FRAME_BAD && bytes_zero(start, (size_t)(bytes + len - start)))) {
             p->log->cut_short = true;
             return OK;
         }

@@ -107,6 +107,15 @@ void ram_clear_dirty(struct ram *ram)
         ram->cleaned(ram->code_arg, ram);
 }
 
+uint64_t ram_pages_touched(const struct ram *ram)
+{
+    uint64_t n = 0;
+
+    for (uint64_t page = 0; page < ram->len >> PAGE_SHIFT; page++)
+        n += ram->touched[page];
+    return n;
+}
+
 /* Pages of zeros hash to nothing, so that a page never touched and one that became zero again are the same guest memory. */
 uint64_t ram_hash(const struct ram *ram, uint64_t seed)
 {

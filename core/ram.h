@@ -30,6 +30,7 @@ struct err ram_create(struct ram **out, const char *name, uint64_t len) MUST_USE
 void       ram_free(struct ram *ram);
 void       ram_mark_code(struct ram *ram, uint64_t offset, uint32_t len);  /* bytes [offset, offset+len) were decoded */
 void       ram_forget_code(struct ram *ram, uint64_t page);
+uint64_t   ram_pages_touched(const struct ram *ram);
 uint64_t   ram_hash(const struct ram *ram, uint64_t seed);
 
 /* Every writer of RAM that does not go through a TLB entry tells of it here, before or after the bytes change:

@@ -50,7 +50,7 @@ static void append(struct list *l, const struct point *p)
     l->e[l->count++] = (struct entry){ .p = *p };
 }
 
-static bool same(const struct point *a, const struct point *b)
+bool point_same(const struct point *a, const struct point *b)
 {
     return a->kind == b->kind && a->physical == b->physical && a->at == b->at && (a->kind == POINT_BREAK || a->len == b->len);
 }
@@ -58,7 +58,7 @@ static bool same(const struct point *a, const struct point *b)
 static struct entry *find(const struct list *l, const struct point *p)
 {
     for (unsigned n = 0; n < l->count; n++)
-        if (same(&l->e[n].p, p))
+        if (point_same(&l->e[n].p, p))
             return &l->e[n];
     return NULL;
 }
@@ -304,7 +304,7 @@ static struct point_hit *note(struct points *p, const struct point *w, bool wrot
     if (p->suspended)
         return NULL;
     stop_all(p);
-    if (p->hit.any && !(wrote && !p->hit.wrote && same(&p->hit.point, w))) {
+    if (p->hit.any && !(wrote && !p->hit.wrote && point_same(&p->hit.point, w))) {
         p->hit.more++;
         return NULL;
     }

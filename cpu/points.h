@@ -44,6 +44,8 @@ struct point_hit {
 
 struct points;
 
+bool point_same(const struct point *a, const struct point *b);     /* of the same kind, at the same place */
+
 struct points *points_create(void);
 void points_free(struct points *p);         /* the processors have gone, or never run again */
 void points_attach(struct points *p, struct cpu *cpu);

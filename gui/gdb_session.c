@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/attrs.h"
+#include "base/bytes.h"
 #include "base/invariant.h"
 
 #define SIGNAL_INT  2
@@ -110,13 +111,9 @@ static void thread_extra(struct gdb_session *s, const char *at)
 
 static uint8_t type_of_hit(const struct gdb_session *s, const struct point_hit *hit)
 {
-    for (unsigned n = 0; n < s->npoints; n++) {
-        const struct point *p = &s->points[n].point;
-
-        if (p->kind == hit->point.kind && p->physical == hit->point.physical && p->at == hit->point.at &&
-            (p->kind == POINT_BREAK || p->len == hit->point.len))
+    for (unsigned n = 0; n < s->npoints; n++)
+        if (point_same(&s->points[n].point, &hit->point))
             return s->points[n].type;
-    }
     return GDB_MONITOR;
 }
 
@@ -222,8 +219,7 @@ static struct gdb_point *find_point(const struct gdb_session *s, uint8_t type, c
     for (unsigned n = 0; n < s->npoints; n++) {
         struct gdb_point *q = &s->points[n];
 
-        if (q->type == type && q->point.kind == p->kind && q->point.physical == p->physical && q->point.at == p->at &&
-            q->point.len == p->len)
+        if (q->type == type && point_same(&q->point, p))
             return q;
     }
     return NULL;
@@ -305,7 +301,7 @@ static void resume_at(struct gdb_session *s, const char *at, enum gdb_wish wish)
     uint64_t address;
 
     if (gdb_take_number(&at, &address)) {
-        memcpy(value, &(uint64_t){ address }, 8);
+        store64(value, address);
         (void)debug_reg_write(s->debug, s->vp, rip, value);
     }
     resume(s, wish, stepper(s));

@@ -35,17 +35,23 @@ char *keep(struct options *o, const char *text, size_t len)
     return NULL;
 }
 
+bool options_number(const char *text, uint64_t *out, const char **rest)
+{
+    char *end;
+
+    errno = 0;
+    *out = strtoull(text, &end, 0);
+    *rest = end;
+    return *text >= '0' && *text <= '9' && errno == 0;
+}
+
 bool parse_number(const char *text, uint64_t *out, bool suffixes)
 {
     static const char letters[] = "KMGT";
-    char *end;
+    const char *end;
     uint64_t v;
 
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    v = strtoull(text, &end, 0);
-    if (errno != 0)
+    if (!options_number(text, &v, &end))
         return false;
     if (suffixes && *end != '\0') {
         const char *letter = strchr(letters, *end >= 'a' ? *end - 32 : *end);

@@ -33,6 +33,8 @@ struct err options_parse(struct options *out, int nargs, char **args) MUST_USE;
 struct err options_parse_host(struct options *out, const struct machine_config *recorded, int nargs, char **args) MUST_USE;
 /* The same with all options, for `partita diverge`. */
 struct err options_parse_over(struct options *out, const struct machine_config *recorded, int nargs, char **args) MUST_USE;
+/* The number that a text begins with, in any base that C knows; *rest: what follows it. False: it begins with none. */
+bool       options_number(const char *text, uint64_t *out, const char **rest);
 bool       options_takes_value(const char *arg);        /* an option that a value follows */
 void       options_host_help(void);
 void       options_free(struct options *o);

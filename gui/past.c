@@ -2,7 +2,6 @@
  * `partita past`: who last did it before an instant of a recording, and every time; a line of JSON for each answer. */
 #include "gui/past.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,7 @@ struct past {
     const char *path;
     struct point what;
     bool asked, all;
-    uint64_t at, limit, answers;        /* at: 0: the end of the recording */
+    uint64_t at, limit, answers;
     struct recording *recording;
     struct options options;
     struct machine *machine;
@@ -36,16 +35,6 @@ void past_help(void)
          "        or reached:ADDRESS of an instruction. The last time up to --at (default: the end), with --all each time.");
 }
 
-static bool number(const char *text, uint64_t *out, const char **rest)
-{
-    char *end;
-
-    errno = 0;
-    *out = strtoull(text, &end, 0);
-    *rest = end;
-    return *text >= '0' && *text <= '9' && errno == 0;
-}
-
 static bool is_question(const char *arg)
 {
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
@@ -61,9 +50,9 @@ static struct err set_question(struct past *p, const char *arg)
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
         if (strncmp(arg, kinds[k].name, strlen(kinds[k].name)) == 0)
             p->what = (struct point){ kinds[k].kind, kinds[k].physical, 0, 1 };
-    p->asked = number(rest, &p->what.at, &rest);
+    p->asked = options_number(rest, &p->what.at, &rest);
     if (p->asked && *rest == '+')
-        p->asked = number(rest + 1, &p->what.len, &rest) && p->what.len > 0;
+        p->asked = options_number(rest + 1, &p->what.len, &rest) && p->what.len > 0;
     return p->asked && *rest == '\0' ? OK : err_make(ERR_USAGE, "past %s: give an address, and +LENGTH if you like", arg);
 }
 
@@ -80,7 +69,7 @@ static struct err parse(struct past *p, int *nargs, char **args)
         else if (strcmp(args[k], "--all") == 0)
             p->all = true;
         else if ((strcmp(args[k], "--at") == 0 || strcmp(args[k], "--limit") == 0) && k + 1 < *nargs) {
-            if (!number(args[k + 1], args[k][2] == 'a' ? &p->at : &p->limit, &rest) || *rest != '\0')
+            if (!options_number(args[k + 1], args[k][2] == 'a' ? &p->at : &p->limit, &rest) || *rest != '\0')
                 return err_make(ERR_USAGE, "past %s %s: give a number", args[k], args[k + 1]);
             k++;
         } else if (args[k][0] != '-' && p->path == NULL && (left == 0 || !options_takes_value(args[left - 1])))

@@ -2,7 +2,6 @@
  * `partita replay`: runs a recording again, to its end or to a point, with pictures and serial output on the way. */
 #include "gui/replay.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,22 +39,12 @@ struct replay_row {
     struct err (*set)(struct replay *r, const char *value);
 };
 
-static bool number(const char *text, uint64_t *out, const char **rest)
-{
-    char *end;
-
-    errno = 0;
-    *out = strtoull(text, &end, 0);
-    *rest = end;
-    return *text >= '0' && *text <= '9' && errno == 0;
-}
-
 static struct err set_goto(struct replay *r, const char *value)
 {
     const char *rest;
 
     r->has_goal = true;
-    if (!number(value, &r->goal, &rest) || *rest != '\0')
+    if (!options_number(value, &r->goal, &rest) || *rest != '\0')
         return err_make(ERR_USAGE, "--goto %s: give a number of instructions", value);
     return OK;
 }
@@ -70,7 +59,7 @@ static struct err set_until(struct replay *r, const char *value)
         r->text = value + 7;
         return OK;
     }
-    if (strncmp(value, "rip=", 4) == 0 && number(value + 4, &r->rip, &rest) && *rest == '\0') {
+    if (strncmp(value, "rip=", 4) == 0 && options_number(value + 4, &r->rip, &rest) && *rest == '\0') {
         r->has_rip = true;
         return OK;
     }
@@ -83,7 +72,7 @@ static struct err set_screenshot(struct replay *r, const char *value)
     const char *rest;
     unsigned at = r->nshots;
 
-    if (!number(value, &s.insns, &rest) || (*rest != '\0' && (*rest != '=' || rest[1] == '\0')))
+    if (!options_number(value, &s.insns, &rest) || (*rest != '\0' && (*rest != '=' || rest[1] == '\0')))
         return err_make(ERR_USAGE, "--screenshot-at %s: give a number of instructions, and =FILE if you like", value);
     if (at == MAX_SHOTS)
         return err_make(ERR_USAGE, "--screenshot-at: at most %d of them", MAX_SHOTS);

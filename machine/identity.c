@@ -4,33 +4,16 @@
 #include "machine/identity.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "machine/boot.h"
 #include "machine/chips.h"
 
-static void PRINTF_LIKE(2, 3) line(struct writer *out, const char *format, ...)
-{
-    char text[512];
-    va_list args;
-    int n;
-
-    va_start(args, format);
-    n = vsnprintf(text, sizeof text - 1, format, args);
-    va_end(args);
-    if (n > (int)sizeof text - 2)
-        n = (int)sizeof text - 2;
-    text[n] = '\n';
-    writer_copy(out, text, (size_t)n + 1);
-}
-
 static void blob_line(struct writer *out, const char *what, const struct blob *b)
 {
     if (b->len > 0)
-        line(out, "%s=%016" PRIx64, what, bytes_hash(b->bytes, b->len, b->len));
+        writer_print(out, "%s=%016" PRIx64 "\n", what, bytes_hash(b->bytes, b->len, b->len));
 }
 
 #define SAMPLES 256u
@@ -53,7 +36,7 @@ static struct err disk_line(struct writer *out, unsigned n, const struct drive_c
         hash = bytes_hash(page, (size_t)len, hash);
     }
     if (!failed(&e))
-        line(out, "disk %u=%s of %" PRIu64 " bytes, sample %016" PRIx64, n, d->cdrom ? "CD" : d->bus == DRIVE_FLOPPY ? "floppy" : "disk",
+        writer_print(out, "disk %u=%s of %" PRIu64 " bytes, sample %016" PRIx64 "\n", n, d->cdrom ? "CD" : d->bus == DRIVE_FLOPPY ? "floppy" : "disk",
              file_size(f), hash);
     file_close(f);
     return e;
@@ -77,7 +60,7 @@ static struct err features_line(const struct machine *m, struct writer *out)
     struct cpu_config cfg = { 0 };
 
     TRY(cpu_config_parse(&cfg, m->cfg.cpu));
-    line(out, "processor=%.200s, features %016" PRIx64, m->cfg.cpu, bytes_hash(cfg.features, sizeof cfg.features, 0));
+    writer_print(out, "processor=%.200s, features %016" PRIx64 "\n", m->cfg.cpu, bytes_hash(cfg.features, sizeof cfg.features, 0));
     return OK;
 }
 
@@ -85,25 +68,25 @@ struct err identity_write(const struct machine *m, struct writer *out)
 {
     const struct machine_config *cfg = &m->cfg;
 
-    line(out, "memory=%" PRIu64 " MiB", cfg->ram_bytes >> 20);
-    line(out, "processors=%u", m->nvps);
+    writer_print(out, "memory=%" PRIu64 " MiB\n", cfg->ram_bytes >> 20);
+    writer_print(out, "processors=%u\n", m->nvps);
     TRY(features_line(m, out));
-    line(out, "hypervisor=%s%s%.300s", cfg->hv ? "on" : "off", cfg->hv_spec != NULL ? "," : "", cfg->hv_spec != NULL ? cfg->hv_spec : "");
-    line(out, "turn=%" PRIu64 ",%" PRIu64, cfg->schedule_turn, cfg->schedule_seed);
-    line(out, "smm=%d", (int)cfg->smm);
-    line(out, "no-reboot=%d", cfg->no_reboot);
+    writer_print(out, "hypervisor=%s%s%.300s\n", cfg->hv ? "on" : "off", cfg->hv_spec != NULL ? "," : "", cfg->hv_spec != NULL ? cfg->hv_spec : "");
+    writer_print(out, "turn=%" PRIu64 ",%" PRIu64 "\n", cfg->schedule_turn, cfg->schedule_seed);
+    writer_print(out, "smm=%d\n", (int)cfg->smm);
+    writer_print(out, "no-reboot=%d\n", cfg->no_reboot);
     for (unsigned k = 0; k < cfg->nmces; k++)
-        line(out, "mce %u=%016" PRIx64, k, bytes_hash(&cfg->mces[k], sizeof cfg->mces[k], 0));
+        writer_print(out, "mce %u=%016" PRIx64 "\n", k, bytes_hash(&cfg->mces[k], sizeof cfg->mces[k], 0));
     if (m->board->bios != NULL)
-        line(out, "firmware=%016" PRIx64, ram_hash(m->board->bios, 0));
+        writer_print(out, "firmware=%016" PRIx64 "\n", ram_hash(m->board->bios, 0));
     blob_line(out, "kernel", &m->boot->kernel);
     for (unsigned k = 0; k < m->boot->nmodules; k++)
         blob_line(out, "initrd", &m->boot->modules[k].file);
-    line(out, "append=%016" PRIx64, bytes_hash(cfg->append, strlen(cfg->append), 0));
+    writer_print(out, "append=%016" PRIx64 "\n", bytes_hash(cfg->append, strlen(cfg->append), 0));
     for (unsigned k = 0; k < cfg->ndrives; k++)
         TRY(disk_line(out, k, &cfg->drives[k]));
     for (const struct device *dev = m->tree.first; dev != NULL; dev = dev->next)
-        line(out, "device %s=%016" PRIx64, dev->name, dev->class->state == NULL ? 0 : schema_hash(dev->class->state));
+        writer_print(out, "device %s=%016" PRIx64 "\n", dev->name, dev->class->state == NULL ? 0 : schema_hash(dev->class->state));
     return OK;
 }
 

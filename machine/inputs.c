@@ -9,14 +9,9 @@
 #include "base/invariant.h"
 #include "machine/recording.h"
 
-static bool is_zero(const uint8_t *bytes, size_t len)
-{
-    return len == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0);
-}
-
 uint64_t input_piece_hash(uint64_t so_far, uint64_t index, const uint8_t *bytes, size_t len)
 {
-    return is_zero(bytes, len) ? so_far : bytes_hash(bytes, len, so_far ^ index);
+    return bytes_zero(bytes, len) ? so_far : bytes_hash(bytes, len, so_far ^ index);
 }
 
 uint64_t input_hash(const uint8_t *bytes, size_t len)

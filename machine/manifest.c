@@ -51,26 +51,12 @@ static const struct string { const char *name; size_t at; } strings[] = {
 
 /* ---- writing ---- */
 
-static void line(struct writer *out, const char *format, ...) PRINTF_LIKE(2, 3);
-static void line(struct writer *out, const char *format, ...)
-{
-    char text[256];
-    va_list args;
-    int n;
-
-    va_start(args, format);
-    n = vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    invariant(n >= 0 && (size_t)n < sizeof text, "a line of the manifest is too long");
-    writer_copy(out, text, (size_t)n);
-}
-
 /* The rest of a line: control characters and the escape itself as %XX. */
 static void escaped(struct writer *out, const char *text)
 {
     for (; *text != '\0'; text++) {
         if ((uint8_t)*text < ' ' || *text == '%' || *text == 0x7f)
-            line(out, "%%%02x", (uint8_t)*text);
+            writer_print(out, "%%%02x", (uint8_t)*text);
         else
             writer_uint(out, 1, (uint8_t)*text);
     }
@@ -82,7 +68,7 @@ static void write_inputs(const struct inputs *inputs, struct writer *out)
     for (unsigned k = 0; k < inputs->count; k++) {
         const struct input *i = &inputs->list[k];
 
-        line(out, "input %016" PRIx64 " %" PRIu64 " %u ", i->hash, i->len, i->embedded);
+        writer_print(out, "input %016" PRIx64 " %" PRIu64 " %u ", i->hash, i->len, i->embedded);
         escaped(out, i->path);
     }
 }
@@ -91,30 +77,30 @@ void manifest_write(const struct machine_config *cfg, const struct inputs *input
 {
     const char *base = (const char *)cfg;
 
-    line(out, "partita " PACKAGE_VERSION "\n");
+    writer_print(out, "partita " PACKAGE_VERSION "\n");
     for (size_t k = 0; k < COUNT_OF(numbers); k++)
-        line(out, "%s %" PRIu64 "\n", numbers[k].name, load_bytes(base + numbers[k].at, (unsigned)numbers[k].size));
+        writer_print(out, "%s %" PRIu64 "\n", numbers[k].name, load_bytes(base + numbers[k].at, (unsigned)numbers[k].size));
     for (size_t k = 0; k < COUNT_OF(strings); k++) {
         const char *text = *(const char *const *)(const void *)(base + strings[k].at);
 
         if (text == NULL)
             continue;
-        line(out, "%s ", strings[k].name);
+        writer_print(out, "%s ", strings[k].name);
         escaped(out, text);
     }
     for (unsigned k = 0; k < MACHINE_SERIALS; k++)
         if (cfg->serial[k] != NULL)
-            line(out, "serial %u\n", k);
+            writer_print(out, "serial %u\n", k);
     for (unsigned k = 0; k < cfg->ndrives; k++) {
         const struct drive_config *d = &cfg->drives[k];
 
-        line(out, "drive %u %d %u %u ", d->bus, d->index, d->cdrom, d->readonly);
+        writer_print(out, "drive %u %d %u %u ", d->bus, d->index, d->cdrom, d->readonly);
         escaped(out, d->file);
     }
     for (unsigned k = 0; k < cfg->nmces; k++) {
         const struct machine_mce *e = &cfg->mces[k];
 
-        line(out, "mce %" PRIu64 " %" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64 " %u %u %u\n", e->at, e->status, e->mcg_status,
+        writer_print(out, "mce %" PRIu64 " %" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64 " %u %u %u\n", e->at, e->status, e->mcg_status,
              e->addr, e->misc, e->cpu, e->bank, e->broadcast);
     }
     write_inputs(inputs, out);
@@ -298,11 +284,6 @@ struct err manifest_read(struct recording *r, const char *text, size_t len)
 
 /* ---- embedded inputs: pieces of 1 MiB, each deflated; pieces of zeros are left out ---- */
 
-static bool is_zero(const uint8_t *bytes, uint64_t len)
-{
-    return bytes[0] == 0 && memcmp(bytes, bytes + 1, len - 1) == 0;
-}
-
 static void write_piece(struct ndlog_writer *out, unsigned index, uint64_t at, const uint8_t *bytes, uint64_t len)
 {
     uLongf packed = compressBound((uLong)len);
@@ -340,7 +321,7 @@ struct err embedded_write(struct ndlog_writer *out, const struct input *i, unsig
             break;
         for (uint64_t k = 0; k < len; k += INPUT_PIECE)
             hash = input_piece_hash(hash, (at + k) / INPUT_PIECE, piece + k, len - k < INPUT_PIECE ? len - k : INPUT_PIECE);
-        if (!is_zero(piece, len))
+        if (!bytes_zero(piece, len))
             write_piece(out, index, at, piece, len);
     }
     if (!failed(&e) && hash != i->hash)

@@ -17,15 +17,10 @@ struct question {
     bool enough;
 };
 
-static bool same_point(const struct point *a, const struct point *b)
-{
-    return a->kind == b->kind && a->physical == b->physical && a->at == b->at && (a->kind == POINT_BREAK || a->len == b->len);
-}
-
 /* Others' points may be met on the way. */
 static bool answers(const struct question *q, const struct debug_stop *stop)
 {
-    if ((stop->why != DEBUG_BREAK && stop->why != DEBUG_WATCH) || !same_point(&stop->hit.point, &q->what))
+    if ((stop->why != DEBUG_BREAK && stop->why != DEBUG_WATCH) || !point_same(&stop->hit.point, &q->what))
         return false;
     return stop->why == DEBUG_BREAK ? stop->insns < q->before : stop->insns <= q->before;
 }

@@ -51,19 +51,10 @@ static void add(struct recorder *r, uint8_t kind, const struct writer *w)
     ndlog_add(&r->batch, &record);
 }
 
-static uint64_t pages_touched(const struct ram *ram)
-{
-    uint64_t n = 0;
-
-    for (uint64_t page = 0; page < ram->len >> PAGE_SHIFT; page++)
-        n += ram->touched[page];
-    return n;
-}
-
 /* It would take as long a page as the last time. */
 static bool ram_is_due(const struct recorder *r)
 {
-    const uint64_t cost = r->page_ns * pages_touched(r->machine->ram);
+    const uint64_t cost = r->page_ns * ram_pages_touched(r->machine->ram);
 
     return r->machine->cfg.record_every != 0 || host_monotonic_ns() - r->ram_hashed >= cost * RAM_SHARE;
 }
@@ -76,7 +67,7 @@ static void take(struct recorder *r, struct fingerprint *now, bool ram)
     if (!ram)
         return;
     r->ram_hashed = host_monotonic_ns();
-    r->page_ns = 1 + (r->ram_hashed - start) / (1 + pages_touched(r->machine->ram));
+    r->page_ns = 1 + (r->ram_hashed - start) / (1 + ram_pages_touched(r->machine->ram));
 }
 
 static void add_hash(struct recorder *r)

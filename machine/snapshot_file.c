@@ -112,10 +112,9 @@ static void put_batch(struct batch *b)
 
 static void add_page(void *arg, uint64_t at, const uint8_t *bytes)
 {
-    static const uint8_t zeros[PAGE_SIZE];
     struct batch *b = arg;
 
-    b->numbers[b->n] = at | (memcmp(bytes, zeros, PAGE_SIZE) == 0 ? PAGE_IS_ZERO : 0);
+    b->numbers[b->n] = at | (bytes_zero(bytes, PAGE_SIZE) ? PAGE_IS_ZERO : 0);
     b->bytes[b->n++] = bytes;
     if (b->n == BATCH)
         put_batch(b);

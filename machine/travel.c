@@ -98,10 +98,8 @@ static void thin(struct travel *t, uint64_t cursor)
 
 static void count_used(struct travel *t)
 {
-    uint64_t used = 0;
+    const uint64_t used = ram_pages_touched(t->m->ram);
 
-    for (uint64_t page = 0; page < t->m->ram->len >> PAGE_SHIFT; page++)
-        used += t->m->ram->touched[page];
     t->used = used > t->used ? used : t->used;
 }
 

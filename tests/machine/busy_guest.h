@@ -66,12 +66,4 @@ static void must(struct err e)
         fail_msg("%s", e.text);
 }
 
-static struct machine *create(const struct machine_config *cfg)
-{
-    struct machine *m = NULL;
-
-    must(machine_create(&m, cfg));
-    return m;
-}
-
 #endif

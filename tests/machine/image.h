@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "machine/machine.h"
 #include "tests/check.h"
 
 #define IMAGE_AT 0x100020u      /* where the program's first byte lies in the guest */
@@ -31,6 +32,16 @@ static inline void image_write(char *path, const void *program, size_t len)
     memcpy(image, fields, sizeof fields);
     memcpy(image + sizeof fields, program, len);
     put_file(path, image, sizeof fields + len);
+}
+
+static inline struct machine *machine_made(const struct machine_config *cfg)
+{
+    struct machine *m = NULL;
+    struct err e = machine_create(&m, cfg);
+
+    if (failed(&e))
+        fail_msg("%s", e.text);
+    return m;
 }
 
 #endif

@@ -57,21 +57,10 @@ static struct machine_config config(void)
     return cfg;
 }
 
-static struct machine *create(const struct machine_config *cfg)
-{
-    struct machine *m = NULL;
-    struct err e = machine_create(&m, cfg);
-
-    if (failed(&e))
-        print_error("%s\n", e.text);
-    assert_false(failed(&e));
-    return m;
-}
-
 static void slices_and_dropped_caches_change_nothing(void **state)
 {
     struct machine_config cfg = config();
-    struct machine *whole = create(&cfg), *sliced = create(&cfg);
+    struct machine *whole = machine_made(&cfg), *sliced = machine_made(&cfg);
     uint32_t seed = 12345;
 
     (void)state;
@@ -119,7 +108,7 @@ static void hash_points_are_exact_and_repeat(void **state)
     cfg.hash_at[1] = 100001;
     cfg.hash_at[2] = 300007;
     for (int round = 0; round < 2; round++) {
-        struct machine *m = create(&cfg);
+        struct machine *m = machine_made(&cfg);
 
         machine_on_hash(m, note_hash, round == 0 ? &first : &second);
         assert_int_equal(machine_run(m, UINT64_MAX), RUN_DEBUG_EXIT);
@@ -137,7 +126,7 @@ static void stop_at_is_exact(void **state)
 
     (void)state;
     cfg.stop_at = 54321;
-    m = create(&cfg);
+    m = machine_made(&cfg);
     assert_int_equal(machine_run(m, UINT64_MAX), RUN_STOP_AT);
     assert_int_equal(machine_insns(m), 54321);
     machine_free(m);
@@ -145,7 +134,7 @@ static void stop_at_is_exact(void **state)
 
 static uint64_t hash_after(const struct machine_config *cfg, uint64_t insns)
 {
-    struct machine *m = create(cfg);
+    struct machine *m = machine_made(cfg);
     uint64_t hash;
 
     (void)machine_run(m, insns);

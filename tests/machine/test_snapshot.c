@@ -59,8 +59,8 @@ static void restoring_is_the_identity(void **state)
         cfg.hv = variant & 1;
         cfg.jit = variant & 2 && machine_can_translate();
         cfg.nvps = variant & 4 ? 3 : 1;
-        straight = create(&cfg);
-        m = create(&cfg);
+        straight = machine_made(&cfg);
+        m = machine_made(&cfg);
         must(snapshots_create(&s, m));
         for (unsigned k = 0; k < 3; k++) {
             at[k] = snapshot_take(s);
@@ -92,7 +92,7 @@ static void restoring_is_the_identity(void **state)
 static void pages_are_shared(void **state)
 {
     struct machine_config cfg = config();
-    struct machine *m = create(&cfg);
+    struct machine *m = machine_made(&cfg);
     struct snapshots *s;
     struct snapshot *a, *b;
     uint64_t first, second;
@@ -128,7 +128,7 @@ static void decoded_code_survives(void **state)
 
     (void)state;
     cfg.jit = false;
-    m = create(&cfg);
+    m = machine_made(&cfg);
     must(snapshots_create(&s, m));
     machine_run(m, 1000);
     a = snapshot_take(s);
@@ -170,9 +170,9 @@ static void files_come_back(void **state)
 
         cfg.hv = variant & 1;
         cfg.nvps = variant & 2 ? 3 : 1;
-        m = create(&cfg);
+        m = machine_made(&cfg);
         cfg.jit = !cfg.jit && machine_can_translate();
-        other = create(&cfg);
+        other = machine_made(&cfg);
         machine_run(m, 123457);
         must(machine_save(m, saved));
         machine_run(other, 5000);
@@ -191,16 +191,16 @@ static void files_come_back(void **state)
 static void stopped_runs_go_on(void **state)
 {
     struct machine_config cfg = config();
-    struct machine *m, *straight = create(&cfg);
+    struct machine *m, *straight = machine_made(&cfg);
 
     (void)state;
     cfg.stop_at = 3000;
-    m = create(&cfg);
+    m = machine_made(&cfg);
     assert_int_equal(machine_run(m, UINT64_MAX), RUN_STOP_AT);
     must(machine_save(m, saved));
     machine_free(m);
     cfg.stop_at = 9000;
-    m = create(&cfg);
+    m = machine_made(&cfg);
     must(machine_load(m, saved));
     assert_int_equal(machine_run(m, 5000), RUN_LIMIT);
     machine_run(straight, 8000);
@@ -213,7 +213,7 @@ static void stopped_runs_go_on(void **state)
 static void other_machines_are_refused(void **state)
 {
     struct machine_config cfg = config(), others[5];
-    struct machine *m = create(&cfg);
+    struct machine *m = machine_made(&cfg);
 
     (void)state;
     must(machine_save(m, saved));
@@ -229,7 +229,7 @@ static void other_machines_are_refused(void **state)
         struct err e;
         uint64_t hash;
 
-        m = create(&others[k]);
+        m = machine_made(&others[k]);
         hash = machine_hash(m);
         e = machine_load(m, saved);
         assert_int_equal(e.code, ERR_USAGE);
@@ -270,7 +270,7 @@ static void damage(struct blob *b)
 static void damaged_files_are_refused(void **state)
 {
     struct machine_config cfg = config();
-    struct machine *m = create(&cfg);
+    struct machine *m = machine_made(&cfg);
     struct blob good;
     uint64_t hash;
 
@@ -312,7 +312,7 @@ static void hostile_states_do_no_harm(void **state)
 
     (void)state;
     cfg.nvps = 2;
-    m = create(&cfg);
+    m = machine_made(&cfg);
     must(snapshots_create(&s, m));
     machine_run(m, 30000);
     good = snapshot_take(s);
@@ -353,7 +353,7 @@ static void disks_written_in_place_are_refused(void **state)
     cfg.ndrives = 1;
     cfg.drives[0] = (struct drive_config){ .file = path, .bus = DRIVE_IDE, .index = 0 };
     assert_int_equal(truncate(path, 65536), 0);
-    m = create(&cfg);
+    m = machine_made(&cfg);
     e = snapshots_create(&s, m);
     assert_int_equal(e.code, ERR_USAGE);
     machine_free(m);

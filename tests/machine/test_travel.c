@@ -36,7 +36,7 @@ struct straight { uint64_t insns[POINTS], hash[POINTS]; };
 
 static void run_straight(const struct machine_config *cfg, struct straight *s, uint64_t length)
 {
-    struct machine *m = create(cfg);
+    struct machine *m = machine_made(cfg);
 
     for (unsigned k = 0; k < POINTS; k++) {
         s->insns[k] = length * k / POINTS + random_below(length / POINTS / 2);
@@ -66,7 +66,7 @@ static void any_sequence_leads_to_the_straight_run(void **state)
         cfg.nvps = variant & 1 ? 2 : 1;
         cfg.jit = variant & 2 && machine_can_translate();
         run_straight(&cfg, &s, 1600000);
-        m = create(&cfg);
+        m = machine_made(&cfg);
         must(travel_create(&t, m));
         must_be_there(t, m, &s, POINTS / 2);
         for (unsigned k = 0; k < 5; k++)
@@ -82,7 +82,7 @@ static void any_sequence_leads_to_the_straight_run(void **state)
 static void memory_is_bounded(void **state)
 {
     struct machine_config cfg = config();
-    struct machine *m = create(&cfg);
+    struct machine *m = machine_made(&cfg);
     struct travel_about about;
     struct straight s;
     struct travel *t;
@@ -111,7 +111,7 @@ static void there_are_ends(void **state)
 
     (void)state;
     cfg.stop_at = 500000;
-    m = create(&cfg);
+    m = machine_made(&cfg);
     machine_run(m, 1000);
     must(travel_create(&t, m));
     e = travel_to(t, 999);
@@ -133,7 +133,7 @@ static void there_are_ends(void **state)
 static void changed_machines_have_another_future(void **state)
 {
     struct machine_config cfg = config();
-    struct machine *m = create(&cfg);
+    struct machine *m = machine_made(&cfg);
     struct travel *t;
     uint64_t hash, other;
 
@@ -173,7 +173,7 @@ static bool multiples(void *arg, uint64_t until)
 static void searches_find_the_last_one(void **state)
 {
     struct machine_config cfg = config();
-    struct machine *m = create(&cfg);
+    struct machine *m = machine_made(&cfg);
     struct search s = { m, 1500000, 0 };
     struct travel *t;
     bool found;
@@ -215,7 +215,7 @@ static void last_answers_are_the_last_of_all(void **state)
         { POINT_WRITE, true, 0x700000, 64 },                /* never */
     };
     struct machine_config cfg = config();
-    struct machine *m = create(&cfg);
+    struct machine *m = machine_made(&cfg);
     const uint64_t at[] = { 700007, 77 };
     struct debug *d = machine_debug(m);
     struct debug_stop stop;
@@ -258,7 +258,7 @@ static void open_input_is_refused(void **state)
 
     (void)state;
     cfg.clock = CLOCK_HOST;
-    m = create(&cfg);
+    m = machine_made(&cfg);
     e = travel_create(&t, m);
     assert_int_equal(e.code, ERR_USAGE);
     machine_free(m);

@@ -71,17 +71,6 @@ static inline struct machine_config guest_config(const char *kernel)
     return cfg;
 }
 
-static inline struct machine *make(const struct machine_config *cfg)
-{
-    struct machine *m = NULL;
-    struct err e = machine_create(&m, cfg);
-
-    if (failed(&e))
-        print_error("%s\n", e.text);
-    assert_false(failed(&e));
-    return m;
-}
-
 static inline struct recording *open_recording(const char *path)
 {
     struct recording *r = NULL;
@@ -99,7 +88,7 @@ static inline struct machine *make_replay(const struct recording *r, bool jit)
 
     recording_config(r, &cfg);
     cfg.jit = jit && cfg.jit;
-    return make(&cfg);
+    return machine_made(&cfg);
 }
 
 #endif

@@ -45,7 +45,7 @@ static int record(void **state)
     put_file(file, "", 0);
     cfg = guest_config(kernel);
     cfg.record = file;
-    m = make(&cfg);
+    m = machine_made(&cfg);
     assert_int_equal(machine_run(m, UINT64_MAX), RUN_DEBUG_EXIT);
     machine_free(m);
     return 0;
@@ -64,7 +64,7 @@ static struct machine *make_blind(const struct recording *r)
     recording_config(r, &cfg);
     cfg.replay_blind = true;
     cfg.jit = false;                    /* the translator has a BSWAP of its own */
-    return make(&cfg);
+    return machine_made(&cfg);
 }
 
 static struct divergence diverge(uint64_t wrong_for)

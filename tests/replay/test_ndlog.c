@@ -274,7 +274,7 @@ static struct blob sample(void)
     cfg.record_every = 4001;
     cfg.clock = CLOCK_HOST;
     cfg.rtc_start_ns = 0;
-    m = make(&cfg);
+    m = machine_made(&cfg);
     for (unsigned k = 0; k < 5; k++) {
         machine_serial_input(m, 0, "hello", 5);
         machine_key(m, 0x1e, true);

@@ -52,7 +52,7 @@ static struct past record_chunks(struct machine_config *cfg, unsigned letters, u
     enum run why = RUN_LIMIT;
 
     cfg->record = file;
-    m = make(cfg);
+    m = machine_made(cfg);
     for (unsigned k = 0; k < letters; k++) {
         uint8_t letter = (uint8_t)('a' + k % 16);
 
@@ -126,7 +126,7 @@ static struct past record_typing(struct machine_config *cfg)
     struct past p;
 
     cfg->record = file;
-    m = make(cfg);
+    m = machine_made(cfg);
     assert_int_equal(pthread_create(&typist, NULL, type_letters, m), 0);
     p = past_of(m, machine_run(m, UINT64_MAX));
     pthread_join(typist, NULL);
@@ -173,7 +173,7 @@ static void a_reset_asks_for_the_wall_clock_again(void **state)
     (void)state;
     cfg.rtc_start_ns = 0;
     cfg.record = file;
-    m = make(&cfg);
+    m = machine_made(&cfg);
     assert_int_equal(machine_run(m, 3001), RUN_LIMIT);
     nondet_post(m->nondet, NONDET_REQUEST, &reset, 1);
     assert_int_equal(machine_run(m, 30011), RUN_LIMIT);
@@ -194,7 +194,7 @@ static void a_machine_that_was_left_is_replayed_to_there(void **state)
 
     (void)state;
     cfg.record = file;
-    m = make(&cfg);
+    m = machine_made(&cfg);
     assert_int_equal(machine_run(m, 123457), RUN_LIMIT);
     p = past_of(m, RUN_RECORDING_LEFT);
     machine_free(m);
@@ -205,12 +205,12 @@ static void a_machine_that_was_left_is_replayed_to_there(void **state)
 static void recording_changes_nothing(void **state)
 {
     struct machine_config cfg = guest_config(kernel);
-    struct machine *plain = make(&cfg), *recorded;
+    struct machine *plain = machine_made(&cfg), *recorded;
 
     (void)state;
     cfg.record = file;
     cfg.record_every = 3001;
-    recorded = make(&cfg);
+    recorded = machine_made(&cfg);
     for (unsigned k = 0; k < 20; k++) {
         assert_int_equal(machine_run(plain, 10007), RUN_LIMIT);
         assert_int_equal(machine_run(recorded, 10007), RUN_LIMIT);
@@ -224,7 +224,7 @@ static void recording_changes_nothing(void **state)
 static void slices_change_nothing_where_a_processor_halts(void **state)
 {
     struct machine_config cfg = guest_config(kernel);
-    struct machine *whole = make(&cfg), *sliced = make(&cfg);
+    struct machine *whole = machine_made(&cfg), *sliced = machine_made(&cfg);
 
     (void)state;
     for (unsigned k = 0; k < 40; k++) {
@@ -248,7 +248,7 @@ static void a_debugger_may_look_at_a_recorded_machine_only(void **state)
 
     (void)state;
     cfg.record = file;
-    m = make(&cfg);
+    m = machine_made(&cfg);
     d = machine_debug(m);
     assert_int_equal(machine_run(m, 5000), RUN_LIMIT);
     hash = machine_hash(m);
@@ -467,7 +467,7 @@ static void a_recorded_disk_is_not_written(void **state)
 
     (void)state;
     cfg.record = file;
-    m = make(&cfg);
+    m = machine_made(&cfg);
     e = input_disk(&m->inputs, &cfg.drives[0], &block);
     assert_false(failed(&e));
     e = block_write(block, 512, "overlay", 7);
@@ -537,7 +537,7 @@ static void a_recording_may_begin_at_a_snapshot_file(void **state)
 {
     char snapshot[] = "/tmp/partita-snap-XXXXXX";
     struct machine_config cfg = guest_config(kernel);
-    struct machine *m = make(&cfg);
+    struct machine *m = machine_made(&cfg);
     struct recording *r;
     struct past p;
     struct err e;
@@ -562,7 +562,7 @@ static void a_recording_may_begin_at_a_snapshot_file(void **state)
     unlink(snapshot);
     cfg.start_from = NULL;
     cfg.record = file;
-    m = make(&cfg);
+    m = machine_made(&cfg);
     e = machine_load(m, snapshot);
     assert_true(failed(&e) && strstr(e.text, "recording") != NULL);
     machine_free(m);
