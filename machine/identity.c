@@ -60,7 +60,7 @@ static struct err features_line(const struct machine *m, struct writer *out)
     struct cpu_config cfg = { 0 };
 
     TRY(cpu_config_parse(&cfg, m->cfg.cpu));
-    writer_print(out, "processor=%.200s, features %016" PRIx64 "\n", m->cfg.cpu, bytes_hash(cfg.features, sizeof cfg.features, 0));
+    writer_print(out, "processor=%s, features %016" PRIx64 "\n", m->cfg.cpu, bytes_hash(cfg.features, sizeof cfg.features, 0));
     return OK;
 }
 
@@ -71,7 +71,7 @@ struct err identity_write(const struct machine *m, struct writer *out)
     writer_print(out, "memory=%" PRIu64 " MiB\n", cfg->ram_bytes >> 20);
     writer_print(out, "processors=%u\n", m->nvps);
     TRY(features_line(m, out));
-    writer_print(out, "hypervisor=%s%s%.300s\n", cfg->hv ? "on" : "off", cfg->hv_spec != NULL ? "," : "", cfg->hv_spec != NULL ? cfg->hv_spec : "");
+    writer_print(out, "hypervisor=%s%s%s\n", cfg->hv ? "on" : "off", cfg->hv_spec != NULL ? "," : "", cfg->hv_spec != NULL ? cfg->hv_spec : "");
     writer_print(out, "turn=%" PRIu64 ",%" PRIu64 "\n", cfg->schedule_turn, cfg->schedule_seed);
     writer_print(out, "smm=%d\n", (int)cfg->smm);
     writer_print(out, "no-reboot=%d\n", cfg->no_reboot);
