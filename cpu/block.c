@@ -21,7 +21,6 @@
 #define WATCHED         16u
 #define RECENT          16384u
 #define INSN_BYTES      15u
-#define PAGE_BITS       32768u
 
 struct code_page {
     const uint8_t *host;
@@ -45,7 +44,6 @@ struct block_cache {
     struct code_map *watched[WATCHED];
     unsigned nwatched;
     bool flush_wanted;
-    uint64_t shortcut_pages[2][PAGE_BITS / 64];     /* a shortcut may lead to a page both of whose bits are set; [1]: a global one */
     uint64_t generation;                /* the last one given to a tag */
     struct block *recent[RECENT];       /* blocks by place and mode: what is found again when a flush left no shortcuts */
     struct block *build, *partial;      /* room for BLOCK_INSNS + 1 each */
@@ -283,12 +281,7 @@ struct block_cache *block_cache_create(struct cpu *cpu)
     c->partial = calloc(1, room);
     invariant(c->buckets != NULL && c->build != NULL && c->partial != NULL, "out of memory for decoded code");
     cpu->blocks = c;
-    for (unsigned bank = 0; bank < BANK_COUNT; bank++)
-        for (unsigned n = 0; n < TLB_SLOTS; n++)
-            cpu->banks[bank][n] = (struct tlb_entry){ TLB_INVALID, TLB_INVALID, TLB_INVALID, 0 };
-    shadow_flush(cpu);
-    if (cpu->tlb == NULL)
-        cpu->tlb = cpu->banks[BANK_SUPERVISOR];
+    tlb_create(cpu);
     tlb_map_changed(cpu);
     space_listen(cpu->ports.memory, tlb_map_changed, cpu);
     if (cpu->ports.smm_memory != NULL)
@@ -325,57 +318,37 @@ static uint64_t new_generation(struct cpu *cpu)
 
     if (++c->generation >> (64 - CODE_TAG_BITS) != 0) {
         memset(cpu->shortcuts, 0, sizeof cpu->shortcuts);
+        for (unsigned n = 0; n < TLB_SPACES; n++)
+            if (cpu->spaces[n] != NULL)
+                cpu->spaces[n]->generation = 0;
         c->flush_wanted = true;
         cpu->attention |= ATTEND_CODE;
         c->generation = 1;      /* 0 is that of empty slots */
     }
-    return c->generation << CODE_TAG_BITS;
+    return c->generation;
+}
+
+void block_lookup_switch(struct cpu *cpu)
+{
+    if (cpu->space->generation == 0)
+        cpu->space->generation = new_generation(cpu);
+    cpu->code_tag = (cpu->code_tag & bits_mask(CODE_TAG_BITS)) | cpu->space->generation << CODE_TAG_BITS;
 }
 
 void block_lookup_flush_nonglobal(struct cpu *cpu)
 {
-    cpu->code_tag = (cpu->code_tag & bits_mask(CODE_TAG_BITS)) | new_generation(cpu);
-    memset(cpu->blocks->shortcut_pages[0], 0, sizeof cpu->blocks->shortcut_pages[0]);
+    cpu->space->generation = 0;
+    block_lookup_switch(cpu);
 }
 
+/* Those of other spaces too: a block on a global page may end on one that is not. */
 void block_lookup_flush(struct cpu *cpu)
 {
-    block_lookup_flush_nonglobal(cpu);
-    cpu->global_tag = (cpu->global_tag & bits_mask(CODE_TAG_BITS)) | new_generation(cpu);
-    memset(cpu->blocks->shortcut_pages[1], 0, sizeof cpu->blocks->shortcut_pages[1]);
-}
-
-/* Two bits a page. Multiplied, so that round addresses far apart do not meet: guests test paging at those while their code is at
- * others. A guest with a thousand pages of code flushes single pages all the time, and each mistake here costs all shortcuts. */
-static void page_bits(gva_t lin, unsigned bit[2])
-{
-    const uint64_t h = (lin >> PAGE_SHIFT) * 0x9e3779b97f4a7c15u;
-
-    bit[0] = (unsigned)(h >> 49);
-    bit[1] = (unsigned)(h >> 34) & (PAGE_BITS - 1);
-}
-
-static void pages_add(uint64_t *pages, gva_t lin)
-{
-    unsigned bit[2];
-
-    page_bits(lin, bit);
-    pages[bit[0] / 64] |= BIT64(bit[0] % 64);
-    pages[bit[1] / 64] |= BIT64(bit[1] % 64);
-}
-
-static bool pages_may_have(const uint64_t *pages, gva_t lin)
-{
-    unsigned bit[2];
-
-    page_bits(lin, bit);
-    return (pages[bit[0] / 64] & BIT64(bit[0] % 64)) && (pages[bit[1] / 64] & BIT64(bit[1] % 64));
-}
-
-void block_page_flush(struct cpu *cpu, gva_t lin)
-{
-    if (pages_may_have(cpu->blocks->shortcut_pages[0], lin) || pages_may_have(cpu->blocks->shortcut_pages[1], lin))
-        block_lookup_flush(cpu);
+    for (unsigned n = 0; n < TLB_SPACES; n++)
+        if (cpu->spaces[n] != NULL)
+            cpu->spaces[n]->generation = 0;
+    block_lookup_switch(cpu);
+    cpu->global_tag = (cpu->global_tag & bits_mask(CODE_TAG_BITS)) | new_generation(cpu) << CODE_TAG_BITS;
 }
 
 /* ---- fetching ---- */
@@ -388,15 +361,9 @@ struct fetch {
 
 static bool fetch_page(struct cpu *cpu, gva_t lin, struct fetch *out)
 {
-    enum tlb_bank bank = tlb_fetch_bank(cpu);
-    const struct tlb_entry *e = &cpu->banks[bank][(lin >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
     struct tlb_place place;
 
-    if (e->execute == (lin & PAGE_MASK)) {
-        out->host = (const uint8_t *)(uintptr_t)(lin + e->addend);
-        return true;
-    }
-    if (!tlb_fill(cpu, lin, ACCESS_EXECUTE, bank, &place))
+    if (!tlb_fetch(cpu, lin, &place))
         return false;
     out->host = place.host;
     out->gpa = place.gpa;
@@ -692,17 +659,18 @@ static bool tail_holds(struct cpu *cpu, const struct block *b)
     return fetch_page(cpu, in_64bit(cpu) ? lin : (uint32_t)lin, &second) && second.host == b->tail;
 }
 
+/* Only to pages that are known: a flush of one of them looks there whether it matters to shortcuts. */
 static void shortcut_to(struct cpu *cpu, struct block *b)
 {
-    const gva_t lin = code_linear(cpu, b->rip), tail = b->tail != NULL ? lin + PAGE_SIZE : lin;
-    const bool global = tlb_is_global(cpu, lin) && tlb_is_global(cpu, tail);
-    uint64_t *pages = cpu->blocks->shortcut_pages[global];
+    const gva_t lin = code_linear(cpu, b->rip), next = (lin | ~PAGE_MASK) + 1;
+    const gva_t tail = b->tail == NULL ? lin : in_64bit(cpu) ? next : (uint32_t)next;
+    bool global, tail_global = true;
 
+    if (tlb_fetched(cpu, lin, &global) == NULL || (tail != lin && tlb_fetched(cpu, tail, &tail_global) == NULL))
+        return;
+    global &= tail_global;
     cpu->shortcuts[block_shortcut_slot(b->rip)] =
         (struct block_shortcut){ b->rip, global ? cpu->global_tag : cpu->code_tag, b, jit_code(b) };
-    pages_add(pages, lin);
-    if (tail != lin)
-        pages_add(pages, tail);
 }
 
 static bool fits_limit(const struct cpu *cpu, const struct block *b)
@@ -762,12 +730,16 @@ struct block *block_find(struct cpu *cpu)
 
 struct block *block_again(struct cpu *cpu, uint64_t rip)
 {
-    const struct tlb_entry *e = &cpu->banks[tlb_fetch_bank(cpu)][(rip >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+    const uint8_t *host;
     struct block *b;
+    bool global;
 
-    if (cpu->attention || !in_64bit(cpu) || (cpu->mode & MODE_WAIT) || e->execute != (rip & PAGE_MASK))
+    if (cpu->attention || !in_64bit(cpu) || (cpu->mode & MODE_WAIT))
         return NULL;
-    b = lookup(cpu, (const uint8_t *)(uintptr_t)(rip + e->addend), rip);
+    host = tlb_fetched(cpu, rip, &global);
+    if (host == NULL)
+        return NULL;
+    b = lookup(cpu, host, rip);
     if (b == NULL || b->tail != NULL)
         return NULL;
     cpu->stats.block_hits++;

@@ -49,9 +49,6 @@ static ALWAYS_INLINE bool block_shortcut_leads(const struct cpu *cpu, const stru
     return s->rip == rip && (s->tag == cpu->code_tag || s->tag == cpu->global_tag);
 }
 
-/* A page at linear address lin was unmapped: forget the shortcuts if any leads there. */
-void block_page_flush(struct cpu *cpu, gva_t lin);
-
 /* The watched memory that holds this host address. */
 struct ram *block_ram_of(const struct cpu *cpu, const uint8_t *host);
 

@@ -60,9 +60,10 @@ uint64_t control_cr3_bits(const struct cpu *cpu)
     return bits_mask(cpu_physical_bits(cpu)) | (cpu_has(cpu, F_LAM) ? CR3_LAM_U48 | CR3_LAM_U57 : 0);
 }
 
-/* TLB entries carry no PCID, so a load that asks to keep its entries (bit 63) flushes all the same: it is only a hint. */
 bool control_set_cr3(struct cpu *cpu, uint64_t value)
 {
+    const bool keep = (cpu->p.cr4 & CR4_PCIDE) && (value & CR3_NOFLUSH);
+
     if (cpu->p.cr4 & CR4_PCIDE)
         value &= ~CR3_NOFLUSH;
     if (cpu_in_long_mode(cpu)) {
@@ -73,11 +74,7 @@ bool control_set_cr3(struct cpu *cpu, uint64_t value)
         if (pae_paging(cpu->p.cr0, cpu->p.cr4, cpu->p.efer) && !mmu_load_pdptes(cpu, value))
             return fault_gp(cpu, 0);
     }
-    if ((cpu->p.cr3 ^ value) & (CR3_LAM_U48 | CR3_LAM_U57))
-        tlb_flush_all(cpu);     /* entries may stand under tagged addresses */
-    else
-        tlb_flush_nonglobal(cpu);
-    cpu->p.cr3 = value;
+    tlb_load_cr3(cpu, value, keep);
     return true;
 }
 

@@ -399,6 +399,7 @@ static void destroy(struct device *dev)
     struct cpu *cpu = CONTAINER_OF(dev, struct cpu, dev);
 
     block_cache_free(cpu->blocks);
+    tlb_destroy(cpu);
     jit_free(cpu->jit);
 }
 

@@ -189,7 +189,10 @@ bool     cpu_translate(struct cpu *cpu, gva_t gva, unsigned access, bool user, b
 
 /* Counters for -stats. */
 struct cpu_stats {
-    uint64_t retired, blocks_built, block_hits, tlb_fills, tlb_flushes, code_invalidations, exceptions, interrupts, smis;
+    uint64_t retired, blocks_built, block_hits, code_invalidations, exceptions, interrupts, smis;
+    /* pages entered for data and for code, accesses out of line that found theirs among what was pushed out; flushes of a space or
+     * of all; changes of space, and those that found it kept */
+    uint64_t tlb_fills, tlb_fetches, tlb_victims, tlb_flushes, tlb_switches, tlb_kept;
     /* of the translator: blocks, those it gave up, their instructions and the host's bytes for them; ways out that were joined to
      * their target or looked up; shared probes that failed, and blocks made anew without; times that all was dropped; and what
      * handlers were called for from translated code, when counted */

@@ -343,7 +343,7 @@ EXEC(INVLPG)
 
 enum { INVPCID_ADDRESS, INVPCID_CONTEXT, INVPCID_ALL, INVPCID_ALL_NONGLOBAL };
 
-/* SDM 2A "INVPCID"; entries of other PCIDs than the current one do not exist here. */
+/* SDM 2A "INVPCID". */
 static bool invpcid(struct cpu *cpu, uint64_t type, uint64_t pcid, uint64_t lin)
 {
     bool named = type <= INVPCID_CONTEXT;
@@ -352,7 +352,9 @@ static bool invpcid(struct cpu *cpu, uint64_t type, uint64_t pcid, uint64_t lin)
         (type == INVPCID_ADDRESS && !cpu_canonical(cpu, lin)))
         return fault_gp(cpu, 0);
     if (type == INVPCID_ADDRESS)
-        tlb_flush_page(cpu, lin);
+        tlb_flush_page_of(cpu, (unsigned)pcid, lin);
+    else if (type == INVPCID_CONTEXT)
+        tlb_flush_pcid(cpu, (unsigned)pcid);
     else if (type == INVPCID_ALL)
         tlb_flush_all(cpu);
     else

@@ -27,9 +27,11 @@ enum exec_result {
     EXEC_AGAIN,     /* restart point reached inside the instruction (REP, RETRY): it runs again from its own RIP */
 };
 
-/* A software TLB entry. A tag is the page address with permission, or TLB_INVALID. host = gva + addend on a match. */
+/* A software TLB entry. A tag is the page address with permission, or TLB_INVALID. host = gva + addend on a match. What may be
+ * written may be read. */
 struct tlb_entry {
-    uint64_t read, write, execute;
+    uint64_t read, write;
+    struct ram *ram;            /* what lies there */
     uint64_t addend;
 };
 #define TLB_INVALID  1ull          /* no page-aligned address equals it */
@@ -89,7 +91,35 @@ struct block_shortcut {
 /* Which entries of a bank are filled, and what flushes must know of them; one bit each. */
 struct tlb_marks {
     uint64_t used[TLB_SLOTS / 64], global[TLB_SLOTS / 64], large[TLB_SLOTS / 64];
+    uint64_t large_in;              /* pieces of large pages lie in those GiB whose tlb_gib_bit() is set, and in no others */
 };
+
+/* Pages that code was fetched from: open addressing. Nothing is pushed out; a full table begins anew (cpu/tlb_fetch.c). */
+struct fetch_entry {
+    uint64_t key;                   /* page, bit 0: of user code; FETCH_GONE */
+    const uint8_t *host;
+    uint64_t epoch;                 /* another than the table's: free */
+};
+struct fetch_table {
+    struct fetch_entry *slots;
+    unsigned size, used;            /* size: a power of two */
+    uint64_t epoch, large_in;       /* as above */
+};
+
+/* What is known of one address space. Its id is what tells it from others: the PCID now; VPID, ASID or VTL may join it. Global
+ * pages are in each space that has met them. */
+struct tlb_space {
+    struct tlb_entry banks[BANK_SLOW][TLB_SLOTS];
+    struct tlb_marks marks[BANK_SLOW];
+    struct fetch_table code;        /* pages that are not global */
+    uint64_t generation;            /* of cpu->code_tag while it is in force; 0: it gets a new one then */
+    uint64_t left_at;               /* when it was last in force, in switches */
+    uint64_t id;                    /* while it is not in force; SPACE_NOBODY: nothing in it is valid but global entries */
+    uint64_t lam;                   /* the bits of CR3 that its entries' addresses were masked by */
+    bool writes_due;                /* meanwhile memory got code, or clean: look at the write tags */
+};
+#define SPACE_NOBODY (~(uint64_t)0)
+#define TLB_SPACES   8u             /* made when they are first wanted */
 
 /* What lies at a guest-physical page, as the address space last said. */
 struct phys_page {
@@ -151,8 +181,12 @@ struct cpu {
     struct cpu_stats stats;
 
     struct block_shortcut shortcuts[BLOCK_SHORTCUTS];
-    struct tlb_entry banks[BANK_COUNT][TLB_SLOTS];
-    struct tlb_marks tlb_marks[BANK_COUNT];
+    struct tlb_entry *banks[BANK_COUNT];    /* those of `space`, and slow_bank */
+    struct tlb_space *space;                /* in force */
+    struct tlb_space *spaces[TLB_SPACES];   /* NULL: not made yet */
+    struct fetch_table global_code;         /* global pages that code was fetched from, of all spaces */
+    uint64_t space_switches;
+    struct tlb_entry slow_bank[TLB_SLOTS];
     struct phys_page phys[PHYS_PAGES];
     struct shadow_page shadow[2];   /* of supervisor and user mode; dropped with any TLB entry */
     struct block_cache *blocks;     /* cpu/block.c */
@@ -270,11 +304,16 @@ void block_cache_free(struct block_cache *c);
 void block_cache_flush(struct cpu *cpu);                    /* forget all decoded code, also from within an instruction */
 void block_lookup_flush(struct cpu *cpu);                   /* mapping changed: forget RIP to block shortcuts only */
 void block_lookup_flush_nonglobal(struct cpu *cpu);
+void block_lookup_switch(struct cpu *cpu);                  /* cpu->space is another */
 
-/* tlb.c, mmu.c; also cpu_flush_tlb() and cpu_translate(). A change of PKRU with CR4.PKE set needs tlb_flush_all(). */
-void tlb_flush_all(struct cpu *cpu);                        /* global entries too */
-void tlb_flush_nonglobal(struct cpu *cpu);
-void tlb_flush_page(struct cpu *cpu, gva_t gva);
+/* tlb_space.c, mmu.c; also cpu_flush_tlb() and cpu_translate(). A change of PKRU with CR4.PKE set needs tlb_flush_all(), and so
+ * does CR3 when it changes otherwise than by tlb_load_cr3(). */
+void tlb_flush_all(struct cpu *cpu);                        /* of all spaces, global entries too */
+void tlb_flush_nonglobal(struct cpu *cpu);                  /* of all spaces */
+void tlb_flush_pcid(struct cpu *cpu, unsigned pcid);        /* what is not global of one */
+void tlb_flush_page(struct cpu *cpu, gva_t gva);            /* of the space in force, or global */
+void tlb_flush_page_of(struct cpu *cpu, unsigned pcid, gva_t gva);
+void tlb_load_cr3(struct cpu *cpu, uint64_t cr3, bool keep);    /* keep: bit 63 of a load with CR4.PCIDE set */
 /* Translate for one access; sets A/D bits; false with #PF (or #GP, page_denied) recorded. bank gives the privilege. */
 struct translation { gpa_t gpa; unsigned rights; uint8_t user, global, page_shift, pkey; };
 bool mmu_translate(struct cpu *cpu, gva_t gva, unsigned access, enum tlb_bank bank, struct translation *out);

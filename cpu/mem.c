@@ -16,13 +16,6 @@ struct spans {
     unsigned count;
 };
 
-static bool place_of(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out)
-{
-    if ((access & (ACCESS_WRITE | ACCESS_SHADOW)) == ACCESS_WRITE && tlb_code_write(cpu, lin, bank, out))
-        return true;
-    return tlb_fill(cpu, lin, access, bank, out);
-}
-
 static bool spans_translate(struct cpu *cpu, gva_t lin, uint64_t wrap, unsigned bytes, unsigned access, enum tlb_bank bank,
                             struct spans *s)
 {
@@ -33,12 +26,9 @@ static bool spans_translate(struct cpu *cpu, gva_t lin, uint64_t wrap, unsigned 
     s->part[1].bytes = bytes - s->part[0].bytes;
     s->part[0].lin = lin & wrap;
     s->part[1].lin = (lin + first) & wrap;
-    if (UNLIKELY(cpu->points != NULL) && s->count == 1 && mem_bank(cpu) != BANK_SLOW &&
-        tlb_watched(cpu, lin & wrap, access, bank, &s->part[0].at))
-        return true;
-    if (!place_of(cpu, lin & wrap, access, bank, &s->part[0].at))
+    if (!tlb_fill(cpu, lin & wrap, access, bank, &s->part[0].at))
         return false;
-    return s->count == 1 || place_of(cpu, (lin + first) & wrap, access, bank, &s->part[1].at);
+    return s->count == 1 || tlb_fill(cpu, (lin + first) & wrap, access, bank, &s->part[1].at);
 }
 
 static void device_read(struct cpu *cpu, gpa_t at, uint8_t *to, unsigned bytes)
@@ -163,6 +153,18 @@ static bool apic_takes(struct cpu *cpu, const struct spans *s, unsigned bytes)
     return fault_gp(cpu, 0);
 }
 
+/* An entry stands under the address as the program has it, and it was not the inline hit. */
+static bool known_as_tagged(struct cpu *cpu, gva_t tagged, gva_t lin, unsigned bytes, unsigned access, enum tlb_bank bank,
+                            struct spans *s)
+{
+    if ((tagged & ~PAGE_MASK) + bytes > PAGE_SIZE || !tlb_known(cpu, tagged, access, bank, &s->part[0].at))
+        return false;
+    s->count = 1;
+    s->part[0].lin = lin;
+    s->part[0].bytes = bytes;
+    return true;
+}
+
 /* Everything an explicit data access must pass. i->seg names the segment for #SS; pushes and pops check their own. */
 static bool data_access(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, unsigned natural, unsigned access,
                         enum tlb_bank bank, struct spans *s)
@@ -175,6 +177,8 @@ static bool data_access(struct cpu *cpu, const struct insn *i, gva_t lin, unsign
     if (!well_placed(cpu, i, lin, bytes, bank == BANK_SLOW ? natural : 0, access))
         return false;
     if (bank != BANK_SLOW) {
+        if (UNLIKELY(lin != tagged) && known_as_tagged(cpu, tagged, lin, bytes, access, bank, s))
+            return true;
         if (!spans_translate(cpu, lin, wrap, bytes, access, bank, s) || !apic_takes(cpu, s, bytes))
             return false;
         if (UNLIKELY(lin != tagged))

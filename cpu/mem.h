@@ -21,6 +21,8 @@ bool mem_aligned_wherever(struct cpu *cpu, gva_t lin, unsigned natural);       /
 /* The bank that explicit accesses use now. */
 static inline enum tlb_bank mem_bank(const struct cpu *cpu)
 {
+    if (cpu->tlb == cpu->banks[BANK_SLOW])
+        return BANK_SLOW;
     return (enum tlb_bank)((cpu->tlb - cpu->banks[0]) / TLB_SLOTS);
 }
 

@@ -223,11 +223,11 @@ bool points_cut(struct cpu *cpu, gva_t lin, const uint8_t *host, gpa_t gpa)
 /* The next instruction's place in memory, as the fetch would find it, but nothing is marked as used. */
 static bool code_place(struct cpu *cpu, gva_t lin, const uint8_t **host, gpa_t *gpa)
 {
-    const struct tlb_entry *e = &cpu->banks[tlb_fetch_bank(cpu)][(lin >> PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+    bool global;
 
     *gpa = 0;
-    *host = (const uint8_t *)(uintptr_t)(lin + e->addend);
-    if (e->execute == (lin & PAGE_MASK))
+    *host = tlb_fetched(cpu, lin, &global);
+    if (*host != NULL)
         return true;
     if (!cpu_translate(cpu, lin, ACCESS_EXECUTE, cpu->p.cpl == 3, false, gpa))
         return false;

@@ -278,8 +278,7 @@ static bool take_cr3(struct cpu *cpu, uint64_t cr3)
         return true;
     if ((cpu->p.cr4 & CR4_PAE) && !mmu_load_pdptes(cpu, cr3))
         return fault_gp(cpu, 0);
-    cpu->p.cr3 = cr3;
-    tlb_flush_nonglobal(cpu);
+    tlb_load_cr3(cpu, cr3, false);
     return true;
 }
 

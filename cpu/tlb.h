@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Filling the software TLB. Lookups are inline in mem.h, walks are mmu.c's. */
+ * Filling the software TLB. Lookups are inline in mem.h, walks are mmu.c's, flushes and address spaces tlb_space.c's, fetches of
+ * code tlb_fetch.c's. */
 #ifndef CPU_TLB_H
 #define CPU_TLB_H
 
@@ -8,7 +9,7 @@
 /* Where an access goes after translation. host is NULL when it must go through the address space: devices, ROM being
  * written, pages that are only partly memory. */
 struct tlb_place {
-    gpa_t gpa;
+    gpa_t gpa;                  /* only when host is NULL */
     uint8_t *host;
     struct ram *ram;
     uint64_t ram_offset;
@@ -17,14 +18,12 @@ struct tlb_place {
 /* With the others of core/types.h: a shadow-stack access. It never goes through a bank, which knows ordinary rights only. */
 #define ACCESS_SHADOW 8u
 
-/* Translate one byte's address for access, enter it into `bank` (never BANK_SLOW), false: fault recorded. */
+/* Where an access within a page goes that an entry allows; also one with a tag that the inline hit does not match because RAM or
+ * a watchpoint must hear of it. Entries do not move: what is known is the same whichever engine looks. */
+bool tlb_known(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out);
+
+/* The same, else translate one byte's address, and enter it into `bank` (never BANK_SLOW); false: fault recorded. */
 bool tlb_fill(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out);
-
-/* A store to a page of code whose translation is still known: no walk. False: ask tlb_fill(). */
-bool tlb_code_write(struct cpu *cpu, gva_t lin, enum tlb_bank bank, struct tlb_place *out);
-
-/* The access, within one page, would have hit but for TLB_WATCH: where it goes, without a walk. False: ask tlb_fill(). */
-bool tlb_watched(const struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank bank, struct tlb_place *out);
 
 /* The watchpoints changed: mark the entries of their pages, and no others. */
 void tlb_mark_watched(struct cpu *cpu);
@@ -52,11 +51,39 @@ static inline enum tlb_bank tlb_fetch_bank(const struct cpu *cpu)
     return cpu->p.cpl == 3 ? BANK_USER : BANK_SUPERVISOR;
 }
 
-/* Code at lin, whose translation has just been used: does a flush of what is not global leave it? */
-bool tlb_is_global(const struct cpu *cpu, gva_t lin);
-
 /* What lies at a guest-physical page, remembered until the map changes. */
 const struct space_page *tlb_phys_page(struct cpu *cpu, gpa_t page);
+
+/* ---- entries, for tlb_space.c too ---- */
+
+static inline unsigned tlb_slot_of(gva_t lin)
+{
+    return (unsigned)(lin >> PAGE_SHIFT) & (TLB_ENTRIES - 1);
+}
+
+/* Where an entry goes when another page takes its slot. The bits are those that pages of one slot differ in (tags of
+ * linear-address masking lie above them), but for the lowest: neighbours never meet, see mem_hit_read(). */
+static inline unsigned tlb_victim_of(gva_t lin)
+{
+    return TLB_ENTRIES + ((unsigned)(lin >> PAGE_SHIFT ^ lin >> (PAGE_SHIFT + 11) << 1) & (TLB_VICTIMS - 1));
+}
+
+/* The page an entry stands for: whichever tag is valid, both valid ones agree. */
+static inline uint64_t tlb_entry_page(const struct tlb_entry *e)
+{
+    return !(e->read & TLB_INVALID) ? e->read & ~TLB_WATCH : e->write & ~(TLB_CODE | TLB_WATCH);
+}
+
+/* In large_in: the GiB of an address, whatever tag lies above. */
+static inline uint64_t tlb_gib_bit(gva_t lin)
+{
+    return BIT64((bits_get(lin, 46, 30) * 0x9e3779b97f4a7c15u) >> 58);
+}
+
+/* ---- address spaces ---- */
+
+void tlb_create(struct cpu *cpu);       /* empty, one space */
+void tlb_destroy(struct cpu *cpu);
 
 /* No write to this page may take the fast path any more. */
 void tlb_poison_writes(struct cpu *cpu, const uint8_t *host_page);
@@ -66,5 +93,17 @@ void tlb_clean_writes(struct cpu *cpu, struct ram *ram);
 
 /* The map of the address space changed. */
 void tlb_map_changed(void *cpu);
+
+/* ---- code ---- */
+
+/* Where the code at lin lies: host, or gpa where that is NULL. False: fault recorded. */
+bool tlb_fetch(struct cpu *cpu, gva_t lin, struct tlb_place *out);
+
+/* The same if it is known already, else NULL; is its page global? */
+const uint8_t *tlb_fetched(const struct cpu *cpu, gva_t lin, bool *global);
+
+void fetch_table_create(struct fetch_table *t, unsigned size);
+void fetch_table_flush(struct fetch_table *t);
+bool fetch_table_drop(struct fetch_table *t, gva_t lin);    /* at both levels; false: it was not there */
 
 #endif

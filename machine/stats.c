@@ -11,7 +11,8 @@
 
 static const struct { const char *name; size_t at; } counters[] = {
 #define COUNTER(field) { #field, offsetof(struct cpu_stats, field) }
-    COUNTER(retired), COUNTER(blocks_built), COUNTER(block_hits), COUNTER(tlb_fills), COUNTER(tlb_flushes),
+    COUNTER(retired), COUNTER(blocks_built), COUNTER(block_hits), COUNTER(tlb_fills), COUNTER(tlb_fetches), COUNTER(tlb_victims),
+    COUNTER(tlb_flushes), COUNTER(tlb_switches), COUNTER(tlb_kept),
     COUNTER(code_invalidations), COUNTER(exceptions), COUNTER(interrupts), COUNTER(smis),
 #undef COUNTER
 };

@@ -52,6 +52,8 @@ static void begin(const struct lockstep *l, struct fixture *f, const struct prog
     fixture_map(f, LOCKSTEP_APART, FIXTURE_DATA);
     fixture_map(f, LOCKSTEP_APART + PAGE_SIZE, FIXTURE_DATA + 3 * PAGE_SIZE);
     fixture_code(f, p->bytes, p->len);
+    if (l->extend != NULL)
+        l->extend(f);
     *l->seed = seed;
     l->prepare(f->cpu);
     *l->seed = kept;
@@ -99,7 +101,7 @@ static bool run_both(const struct lockstep *l, const struct program *p, unsigned
     for (unsigned turns = 0; stop == CPU_STOP_BUDGET && turns < l->turns; turns++) {
         uint64_t budget = l->below(4) ? 1 + l->below(150) : 1 + l->below(5);
 
-        if (l->below(40) == 0)
+        if (l->below(40) == 0 && !l->keeps_caches)
             cpu_drop_caches(fast.cpu);
         stop = cpu_run(plain.cpu, budget);
         assert_int_equal(cpu_run(fast.cpu, budget), stop);
@@ -110,6 +112,8 @@ static bool run_both(const struct lockstep *l, const struct program *p, unsigned
     same_memory(FIXTURE_DATA + (TLB_ENTRIES << PAGE_SHIFT), 0x2000);
     same_memory(FIXTURE_STACK - 0x1000, 0x2000);
     same_memory(FIXTURE_CODE, 0x1000);
+    same_memory(FIXTURE_TABLES, 0x20000);
+    same_memory(FIXTURE_TABLES + 0x700000, 0x40000);
     return seen;
 }
 

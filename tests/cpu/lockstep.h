@@ -23,6 +23,8 @@ struct lockstep {
     uint64_t *seed;
     void (*make)(struct program *p);
     void (*prepare)(struct cpu *cpu);           /* after the mode, the tables and the code */
+    void (*extend)(struct fixture *f);          /* before that, or NULL */
+    bool keeps_caches;                          /* they are not dropped: the guest could tell */
 };
 
 void lockstep_open(const char *model);

@@ -17,6 +17,7 @@
 #include "cpu/exec.h"
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
+#include "cpu/tlb.h"
 #include "tests/oracle/fp_host.h"
 #include "tests/oracle/host_has.h"
 #include "tests/oracle/vec_host.h"
@@ -59,6 +60,8 @@ static void cpu_prepare(uint64_t memory)
 {
     struct tlb_entry *e;
 
+    if (cpu != NULL)
+        tlb_destroy(cpu);
     free(cpu);
     cpu = calloc(1, sizeof *cpu);
     assert_non_null(cpu);
@@ -68,9 +71,7 @@ static void cpu_prepare(uint64_t memory)
     cpu->p.efer = EFER_LMA | EFER_LME;
     cpu->config.vendor = vec_host_vendor();
     cpu->s.xcr0 = 7;
-    cpu->tlb = cpu->banks[BANK_SUPERVISOR];
-    for (unsigned n = 0; n < TLB_SLOTS; n++)
-        cpu->tlb[n].read = cpu->tlb[n].write = cpu->tlb[n].execute = TLB_INVALID;
+    tlb_create(cpu);
     e = tlb_slot(cpu->tlb, memory);
     e->read = e->write = memory & PAGE_MASK;
     e->addend = (uint64_t)(uintptr_t)guest_page() - (memory & PAGE_MASK);

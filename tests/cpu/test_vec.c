@@ -16,6 +16,7 @@
 #include "cpu/exec.h"
 #include "cpu/fpu.h"
 #include "cpu/mem.h"
+#include "cpu/tlb.h"
 #include "tests/cpu/fixture.h"
 #include "tests/oracle/host_has.h"
 #include "tests/oracle/vec_host.h"
@@ -69,6 +70,8 @@ static void cpu_prepare(uint64_t memory)
 
     if (memory_of_nothing == NULL)
         memory_of_nothing = space_create("nothing", 0);
+    if (cpu != NULL)
+        tlb_destroy(cpu);
     free(cpu);
     cpu = calloc(1, sizeof *cpu);
     assert_non_null(cpu);
@@ -80,11 +83,7 @@ static void cpu_prepare(uint64_t memory)
     cpu->s.xcr0 = 0xe7;
     cpu->s.mxcsr = 0x1f80;
     cpu->memory = memory_of_nothing;
-    cpu->tlb = cpu->banks[BANK_SUPERVISOR];
-    for (unsigned b = 0; b < BANK_COUNT; b++) {
-        for (unsigned n = 0; n < TLB_SLOTS; n++)
-            cpu->banks[b][n].read = cpu->banks[b][n].write = cpu->banks[b][n].execute = TLB_INVALID;
-    }
+    tlb_create(cpu);
     guest_page = (uint8_t *)(((uintptr_t)guest_memory + PAGE_SIZE - 1) & PAGE_MASK);
     e = tlb_slot(cpu->tlb, memory);
     e->read = e->write = memory & PAGE_MASK;
@@ -96,6 +95,8 @@ static void cpu_beside_host(void)
 {
     uint64_t v;
 
+    if (cpu != NULL)
+        tlb_destroy(cpu);
     free(cpu);
     fixture_open(&fixture);
     fixture_mode(&fixture, FIXTURE_LONG);

@@ -7,7 +7,7 @@ runner=${PARTITA_RUNNER:-}         # programs of another architecture
 PARTITA_JIT_PROGRAMS=1 $runner tests/cpu/test_jit >/dev/null 2>&1
 [ $? -ne 77 ] || { echo "this host has no translator"; exit 77; }
 tests='test_block test_run test_int test_insn test_debug test_event test_exec_system test_far test_lam test_mca test_mmu test_monitor
-       test_msr test_pmu test_seg test_smm test_task test_cet test_ibt test_vme test_extensions test_exec_xsave test_vec_faults'
+       test_msr test_pmu test_seg test_smm test_space test_task test_cet test_ibt test_vme test_extensions test_exec_xsave test_vec_faults'
 pages=1500
 [ -z "$runner" ] || pages=300
 bad=0 seen=0

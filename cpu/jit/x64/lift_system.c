@@ -3,11 +3,6 @@
  * At other levels, and while anything waits for the end of an instruction, the handlers do it. */
 #include "cpu/jit/x64/lift.h"
 
-static int32_t bank_at(enum tlb_bank bank)
-{
-    return CPU_AT(banks).disp + (int32_t)(bank * TLB_SLOTS * sizeof(struct tlb_entry));
-}
-
 static uint8_t *unless_level_0(struct lift *l)
 {
     l->host_flags = 0;
@@ -42,8 +37,8 @@ static bool user_memory(struct lift *l, bool open)
     uint8_t *shut;
 
     unless_plain(l);
-    asm_lea(&l->a, 8, HOST_AX, rm_at(HOST_CPU, bank_at(BANK_SUPERVISOR)));
-    asm_lea(&l->a, 8, HOST_CX, rm_at(HOST_CPU, bank_at(BANK_SUPERVISOR_AC)));
+    asm_mov(&l->a, 8, HOST_AX, CPU_AT(banks[BANK_SUPERVISOR]));
+    asm_mov(&l->a, 8, HOST_CX, CPU_AT(banks[BANK_SUPERVISOR_AC]));
     asm_alu(&l->a, ALU_CMP, 8, HOST_AX, CPU_AT(tlb));
     shut = asm_jcc(&l->a, CC_E);
     asm_alu(&l->a, ALU_CMP, 8, HOST_CX, CPU_AT(tlb));
