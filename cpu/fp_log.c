@@ -2,6 +2,7 @@
  * 2^x - 1 and the base-2 logarithms of the x87, by series in 128 bits; results err by little more than half an ulp. */
 #include "cpu/fp.h"
 
+#include "cpu/fp_quick.h"
 #include "cpu/fp_wide.h"
 
 static const struct fp_num ln_2 = WIDE(0xb17217f7d1cf79abull, 0xc9e3b39803f2f6afull, -1);
@@ -24,10 +25,19 @@ static u128 exponential(u128 t, bool negative)
     return sum;
 }
 
+struct fp_num fp_exact_2xm1(struct fp_num a)
+{
+    struct fp_num t = wide_mul(a, ln_2);
+
+    t = wide_mul(t, wide_of_fraction(exponential(fraction_of(t), a.sign), 2));
+    t.sig |= 1;         /* never exact */
+    return t;
+}
+
 /* Defined for |x| <= 1; beyond that the operand comes back, as the SDM leaves it open. */
 struct fp_num fp_2xm1(struct fp_env *e, struct fp_num a)
 {
-    struct fp_num t;
+    struct fp_num quick;
 
     if (fp_is_nan(a))
         return fp_nan1(e, a);
@@ -43,10 +53,7 @@ struct fp_num fp_2xm1(struct fp_env *e, struct fp_num a)
             a.exp = -1;         /* 2^-1 - 1; 2^1 - 1 is 1 */
         return a;
     }
-    t = wide_mul(a, ln_2);
-    t = wide_mul(t, wide_of_fraction(exponential(fraction_of(t), a.sign), 2));
-    t.sig |= 1;         /* never exact */
-    return t;
+    return fp_quick_2xm1(a, &quick) ? quick : fp_exact_2xm1(a);
 }
 
 /* ---- logarithms ---- */
@@ -99,6 +106,8 @@ static struct fp_num times_log(struct fp_num y, struct fp_num log)
     return wide_mul(y, log);
 }
 
+struct fp_num fp_exact_yl2x(struct fp_num y, struct fp_num x) { return times_log(y, log2_finite(x)); }
+
 /* The sign and size of log2(x) for x > 0 without computing it. */
 static struct fp_num log2_coarse(struct fp_num x)
 {
@@ -118,6 +127,8 @@ static struct fp_num never_exact(struct fp_env *e, struct fp_num n)
 /* SDM 2A "FYL2X", table of results. */
 struct fp_num fp_yl2x(struct fp_env *e, struct fp_num y, struct fp_num x)
 {
+    struct fp_num quick;
+
     if (fp_is_nan(x) || fp_is_nan(y))
         return fp_nan2(e, x, y);
     if (x.kind == FP_KIND_ZERO) {
@@ -136,7 +147,9 @@ struct fp_num fp_yl2x(struct fp_env *e, struct fp_num y, struct fp_num x)
         return fp_infinity(y.sign);
     if (y.kind != FP_KIND_FINITE)
         return times_log(y, log2_coarse(x));
-    return never_exact(e, times_log(y, log2_finite(x)));
+    if (fp_quick_yl2x(y, x, &quick))
+        return quick;
+    return never_exact(e, fp_exact_yl2x(y, x));
 }
 
 /* log2(1 + x), |x| < 1 - sqrt(1/2) by s = x / (2 + x); beyond that range the SDM leaves the result open, here 1 + x is
@@ -153,8 +166,12 @@ static struct fp_num log2_plus_one(struct fp_num x)
     return log2_finite(sum);
 }
 
+struct fp_num fp_exact_yl2xp1(struct fp_num y, struct fp_num x) { return times_log(y, log2_plus_one(x)); }
+
 struct fp_num fp_yl2xp1(struct fp_env *e, struct fp_num y, struct fp_num x)
 {
+    struct fp_num quick;
+
     if (fp_is_nan(x) || fp_is_nan(y))
         return fp_nan2(e, x, y);
     if (x.sign && x.kind != FP_KIND_ZERO && (x.kind == FP_KIND_INF || x.exp >= 0))      /* log2 of zero or less */
@@ -166,5 +183,5 @@ struct fp_num fp_yl2xp1(struct fp_env *e, struct fp_num y, struct fp_num x)
         return fp_infinity(y.sign);
     if (x.kind == FP_KIND_ZERO || y.kind != FP_KIND_FINITE)
         return times_log(y, x);         /* the logarithm has the sign of x and is zero with it */
-    return times_log(y, log2_plus_one(x));
+    return fp_quick_yl2xp1(y, x, &quick) ? quick : fp_exact_yl2xp1(y, x);
 }

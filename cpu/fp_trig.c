@@ -4,6 +4,7 @@
  * argument. */
 #include "cpu/fp.h"
 
+#include "cpu/fp_quick.h"
 #include "cpu/fp_wide.h"
 
 /* ---- argument reduction ---- */
@@ -76,33 +77,56 @@ static bool tiny(struct fp_num a)
     return a.kind == FP_KIND_FINITE && a.exp < -68 && a.exp >= LEAST_NORMAL;
 }
 
-bool fp_sincos(struct fp_env *e, struct fp_num a, struct fp_num *sin, struct fp_num *cos)
+bool fp_exact_sincos(struct fp_num a, struct fp_num *sin, struct fp_num *cos)
 {
     struct fp_num x, s, c;
     unsigned quadrant;
 
     *sin = *cos = a;
-    if (fp_is_nan(a)) {
-        *sin = *cos = fp_nan1(e, a);
-        return true;
-    }
-    if (a.kind == FP_KIND_INF) {
-        *sin = *cos = fp_invalid(e);
-        return true;
-    }
-    if (a.kind == FP_KIND_ZERO) {
-        *cos = wide_one();
-        return true;
-    }
     if (!reduce(a, &quadrant, &x))
         return false;
-    fp_note_denormals(e, a, a);
     s = sine(x);
     c = cosine(x);
     s.sig |= 1;
     c.sig |= 1;
     *sin = signed_by(quadrant & 1 ? c : s, (quadrant >> 1) ^ a.sign);
     *cos = signed_by(quadrant & 1 ? s : c, quadrant == 1 || quadrant == 2);
+    return true;
+}
+
+/* cos is never zero: no 64-bit argument is a multiple of half the 66-bit pi, which is odd in its last bit. */
+bool fp_exact_tan(struct fp_num a, struct fp_num *tan)
+{
+    struct fp_num sin, cos;
+
+    if (!fp_exact_sincos(a, &sin, &cos))
+        return false;
+    *tan = wide_div(sin, cos);
+    tan->sig |= 1;
+    return true;
+}
+
+/* NaNs, infinities, zeros: sine and cosine, and the sine is the tangent. */
+static void sincos_special(struct fp_env *e, struct fp_num a, struct fp_num *sin, struct fp_num *cos)
+{
+    *sin = *cos = a;
+    if (fp_is_nan(a))
+        *sin = *cos = fp_nan1(e, a);
+    else if (a.kind == FP_KIND_INF)
+        *sin = *cos = fp_invalid(e);
+    else
+        *cos = wide_one();
+}
+
+bool fp_sincos(struct fp_env *e, struct fp_num a, struct fp_num *sin, struct fp_num *cos)
+{
+    if (a.kind != FP_KIND_FINITE) {
+        sincos_special(e, a, sin, cos);
+        return true;
+    }
+    if (!fp_quick_sincos(a, sin, cos) && !fp_exact_sincos(a, sin, cos))
+        return false;
+    fp_note_denormals(e, a, a);
     if (tiny(a)) {
         *sin = a;
         e->flags |= FP_PE;
@@ -112,16 +136,13 @@ bool fp_sincos(struct fp_env *e, struct fp_num a, struct fp_num *sin, struct fp_
 
 bool fp_tan(struct fp_env *e, struct fp_num a, struct fp_num *tan)
 {
-    struct fp_num sin, cos;
+    struct fp_num cos;
 
-    if (!fp_sincos(e, a, &sin, &cos))
+    if (a.kind != FP_KIND_FINITE || tiny(a))
+        return fp_sincos(e, a, tan, &cos);
+    if (!fp_quick_tan(a, tan) && !fp_exact_tan(a, tan))
         return false;
-    *tan = sin;
-    if (sin.kind != FP_KIND_FINITE || tiny(a))  /* NaN, zero, or the argument */
-        return true;
-    /* cos is never zero: no 64-bit argument is a multiple of half the 66-bit pi, which is odd in its last bit */
-    *tan = wide_div(sin, cos);
-    tan->sig |= 1;
+    fp_note_denormals(e, a, a);
     return true;
 }
 
@@ -186,9 +207,9 @@ static struct fp_num atan_ratio(struct fp_num y, struct fp_num x)
     return wide_add(atan_eighths[k], atan_small(t));
 }
 
-static struct fp_num atan2_finite(struct fp_num y, struct fp_num x)
+struct fp_num fp_exact_atan2(struct fp_num y, struct fp_num x)
 {
-    bool negative = x.sign, steep = y.exp > x.exp || (y.exp == x.exp && y.sig > x.sig);
+    bool negative = x.sign, sign = y.sign, steep = y.exp > x.exp || (y.exp == x.exp && y.sig > x.sig);
     struct fp_num a;
 
     y.sign = x.sign = 0;
@@ -197,7 +218,7 @@ static struct fp_num atan2_finite(struct fp_num y, struct fp_num x)
         a = negative ? wide_add(half_pi, a) : wide_add(half_pi, wide_negate(a));
     else if (negative)
         a = wide_add(pi, wide_negate(a));
-    return a;
+    return signed_by(a, sign);
 }
 
 /* SDM 2A "FPATAN", table of results for zeros and infinities. */
@@ -212,10 +233,12 @@ static struct fp_num atan2_special(struct fp_num y, struct fp_num x)
 
 struct fp_num fp_atan2(struct fp_env *e, struct fp_num y, struct fp_num x)
 {
-    bool special = y.kind != FP_KIND_FINITE || x.kind != FP_KIND_FINITE;
+    struct fp_num quick;
 
     if (fp_is_nan(y) || fp_is_nan(x))
         return fp_nan2(e, x, y);
     fp_note_denormals(e, y, x);
-    return signed_by(special ? atan2_special(y, x) : atan2_finite(y, x), y.sign);
+    if (y.kind != FP_KIND_FINITE || x.kind != FP_KIND_FINITE)
+        return signed_by(atan2_special(y, x), y.sign);
+    return fp_quick_atan2(y, x, &quick) ? quick : fp_exact_atan2(y, x);
 }

@@ -63,8 +63,7 @@ static uint64_t divide(struct fp_num a, struct fp_num b, unsigned n, uint64_t *r
 {
     u128 dividend = (u128)fp_high(a) << n;
 
-    *rest = (uint64_t)(dividend % fp_high(b));
-    return (uint64_t)(dividend / fp_high(b));
+    return u128_divide((uint64_t)(dividend >> 64), (uint64_t)dividend, fp_high(b), rest);
 }
 
 static struct fp_num remainder_of(bool sign, u128 rest, int32_t unit)
