@@ -45,6 +45,7 @@ struct cpu_translation {
     const uint32_t *begins;     /* in it: each instruction's code; [insns]: what lies out of line */
     uint32_t host_bytes;
     uint64_t runs_at;           /* the host's address of the code */
+    unsigned part, parts;       /* it is one of several blocks that were translated together, or the only one */
 };
 
 struct cpu_config {
@@ -193,10 +194,11 @@ struct cpu_stats {
     /* pages entered for data and for code, accesses out of line that found theirs among what was pushed out; flushes of a space or
      * of all; changes of space, and those that found it kept */
     uint64_t tlb_fills, tlb_fetches, tlb_victims, tlb_flushes, tlb_switches, tlb_kept;
-    /* of the translator: blocks, those it gave up, their instructions and the host's bytes for them; ways out that were joined to
-     * their target or looked up; shared probes that failed, and blocks made anew without; times that all was dropped; and what
+    /* of the translator: what it made, how much of that of several blocks, what it gave up, instructions and the host's bytes for
+     * them; ways out that were joined to their target or looked up; shared probes that failed, and blocks made anew without;
+     * times that all was dropped; and what
      * handlers were called for from translated code, when counted */
-    uint64_t jit_blocks, jit_lost, jit_insns, jit_bytes, jit_links, jit_finds, jit_share_misses, jit_unshared, jit_resets;
+    uint64_t jit_blocks, jit_paths, jit_lost, jit_insns, jit_bytes, jit_links, jit_finds, jit_share_misses, jit_unshared, jit_resets;
     uint64_t jit_handlers;
 };
 const struct cpu_stats *cpu_stats(const struct cpu *cpu);

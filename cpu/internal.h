@@ -147,6 +147,7 @@ struct cpu {
     uint8_t jit_mxcsr;              /* the host's MXCSR is the guest's, and newer than s.mxcsr */
     uint8_t jit_x87;                /* the host's x87 unit has the guest's registers, FCW and FSW */
     uint8_t jit_x87_image[108];     /* on their way, as FNSAVE has them */
+    uint8_t jit_looks;              /* the translator wants to see which blocks run (cpu/jit/path.c) */
     uint8_t jit_has_flags;          /* jit_of and jit_szapc, or jit_nzcv and so on, are the truth although a handler runs */
     uint8_t vec_ready;              /* VEC_READY_*: the registers that instructions may use at all */
     uint8_t jit_of, jit_szapc;      /* the same there, as SETO and LAHF have them: on x86-64 */

@@ -2,6 +2,7 @@
  * The run loop: budget, attention and block lookup, and the exact count of what was retired (docs/determinism.md). A block's
  * instructions are taken from the budget when it is entered; leaving early gives back those that did not run. */
 #include "cpu/exec.h"
+#include "cpu/jit/jit.h"
 #include "cpu/pmu.h"
 
 #include <string.h>
@@ -131,7 +132,7 @@ static void deliver_fault(struct cpu *cpu)
 /* Run from the first instruction of b until something leaves; the budget then holds what really was not used. */
 static unsigned run_block(struct cpu *cpu, struct block *b)
 {
-    bool watched = UNLIKELY(cpu->pmu & (PMU_BRANCHES | PMU_RECORDS));
+    bool watched = UNLIKELY((cpu->pmu & (PMU_BRANCHES | PMU_RECORDS)) | cpu->jit_looks);
     unsigned result = exec_enter(cpu, b, cpu->p.rip, watched ? b->first : b->insns[0].fn);
     const struct insn *i = cpu->insn;
 
@@ -224,6 +225,17 @@ static void step(struct cpu *cpu)
 #define SLICE            1024u
 #define SLICE_TRANSLATED 16384u
 
+static unsigned slice_of(struct cpu *cpu, struct block *b)
+{
+    if (UNLIKELY(cpu->jit_looks)) {
+        jit_look(cpu->jit, b);
+        return b->count;
+    }
+    if (UNLIKELY(cpu->pmu))
+        return pmu_slice(cpu, b, SLICE);
+    return b->jit != NULL ? SLICE_TRANSLATED : SLICE;
+}
+
 static void run_blocks(struct cpu *cpu)
 {
     const struct block_shortcut *s = &cpu->shortcuts[block_shortcut_slot(cpu->p.rip)];
@@ -238,7 +250,7 @@ static void run_blocks(struct cpu *cpu)
     if (b == NULL)
         result = fetch_fault(cpu);
     else
-        result = run_slice(cpu, b, UNLIKELY(cpu->pmu) ? pmu_slice(cpu, b, SLICE) : b->jit != NULL ? SLICE_TRANSLATED : SLICE);
+        result = run_slice(cpu, b, slice_of(cpu, b));
     if (result == EXEC_FAULT)
         fault_after(cpu, 0);
 }

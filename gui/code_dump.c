@@ -46,8 +46,11 @@ static void print_translation(void *arg, const struct cpu_translation *t)
     (void)arg;
     if (t->rip > dump.wish.last || t->rip + bytes - 1 < dump.wish.first)
         return;
-    fprintf(dump.to, "block %#" PRIx64 ": %u instructions, %u bytes; host: %u bytes, %u of them out of line\n", t->rip, t->insns,
-            bytes, t->host_bytes, t->host_bytes - t->begins[t->insns]);
+    fprintf(dump.to, "block %#" PRIx64 ": %u instructions, %u bytes; host: %u bytes, %u of them out of line", t->rip, t->insns, bytes,
+            t->host_bytes, t->host_bytes - t->begins[t->insns]);
+    if (t->parts > 1)
+        fprintf(dump.to, "; %u of %u of a path", t->part + 1, t->parts);
+    fputc('\n', dump.to);
     host_code(t, 0, t->begins[0]);
     for (unsigned n = 0; n < t->insns; n++) {
         const unsigned begin = n > 0 ? t->ends[n - 1] : 0;

@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "cpu/jit/codebuf.h"
 #include "cpu/jit/jit.h"
+#include "cpu/jit/live.h"
 
 /* From the end of a block to where it goes on. A link within one page holds as long as its target does: who runs a page has
  * its mapping. One to another page holds as a shortcut does, under the same tag. */
@@ -15,16 +16,30 @@ struct jit_link {
     const uint8_t *target;      /* far links: where the code goes */
     uint8_t *site, *stub;       /* near links: the jump's distance and where it leads while unlinked; written view */
     bool near;
-    const uint8_t *loop;        /* only to `from` itself: where it begins again with what it has in registers */
-    struct jit_block *from;
+    const uint8_t *loop;        /* only to where this code begins: where it begins again with what it has in registers */
+    struct jit_part *from;
+    const struct block *inner;  /* a path goes on with this block of another page ... */
+    uint64_t inner_tag;         /* ... while this is a good tag */
     struct jit_link *next, **before;    /* others with this target; before NULL: not linked */
 };
 
+/* One block of what was translated. */
+struct jit_part {
+    struct block *from;
+    struct block *run;          /* its copy, whose instructions the handlers see: each is followed by a handler that returns */
+    struct jit_block *of;
+    struct jit_part *next;      /* others made of the same block: block->parts */
+    unsigned first;             /* its first instruction among all */
+};
+
+/* A translation: of one block, or of a path (path.c), which is entered where its first block is. */
 struct jit_block {
     const uint8_t *code;        /* its budget is taken */
     const uint8_t *check;       /* takes its budget, or leaves */
-    struct block *from;         /* what was translated */
-    struct block *run;          /* its copy, whose instructions the handlers see: each is followed by a handler that returns */
+    struct jit_part *parts;
+    unsigned nparts;
+    bool loops;                 /* the last part is followed by the first */
+    bool gone;                  /* forgotten */
     struct jit_link *incoming;
 };
 
@@ -53,16 +68,20 @@ struct jit {
     struct jit_glue glue;
     struct arena arena;
     unsigned threshold;
-    uint32_t begins[BLOCK_INSNS + 1];   /* of the block at hand: where each instruction's code begins, then what is out of line */
+    uint32_t begins[JIT_INSNS + 1];     /* of the block at hand: where each instruction's code begins, then what is out of line */
     void (*translated)(void *arg, const struct cpu_translation *t);
     void *translated_arg;
     uint64_t *handler_calls;            /* by enum op; NULL: not counted */
+    struct jit_code insns;              /* of what is being translated */
+    struct block *seen[JIT_PARTS];      /* path.c: blocks that ran one after another, while cpu->jit_looks */
+    unsigned nseen, nseen_insns;
 };
 
 /* ---- a backend ---- */
 
 bool backend_glue(struct jit *j);                           /* fills j->glue from the start of the empty buffer */
-bool backend_translate(struct jit *j, struct jit_block *t); /* also fills j->begins; false: no translation */
+bool backend_translate(struct jit *j, struct jit_block *t); /* of j->insns; also fills j->begins; false: no translation */
+extern const bool backend_has_paths;                        /* it can translate several blocks at once */
 void backend_link(struct jit *j, struct jit_link *l, const uint8_t *target);
 void backend_unlink(struct jit *j, struct jit_link *l);
 #define JIT_SITE_BYTES 4u       /* those two change at a link's site */
@@ -78,8 +97,19 @@ void jit_missed(struct cpu *cpu);       /* cpu->block was left because a probe f
 const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l);    /* where to go on; NULL: leave, all is prepared */
 const uint8_t *jit_find(struct cpu *cpu, uint64_t rip);     /* where an indirect jump goes on; NULL: by its handler */
 const uint8_t *jit_go_on(struct cpu *cpu);      /* the same after an instruction that ends its block; NULL: by the run loop */
-void jit_dry(struct cpu *cpu, struct jit_block *t);             /* leave before this block */
+void jit_dry(struct cpu *cpu, struct jit_part *p);              /* leave before this block */
 unsigned jit_next(struct cpu *cpu, const struct insn *i);       /* an insn_fn: EXEC_NEXT */
 unsigned jit_next_counted(struct cpu *cpu, const struct insn *i);       /* the same; the one before i has been called */
+
+/* ---- paths ---- */
+
+/* A slice of time ended before a translated block, which belongs to no path. */
+void jit_sample(struct jit *j, struct block *b);
+
+/* This block is forgotten, or all are: NULL. */
+void jit_look_away(struct jit *j, const struct block *b);
+
+/* Of blocks of which each follows the one before; takes the place of the first one's translation. */
+void jit_translate_path(struct jit *j, struct block *const *blocks, unsigned count, bool loops);
 
 #endif

@@ -25,19 +25,21 @@ unsigned jit_next_counted(struct cpu *cpu, const struct insn *i)
     return EXEC_NEXT;
 }
 
-/* The run loop goes on at rip; block t is behind it with all its instructions. */
-static void leave_behind(struct cpu *cpu, struct jit_block *t, uint64_t rip)
+/* The run loop goes on at rip; this block is behind it with all its instructions. */
+static void leave_behind(struct cpu *cpu, struct jit_part *p, uint64_t rip)
 {
-    cpu->block = t->run;
-    cpu->block_rip = t->run->rip;
-    cpu->insn = &t->run->insns[t->run->count - 1];
+    cpu->block = p->run;
+    cpu->block_rip = p->run->rip;
+    cpu->insn = &p->run->insns[p->run->count - 1];
     cpu->p.rip = rip;
     jit_flags_from_raw(cpu);
 }
 
-void jit_dry(struct cpu *cpu, struct jit_block *t)
+void jit_dry(struct cpu *cpu, struct jit_part *p)
 {
-    leave_behind(cpu, t, t->run->rip);
+    leave_behind(cpu, p, p->run->rip);
+    if (p->of->nparts == 1 && !p->of->gone)
+        jit_sample(cpu->jit, p->from);
 }
 
 /* ---- links ---- */
@@ -132,6 +134,8 @@ const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l)
         return NULL;
     }
     to = s->block->jit;
+    if (l->inner == s->block)
+        l->inner_tag = s->tag;
     if (!l->near || one_page(l->from->run, s->block)) {
         incoming_remove(l);
         incoming_add(l, to);
@@ -142,32 +146,63 @@ const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l)
     return to->check;
 }
 
-void jit_forget(struct jit *j, struct block *b)
-{
-    struct block_shortcut *s;
+static unsigned count_down(struct cpu *cpu, const struct insn *i);
 
-    if (j == NULL || b->jit == NULL)
+static void translate_soon(struct block *b)
+{
+    b->heat = 1;
+    b->insns[0].fn = count_down;
+}
+
+/* The processor may be in it: then it leaves behind the instruction at hand. */
+static void drop(struct jit *j, struct jit_block *t)
+{
+    struct cpu *cpu = j->cpu;
+    struct block *head = t->parts[0].from;
+    struct block_shortcut *s = &cpu->shortcuts[block_shortcut_slot(head->rip)];
+
+    t->gone = true;
+    if (cpu->block != NULL && cpu->block->jit == t)
+        cpu->attention |= ATTEND_CODE;
+    if (head->jit != t)
         return;
-    s = &j->cpu->shortcuts[block_shortcut_slot(b->rip)];
-    if (s->block == b)
+    if (s->block == head)
         s->code = NULL;
-    for (struct jit_link *l; (l = b->jit->incoming) != NULL;) {
+    for (struct jit_link *l; (l = t->incoming) != NULL;) {
         incoming_remove(l);
         l->tag = 0;
         aim_link(j, l, NULL);
     }
-    b->jit = NULL;
-    b->insns[0].fn = b->first;
+    head->jit = NULL;
+    head->insns[0].fn = head->first;
+}
+
+void jit_forget(struct jit *j, struct block *b)
+{
+    struct jit_part *p;
+
+    if (j == NULL)
+        return;
+    jit_look_away(j, b);
+    while ((p = b->parts) != NULL) {
+        b->parts = p->next;
+        if (p->of->gone)
+            continue;
+        drop(j, p->of);
+        if (p->of->parts[0].from != b && p->of->parts[0].from->jit == NULL)
+            translate_soon(p->of->parts[0].from);
+    }
 }
 
 /* ---- translating ---- */
 
-static struct block *copy_of(struct jit *j, struct block *b)
+static struct block *copy_of(struct jit *j, struct block *b, struct jit_block *t)
 {
     size_t bytes = sizeof *b + (b->count + 1u) * sizeof(struct insn);
     struct block *copy = arena_alloc(&j->arena, bytes);
 
     memcpy(copy, b, bytes);
+    copy->jit = t;
     for (unsigned n = 0; n <= b->count; n++)
         copy->insns[n].fn = j->handler_calls != NULL ? jit_next_counted : jit_next;
     return copy;
@@ -185,19 +220,23 @@ static bool write_code(struct jit *j, struct jit_block *t)
     return ok;
 }
 
-static void count(struct jit *j, const struct jit_block *t, size_t bytes)
+static void count_made(struct jit *j, const struct jit_block *t, size_t bytes)
 {
     struct cpu_stats *s = &j->cpu->stats;
 
     s->jit_blocks++;
-    s->jit_insns += t->run->count;
+    s->jit_paths += t->nparts > 1;
+    s->jit_insns += j->insns.count;
     s->jit_bytes += bytes;
 }
 
-/* For whoever listens: the block's own bytes, which may lie on two pages. */
-static void tell(struct jit *j, const struct jit_block *t, size_t at)
+/* For whoever listens: the block's own bytes, which may lie on two pages. What is out of line is shown with the last part. */
+static void tell_part(struct jit *j, const struct jit_part *p, size_t at, bool last)
 {
-    const struct block *b = t->run;
+    const struct block *b = p->run;
+    uint32_t begins[BLOCK_INSNS + 1];
+    const uint32_t base = p->first == 0 ? 0 : j->begins[p->first];
+    const uint32_t end = last ? (uint32_t)(j->code.used - at) : j->begins[p->first + b->count];
     const unsigned here = (unsigned)(PAGE_SIZE - ((uintptr_t)b->host & ~PAGE_MASK)), first = b->bytes < here ? b->bytes : here;
     uint8_t guest[BLOCK_INSNS * 16];
     uint16_t ends[BLOCK_INSNS];
@@ -207,32 +246,108 @@ static void tell(struct jit *j, const struct jit_block *t, size_t at)
         memcpy(guest + first, b->tail, b->bytes - first);
     for (unsigned n = 0; n < b->count; n++)
         ends[n] = b->insns[n].end;
+    for (unsigned n = 0; n <= b->count; n++)
+        begins[n] = j->begins[p->first + n] - base;
+    at += base;
     j->translated(j->translated_arg, &(struct cpu_translation){
-        .rip = b->rip, .guest = guest, .insns = b->count, .ends = ends, .host = j->code.write + at, .begins = j->begins,
-        .host_bytes = (uint32_t)(j->code.used - at), .runs_at = (uintptr_t)codebuf_runs_at(&j->code, j->code.write + at),
+        .rip = b->rip, .guest = guest, .insns = b->count, .ends = ends, .host = j->code.write + at, .begins = begins,
+        .host_bytes = end - base, .runs_at = (uintptr_t)codebuf_runs_at(&j->code, j->code.write + at),
+        .part = (unsigned)(p - p->of->parts), .parts = p->of->nparts,
     });
 }
 
-static void translate(struct jit *j, struct block *b)
+static void tell(struct jit *j, const struct jit_block *t, size_t at)
+{
+    for (unsigned n = 0; j->translated != NULL && n < t->nparts; n++)
+        tell_part(j, &t->parts[n], at, n + 1 == t->nparts);
+}
+
+/* The instructions of all parts in a row. */
+static void lay_out(struct jit_block *t, struct jit_code *c)
+{
+    c->count = 0;
+    c->loops = t->loops;
+    for (unsigned n = 0; n < t->nparts; n++) {
+        struct block *b = t->parts[n].run;
+
+        t->parts[n].first = c->count;
+        for (unsigned k = 0; k < b->count; k++) {
+            c->part[c->count] = (uint8_t)n;
+            c->insns[c->count++] = &b->insns[k];
+        }
+    }
+}
+
+static struct jit_block *translation_of(struct jit *j, struct block *const *blocks, unsigned count, bool loops)
+{
+    struct jit_block *t = arena_alloc(&j->arena, sizeof *t);
+
+    *t = (struct jit_block){ .parts = arena_alloc(&j->arena, count * sizeof *t->parts), .nparts = count, .loops = loops };
+    for (unsigned n = 0; n < count; n++)
+        t->parts[n] = (struct jit_part){ .from = blocks[n], .run = copy_of(j, blocks[n], t), .of = t };
+    lay_out(t, &j->insns);
+    return t;
+}
+
+/* Host code, or NULL. */
+static struct jit_block *make(struct jit *j, struct block *const *blocks, unsigned count, bool loops)
 {
     const size_t at = j->code.used;
-    struct jit_block *t = arena_alloc(&j->arena, sizeof *t);
-    struct block_shortcut *s = &j->cpu->shortcuts[block_shortcut_slot(b->rip)];
+    struct jit_block *t = translation_of(j, blocks, count, loops);
 
-    t->from = b;
-    t->run = copy_of(j, b);
-    b->insns[0].fn = b->first;
     if (!write_code(j, t)) {
         j->cpu->stats.jit_lost++;
-        return;
+        return NULL;
     }
-    count(j, t, j->code.used - at);
-    if (j->translated != NULL)
-        tell(j, t, at);
+    for (unsigned n = 0; n < count; n++) {
+        t->parts[n].next = blocks[n]->parts;
+        blocks[n]->parts = &t->parts[n];
+    }
+    count_made(j, t, j->code.used - at);
+    tell(j, t, at);
+    return t;
+}
+
+/* From now on block b is entered there. */
+static void enter_by(struct jit *j, struct block *b, struct jit_block *t)
+{
+    struct block_shortcut *s = &j->cpu->shortcuts[block_shortcut_slot(b->rip)];
+    struct jit_block *old = b->jit;
+
     b->jit = t;
     if (s->block == b)
         s->code = jit_code(b);
     memcpy(&b->insns[0].fn, &j->glue.enter, sizeof b->insns[0].fn);
+    for (struct jit_link *l; old != NULL && (l = old->incoming) != NULL;) {
+        incoming_remove(l);
+        incoming_add(l, t);
+        aim_link(j, l, t->check);
+    }
+}
+
+static bool loops_alone(const struct block *b)
+{
+    const struct insn *last = &b->insns[b->count - 1];
+
+    return backend_has_paths && last->op == OP_JCC && last->width == 8 && (uint64_t)last->disp == b->rip && b->tail == NULL;
+}
+
+static void translate(struct jit *j, struct block *b)
+{
+    struct jit_block *t;
+
+    b->insns[0].fn = b->first;
+    t = make(j, &b, 1, loops_alone(b));
+    if (t != NULL)
+        enter_by(j, b, t);
+}
+
+void jit_translate_path(struct jit *j, struct block *const *blocks, unsigned count, bool loops)
+{
+    struct jit_block *t = make(j, blocks, count, loops);
+
+    if (t != NULL)
+        enter_by(j, blocks[0], t);
 }
 
 static unsigned count_down(struct cpu *cpu, const struct insn *i)
@@ -271,8 +386,7 @@ void jit_missed(struct cpu *cpu)
         return;
     cpu->stats.jit_unshared++;
     jit_forget(cpu->jit, b);
-    b->heat = 1;
-    b->insns[0].fn = count_down;
+    translate_soon(b);
 }
 
 /* ---- the engine as a whole ---- */
@@ -335,11 +449,12 @@ void jit_reset(struct jit *j)
     if (j == NULL)
         return;
     arena_reset(&j->arena);
+    jit_look_away(j, NULL);
     j->cpu->stats.jit_resets += j->code.used != j->glue_bytes;
     j->code.used = j->glue_bytes;
 }
 
 bool jit_full(const struct jit *j)
 {
-    return j != NULL && j->code.bytes - j->code.used < (size_t)64 << 10;
+    return j != NULL && j->code.bytes - j->code.used < (size_t)128 << 10;
 }

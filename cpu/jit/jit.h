@@ -24,6 +24,9 @@ void jit_watch(struct jit *j, struct block *b);
 /* A block is forgotten: no translation may lead to its own any more. It may be running. */
 void jit_forget(struct jit *j, struct block *b);
 
+/* While cpu->jit_looks: b runs next, alone and interpreted. */
+void jit_look(struct jit *j, struct block *b);
+
 /* What a block's shortcut says of its translation. */
 const uint8_t *jit_code(const struct block *b);
 

@@ -81,10 +81,12 @@ static bool only_sees(const struct insn *i)
 
 /* What i takes of the flags before it, when those are wanted behind it. One that makes some and leaves others needs all
  * there. */
-static unsigned reads(const struct insn *i, unsigned read_after, unsigned seen_after)
+static unsigned reads(const struct insn *i, bool inner, unsigned read_after, unsigned seen_after)
 {
     const unsigned written = op_flags_written[i->op] & FLAGS_ARITH;
 
+    if (inner && op_then[i->op] != FALLS)
+        return read_after | (i->op == OP_JCC ? jit_condition_flags(i->opcode & 15) : 0);
     if (observes(i) && !only_sees(i))
         return FLAGS_ARITH;
     if (written != 0 && written != FLAGS_ARITH)
@@ -92,12 +94,16 @@ static unsigned reads(const struct insn *i, unsigned read_after, unsigned seen_a
     return (read_after & ~written) | flags_left(i);
 }
 
-unsigned jit_live_flags(const struct block *b, unsigned read, unsigned seen, uint16_t read_after[], uint16_t seen_after[])
+unsigned jit_live_flags(const struct jit_code *c, unsigned read, unsigned seen, uint16_t read_after[], uint16_t seen_after[])
 {
+    for (unsigned k = c->count; k-- > 0;) {
+        const struct insn *i = c->insns[k];
+        const bool inner = jit_inner_end(c, k);
+        unsigned before;
 
-    for (unsigned k = b->count; k-- > 0;) {
-        const struct insn *i = &b->insns[k];
-        const unsigned before = reads(i, read, seen);
+        if (inner)
+            seen = FLAGS_ARITH;         /* the budget may not suffice for the next block */
+        before = reads(i, inner, read, seen);
 
         read_after[k] = (uint16_t)read;
         seen_after[k] = (uint16_t)seen;

@@ -5,10 +5,27 @@
 
 #include "cpu/block.h"
 
-/* For each instruction: the flags that later ones, or the end of the block, take from after it; and those that only what
- * lies off the plain path (a fault, a handler, a device) may look at. `read` and `seen`: at the end of the block. Returns what
- * is read of the flags at its beginning. */
-unsigned jit_live_flags(const struct block *b, unsigned read, unsigned seen, uint16_t read_after[], uint16_t seen_after[]);
+#define JIT_INSNS 128u          /* most that are translated at once: of one block, or of several that run one after another */
+#define JIT_PARTS 24u
+
+/* What is translated at once. */
+struct jit_code {
+    const struct insn *insns[JIT_INSNS];
+    uint8_t part[JIT_INSNS];    /* which of the blocks it comes from */
+    unsigned count;
+    bool loops;                 /* from the last one back to the first */
+};
+
+/* The last instruction of a block: another one follows here. Where it goes on otherwise, this code is left. */
+static inline bool jit_inner_end(const struct jit_code *c, unsigned k)
+{
+    return k + 1 < c->count ? c->part[k] != c->part[k + 1] : c->loops;
+}
+
+/* For each instruction: the flags that later ones, or the end of the code, take from after it; and those that only what
+ * lies off the plain path (a fault, a handler, a device, another way out) may look at. `read` and `seen`: at the end. Returns
+ * what is read of the flags at the beginning. */
+unsigned jit_live_flags(const struct jit_code *c, unsigned read, unsigned seen, uint16_t read_after[], uint16_t seen_after[]);
 
 bool jit_jumps(unsigned op);                    /* its handler goes on to the next block itself */
 bool jit_keeps_flags(unsigned op);              /* its handler does not know there are flags */

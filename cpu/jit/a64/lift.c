@@ -223,7 +223,7 @@ void lift_rmw_end(struct lift *l, unsigned address, unsigned from)
 
 static const struct insn *original(const struct lift *l, unsigned k)
 {
-    return &l->t->from->insns[k];
+    return &l->t->parts[0].from->insns[k];
 }
 
 static const uint32_t *glue_at(const struct lift *l, const uint8_t *glue)
@@ -244,7 +244,7 @@ static void jump_to_glue(struct lift *l, const uint8_t *glue)
 /* X1: the instruction in block b, T4: its handler, X2: the block. */
 static void handler_args(struct lift *l, const struct block *b, unsigned k)
 {
-    const uintptr_t handler = (uintptr_t)(k == 0 ? l->t->from->first : original(l, k)->fn);
+    const uintptr_t handler = (uintptr_t)(k == 0 ? l->t->parts[0].from->first : original(l, k)->fn);
 
     a64_mov_imm(&l->a, 2, (uintptr_t)b);
     lift_add(l, 8, 1, 2, (int64_t)((uintptr_t)&b->insns[k] - (uintptr_t)b), T4);
@@ -260,7 +260,7 @@ static const uint8_t *call_for(const struct lift *l, unsigned op)
 
 static void call_handler(struct lift *l)
 {
-    handler_args(l, l->t->run, l->k);
+    handler_args(l, l->t->parts[0].run, l->k);
     call_glue(l, call_for(l, l->i->op));
     l->flags.host = 0;
 }
@@ -268,16 +268,16 @@ static void call_handler(struct lift *l)
 static void tail_to_handler(struct lift *l, unsigned k)
 {
     const struct jit_glue *g = &l->jit->glue;
-    const unsigned op = l->t->run->insns[k].op;
+    const unsigned op = l->t->parts[0].run->insns[k].op;
 
-    handler_args(l, l->t->run, k);
+    handler_args(l, l->t->parts[0].run, k);
     jump_to_glue(l, jit_jumps(op) ? g->tail : jit_keeps_flags(op) ? g->last_plain : g->last);
 }
 
 /* The rest of the block as it was before it was translated: its instructions hand on to one another. */
 static void bail(struct lift *l, unsigned k)
 {
-    handler_args(l, l->t->from, k);
+    handler_args(l, l->t->parts[0].from, k);
     jump_to_glue(l, l->jit->glue.tail);
 }
 
@@ -335,7 +335,7 @@ static void cold_path(struct lift *l, struct cold *c)
     } else if (c->resume == NULL) {
         tail_to_handler(l, c->k);
     } else {
-        handler_args(l, l->t->run, c->k);
+        handler_args(l, l->t->parts[0].run, c->k);
         call_glue(l, call_for(l, original(l, c->k)->op));
         restore_nzcv(l, c->after);
         a64_aim(&l->a, a64_b(&l->a), c->resume);
@@ -381,9 +381,8 @@ void lift_link(struct lift *l, uint32_t *site, uint64_t rip)
 {
     struct jit_link *link = arena_alloc(&l->jit->arena, sizeof *link);
 
-    link->rip = rip;
-    link->from = l->t;
-    link->near = ((rip ^ l->t->run->rip) & PAGE_MASK) == 0 && l->t->run->tail == NULL;
+    *link = (struct jit_link){ .rip = rip, .from = &l->t->parts[0] };
+    link->near = ((rip ^ l->t->parts[0].run->rip) & PAGE_MASK) == 0 && l->t->parts[0].run->tail == NULL;
     l->links[l->nlinks] = link;
     l->link_sites[l->nlinks++] = site;
 }
@@ -436,7 +435,7 @@ static void mark(struct lift *l, unsigned k)
 /* The last instruction, or what follows when a block ends for its length. */
 static void lift_end(struct lift *l)
 {
-    const struct block *b = l->t->run;
+    const struct block *b = l->t->parts[0].run;
     insn_fn *fn;
 
     l->k = b->count - 1u;
@@ -455,7 +454,7 @@ static void lift_end(struct lift *l)
 static void lift_block(struct lift *l)
 {
     struct a64_buf *a = &l->a;
-    const struct block *b = l->t->run;
+    const struct block *b = l->t->parts[0].run;
     uint32_t *dry;
 
     l->t->check = codebuf_runs_at(&l->jit->code, (uint8_t *)a->at);
@@ -475,9 +474,11 @@ static void lift_block(struct lift *l)
         link_stub(l, l->links[n], l->link_sites[n]);
     a64_aim(a, dry, a->at);
     a64_sum_imm(a, A64_ADD, 8, HOST_BUDGET, HOST_BUDGET, b->count);
-    a64_mov_imm(a, 0, (uintptr_t)l->t);
+    a64_mov_imm(a, 0, (uintptr_t)&l->t->parts[0]);
     jump_to_glue(l, l->jit->glue.dry);
 }
+
+const bool backend_has_paths = false;
 
 bool backend_translate(struct jit *j, struct jit_block *t)
 {
@@ -487,7 +488,7 @@ bool backend_translate(struct jit *j, struct jit_block *t)
     l.jit = j;
     l.t = t;
     l.a = (struct a64_buf){ (uint32_t *)(j->code.write + j->code.used), (uint32_t *)codebuf_limit(&j->code), false };
-    jit_live_flags(t->run, FLAGS_ARITH, 0, l.read, l.seen);
+    jit_live_flags(&j->insns, FLAGS_ARITH, 0, l.read, l.seen);
     lift_block(&l);
     if (l.a.full || l.lost)
         return false;

@@ -4,7 +4,7 @@
 
 static uint64_t next_rip(const struct lift *l)
 {
-    return l->t->run->rip + l->i->end;
+    return l->t->parts[0].run->rip + l->i->end;
 }
 
 static bool canonical(uint64_t rip)

@@ -224,27 +224,27 @@ void lift_resume(struct lift *l)
 
 /* ---- calls of handlers ---- */
 
-static const struct insn *original(const struct lift *l, unsigned k)
+static insn_fn *handler_of(const struct lift *l, unsigned k)
 {
-    return &l->t->from->insns[k];
+    const struct jit_part *p = lift_part(l, k);
+
+    return k == p->first ? p->from->first : p->from->insns[k - p->first].fn;
 }
 
-static void call_glue(struct lift *l, const uint8_t *glue, bool jump)
+static void call_glue(struct lift *l, unsigned k, const uint8_t *glue, bool jump)
 {
     struct asm_buf *a = &l->a;
 
-    asm_mov_imm(a, HOST_DX, (uintptr_t)l->t->run);
+    asm_mov_imm(a, HOST_DX, (uintptr_t)lift_part(l, k)->run);
     asm_aim(jump ? asm_jmp(a) : asm_call(a), codebuf_writable(&l->jit->code, glue));
 }
 
 /* SI: the instruction, AX: its handler, DX: the block. What is pinned in SI is saved first: by the glue, from CX. */
 static void handler_args(struct lift *l, unsigned k)
 {
-    const struct insn *i = original(l, k);
-
     asm_mov(&l->a, 8, HOST_CX, rm_reg(HOST_SI));
-    asm_mov_imm(&l->a, HOST_SI, (uintptr_t)&l->t->run->insns[k]);
-    asm_mov_imm(&l->a, HOST_AX, (uintptr_t)(k == 0 ? l->t->from->first : i->fn));
+    asm_mov_imm(&l->a, HOST_SI, (uintptr_t)l->c->insns[k]);
+    asm_mov_imm(&l->a, HOST_AX, (uintptr_t)handler_of(l, k));
 }
 
 static void call_handler(struct lift *l)
@@ -257,7 +257,7 @@ static void call_handler(struct lift *l)
     lift_vec_flush(l);
     l->share.on = false;
     handler_args(l, l->k);
-    call_glue(l, written ? g->call_flags : jit_keeps_flags(op) ? g->call_plain : g->call, false);
+    call_glue(l, l->k, written ? g->call_flags : jit_keeps_flags(op) ? g->call_plain : g->call, false);
     if (l->in_loop)
         lift_near_forget(l);
     l->host_flags = 0;
@@ -266,11 +266,12 @@ static void call_handler(struct lift *l)
 /* The rest of the block as it was before it was translated: its instructions hand on to one another. */
 static void bail(struct lift *l, unsigned k, const uint8_t *glue)
 {
-    struct block *b = l->t->from;
+    const struct jit_part *p = lift_part(l, k);
+    struct block *b = p->from;
 
     asm_mov(&l->a, 8, HOST_CX, rm_reg(HOST_SI));
-    asm_mov_imm(&l->a, HOST_SI, (uintptr_t)&b->insns[k]);
-    asm_mov_imm(&l->a, HOST_AX, (uintptr_t)(k == 0 ? b->first : b->insns[k].fn));
+    asm_mov_imm(&l->a, HOST_SI, (uintptr_t)&b->insns[k - p->first]);
+    asm_mov_imm(&l->a, HOST_AX, (uintptr_t)handler_of(l, k));
     asm_mov_imm(&l->a, HOST_DX, (uintptr_t)b);
     asm_aim(asm_jmp(&l->a), codebuf_writable(&l->jit->code, glue));
 }
@@ -278,23 +279,31 @@ static void bail(struct lift *l, unsigned k, const uint8_t *glue)
 static void tail_to_handler(struct lift *l, unsigned k)
 {
     const struct jit_glue *g = &l->jit->glue;
-    const unsigned op = original(l, k)->op;
+    const unsigned op = l->c->insns[k]->op;
 
     handler_args(l, k);
-    call_glue(l, jit_jumps(op) ? g->tail : jit_keeps_flags(op) ? g->last_plain : g->last, true);
+    call_glue(l, k, jit_jumps(op) ? g->tail : jit_keeps_flags(op) ? g->last_plain : g->last, true);
 }
 
 /* ---- the block ---- */
+
+void lift_link_as(struct lift *l, struct jit_link *link, uint8_t *site, uint64_t rip)
+{
+    *link = (struct jit_link){ .rip = rip, .from = &l->t->parts[l->c->part[l->k]] };
+    link->near = ((rip ^ link->from->run->rip) & PAGE_MASK) == 0 && link->from->run->tail == NULL;
+    l->links[l->nlinks] = link;
+    l->link_sites[l->nlinks] = site;
+    if (l->nlinks + 1 < LIFT_LINKS)
+        l->nlinks++;
+    else
+        l->lost = true;
+}
 
 struct jit_link *lift_link(struct lift *l, uint8_t *site, uint64_t rip)
 {
     struct jit_link *link = arena_alloc(&l->jit->arena, sizeof *link);
 
-    link->rip = rip;
-    link->from = l->t;
-    link->near = ((rip ^ l->t->run->rip) & PAGE_MASK) == 0 && l->t->run->tail == NULL;
-    l->links[l->nlinks] = link;
-    l->link_sites[l->nlinks++] = site;
+    lift_link_as(l, link, site, rip);
     return link;
 }
 
@@ -333,23 +342,33 @@ static void link_stub(struct lift *l, struct jit_link *link, uint8_t *site)
     asm_aim(asm_jmp(a), codebuf_writable(&l->jit->code, l->jit->glue.follow));
 }
 
+/* Its budget was not taken. */
+static void leave_before(struct lift *l, const struct jit_part *p)
+{
+    asm_mov_imm(&l->a, HOST_AX, (uintptr_t)p);
+    asm_aim(asm_jmp(&l->a), codebuf_writable(&l->jit->code, l->jit->glue.dry));
+}
+
 /* After the handler: it may have changed what is mapped, so what is shared is probed again. */
 static void shared_again(struct lift *l, const struct cold *c)
 {
     uint8_t *gone, *good;
 
-    if (!c->share.on || c->k + 1u >= l->t->run->count)
+    if (!c->share.on || c->k + 1u >= l->c->count)
         return;
     gone = lift_share_again(l, &c->share);
     good = asm_jmp(&l->a);
     asm_aim(gone, l->a.at);
-    bail(l, c->k + 1u, l->jit->glue.tail);
+    if (jit_inner_end(l->c, c->k))
+        leave_before(l, lift_part(l, c->k + 1u));
+    else
+        bail(l, c->k + 1u, l->jit->glue.tail);
     asm_aim(good, l->a.at);
 }
 
 static void cold_path(struct lift *l, struct cold *c)
 {
-    const struct insn *i = original(l, c->k);
+    const struct insn *i = l->c->insns[c->k];
     const bool flags = op_flags_written[i->op] & FLAGS_ARITH;
 
     asm_aim(c->site, l->a.at);
@@ -375,7 +394,7 @@ static void cold_path(struct lift *l, struct cold *c)
         return;
     }
     handler_args(l, c->k);
-    call_glue(l, flags ? l->jit->glue.call_flags : jit_keeps_flags(i->op) ? l->jit->glue.call_plain : l->jit->glue.call, false);
+    call_glue(l, c->k, flags ? l->jit->glue.call_flags : jit_keeps_flags(i->op) ? l->jit->glue.call_plain : l->jit->glue.call, false);
     if (c->in_loop)
         lift_near_forget(l);
     shared_again(l, c);
@@ -423,46 +442,66 @@ static void mark(struct lift *l, unsigned k)
     l->jit->begins[k] = (uint32_t)(l->a.at - (l->jit->code.write + l->jit->code.used));
 }
 
+void lift_end_by_handler(struct lift *l)
+{
+    tail_to_handler(l, l->k);
+}
+
 /* The last instruction, or what follows when a block ends for its length. */
 static void lift_end(struct lift *l)
 {
-    const struct block *b = l->t->run;
+    insn_fn *fn = handler_of(l, l->k);
+    const bool falls = fn != exec_undefined && fn != exec_too_long && op_then[l->i->op] == FALLS;
 
-    l->k = b->count - 1u;
-    l->i = &b->insns[l->k];
-    if (original(l, l->k)->fn != exec_undefined && original(l, l->k)->fn != exec_too_long && op_then[l->i->op] == FALLS) {
+    if (falls)
         lift_insn(l);
-        lift_vec_flush(l);
-        lift_link(l, asm_jmp(&l->a), b->rip + b->bytes);
-        return;
-    }
-    l->insn_cold = l->ncold;
+    else
+        l->insn_cold = l->ncold;
     if (lift_loop(l))
         return;
     lift_vec_flush(l);
-    if (lift_branch(l) || lift_system_end(l))
+    if (falls)
+        lift_link(l, asm_jmp(&l->a), lift_rip_after(l, l->k));
+    if (falls || lift_branch(l) || lift_system_end(l))
         return;
     lift_flags_pay(l, l->owed);
     tail_to_handler(l, l->k);
 }
 
-static void lift_block(struct lift *l)
+void lift_body(struct lift *l, bool marks)
 {
-    const struct block *b = l->t->run;
+    for (l->k = 0; l->k + 1 < l->c->count; l->k++) {
+        l->i = l->c->insns[l->k];
+        if (marks)
+            mark(l, l->k);
+        if (jit_inner_end(l->c, l->k))
+            lift_inner(l);
+        else
+            lift_insn(l);
+    }
+    l->i = l->c->insns[l->k];
+    if (marks)
+        mark(l, l->k);
+}
+
+void lift_dry(struct lift *l, const struct jit_part *p)
+{
+    asm_alu_imm(&l->a, ALU_ADD, 8, rm_reg(HOST_BUDGET), p->run->count);
+    leave_before(l, p);
+}
+
+static void lift_code(struct lift *l)
+{
     uint8_t *dry;
 
     l->t->check = codebuf_runs_at(&l->jit->code, l->a.at);
-    asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), b->count);
+    asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), l->t->parts[0].run->count);
     dry = asm_jcc(&l->a, CC_B);
     l->t->code = codebuf_runs_at(&l->jit->code, l->a.at);
-    for (l->k = 0; l->k + 1u < b->count; l->k++) {
-        l->i = &b->insns[l->k];
-        mark(l, l->k);
-        lift_insn(l);
-    }
-    mark(l, l->k);
+    lift_body(l, true);
     lift_end(l);
-    mark(l, b->count);
+    mark(l, l->c->count);
+    lift_ways_out(l);
     cold_paths(l);
     for (unsigned n = 0; n < l->nlinks; n++)
         link_stub(l, l->links[n], l->link_sites[n]);
@@ -472,37 +511,35 @@ static void lift_block(struct lift *l)
         lift_flags_pay(l, l->around_owed);
     }
     asm_aim(dry, l->a.at);
-    asm_alu_imm(&l->a, ALU_ADD, 8, rm_reg(HOST_BUDGET), b->count);
-    asm_mov_imm(&l->a, HOST_AX, (uintptr_t)l->t);
-    asm_aim(asm_jmp(&l->a), codebuf_writable(&l->jit->code, l->jit->glue.dry));
+    lift_dry(l, &l->t->parts[0]);
 }
 
-/* A loop of one block: what its beginning reads is what its end must keep; who leaves it may see all. */
+/* A loop: what its beginning reads is what its end must keep; who leaves it may see all. */
 static void live_flags(struct lift *l)
 {
-    const struct block *b = l->t->run;
-
-    l->loops = lift_goes_back(b);
-    if (l->loops)
-        jit_live_flags(b, jit_live_flags(b, 0, FLAGS_ARITH, l->read, l->seen), FLAGS_ARITH, l->read, l->seen);
+    if (l->c->loops)
+        jit_live_flags(l->c, jit_live_flags(l->c, 0, FLAGS_ARITH, l->read, l->seen), FLAGS_ARITH, l->read, l->seen);
     else
-        jit_live_flags(b, FLAGS_ARITH, 0, l->read, l->seen);
+        jit_live_flags(l->c, FLAGS_ARITH, 0, l->read, l->seen);
 }
 
 #define SLACK 16u       /* asm_aim() may write where a full buffer ended */
+
+const bool backend_has_paths = true;
 
 bool backend_translate(struct jit *j, struct jit_block *t)
 {
     struct lift l;
 
-    memset(&l, 0, offsetof(struct lift, cold));
+    memset(&l, 0, offsetof(struct lift, ways));
     l.jit = j;
     l.t = t;
+    l.c = &j->insns;
     l.a = (struct asm_buf){ j->code.write + j->code.used, codebuf_limit(&j->code) - SLACK, false };
     lift_vec_begin(&l);
     live_flags(&l);
     lift_near_plan(&l);
-    lift_block(&l);
+    lift_code(&l);
     if (l.a.full || l.lost)
         return false;
     j->code.used = (size_t)(l.a.at - j->code.write + 15) & ~(size_t)15;
@@ -513,7 +550,7 @@ void backend_link(struct jit *j, struct jit_link *link, const uint8_t *target)
 {
     link->target = target;
     if (link->loop != NULL)
-        target = target == link->from->check ? link->loop : codebuf_runs_at(&j->code, link->stub);
+        target = target == link->from->of->check ? link->loop : codebuf_runs_at(&j->code, link->stub);
     if (link->near)
         asm_aim(link->site, codebuf_writable(&j->code, target));
 }

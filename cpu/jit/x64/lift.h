@@ -56,6 +56,18 @@ struct address {
     uint8_t *begin, *end;       /* its code */
 };
 
+/* A way out of a path where it goes on otherwise than it did when it was looked at: made after the plain path. */
+struct way_out {
+    uint8_t *site;              /* the jump that leads here */
+    enum { WAY_LINK, WAY_END, WAY_DRY } kind;       /* to `rip`; as the block's end does it; before the next block */
+    uint64_t rip;
+    const struct block *inner;  /* behind a check of the mapping: the block that would be next, and the link that knows */
+    struct jit_link *link;
+    uint8_t k;
+    const struct insn *owed;    /* as in struct lift, on the way here */
+    struct vec_state vec;
+};
+
 /* A place out of line, made after the block's plain path: the handler of instruction `k` does it. */
 struct cold {
     uint8_t *site;              /* the jump that leads here */
@@ -74,14 +86,18 @@ struct cold {
     struct share share;         /* after the instruction */
 };
 
+#define LIFT_WAYS   (JIT_PARTS * 6)     /* each part may have three, in both copies of a loop */
+#define LIFT_LINKS  (LIFT_WAYS + 8)
+
 struct lift {
     struct asm_buf a;
     struct jit *jit;
     struct jit_block *t;
+    const struct jit_code *c;
     const struct insn *i;       /* the one at hand */
     unsigned k;
-    uint16_t read[BLOCK_INSNS];         /* flags that later instructions, or the end of the block, take from after each one */
-    uint16_t seen[BLOCK_INSNS];         /* flags that only what lies out of line may look at */
+    uint16_t read[JIT_INSNS];           /* flags that later instructions, or the end of the code, take from after each one */
+    uint16_t seen[JIT_INSNS];           /* flags that only what lies out of line may look at */
     bool lost;                          /* no translation: too many ways out, or flags were read that nobody kept */
     const struct insn *owed;            /* its flags are in no place, but can be made again while they are only seen; or NULL */
     uint16_t host_flags;                /* guest flags that are right in the host's now */
@@ -92,20 +108,28 @@ struct lift {
     uint8_t vec_ready;                  /* units known to be on: VEC_READY_* */
     struct share share;
     struct address address;
-    struct jit_link *links[4];
-    uint8_t *link_sites[4];
+    struct jit_link *links[LIFT_LINKS];
+    uint8_t *link_sites[LIFT_LINKS];
     unsigned nlinks;
-    uint8_t near_of[BLOCK_INSNS];       /* lift_near.c: the place of each instruction, or 0, and how many have one */
+    unsigned nways;
+    uint8_t near_of[JIT_INSNS];       /* lift_near.c: the place of each instruction, or 0, and how many have one */
     unsigned nnear, near_taken;
     bool in_loop;                       /* in the copy of a loop's body that remembers pages */
-    bool loops;                         /* lift_loop.c: the block ends by jumping to its beginning */
-    struct vec_state around;            /* ... what is in registers from one round to the next */
+    struct vec_state around;            /* lift_loop.c: what is in registers from one round to the next */
     const struct insn *around_owed;     /* ... and the flags that are nowhere */
     uint8_t *loop_dry;
-    struct cold cold[BLOCK_INSNS * 8 + 8];
+    struct way_out ways[LIFT_WAYS];
+    struct cold cold[JIT_INSNS * 8 + 8];
 };
 
 extern const uint8_t pinned[16];        /* the host register of each guest register, HOST_NONE: none */
+
+/* ---- what is made ---- */
+
+static inline const struct jit_part *lift_part(const struct lift *l, unsigned k) { return &l->t->parts[l->c->part[k]]; }
+
+/* The RIP behind instruction k. */
+static inline uint64_t lift_rip_after(const struct lift *l, unsigned k) { return lift_part(l, k)->run->rip + l->c->insns[k]->end; }
 
 /* ---- registers ---- */
 
@@ -217,9 +241,18 @@ bool lift_string(struct lift *l);
 bool lift_system(struct lift *l);
 bool lift_system_end(struct lift *l);           /* the last of a block, too */
 bool lift_branch(struct lift *l);               /* the last of a block */
-bool lift_goes_back(const struct block *b);
-bool lift_loop(struct lift *l);                 /* instead of that, when it goes back to the block's beginning */
+void lift_push_next(struct lift *l);            /* CALL's push */
+bool lift_return_address(struct lift *l);       /* RET's into AX; RSP is as before */
+bool lift_target(struct lift *l);               /* the target of JMP_IND and CALL_IND into AX */
+void lift_pop_return(struct lift *l);           /* the rest of RET */
+bool lift_loop(struct lift *l);                 /* instead of that, when it goes back to the beginning */
+void lift_inner(struct lift *l);                /* the last instruction of a block that another follows here */
+void lift_ways_out(struct lift *l);
 void lift_insn(struct lift *l);
+void lift_body(struct lift *l, bool mark);      /* all but the last instruction */
+void lift_dry(struct lift *l, const struct jit_part *p);            /* leave before this block, whose budget was taken */
 struct jit_link *lift_link(struct lift *l, uint8_t *site, uint64_t rip);
+void lift_link_as(struct lift *l, struct jit_link *link, uint8_t *site, uint64_t rip);      /* memory of its own */
+void lift_end_by_handler(struct lift *l);
 
 #endif

@@ -9,7 +9,7 @@ static bool in_memory(const struct insn *i, unsigned n)
 
 static uint64_t next_rip(const struct lift *l)
 {
-    return l->t->run->rip + l->i->end;
+    return lift_rip_after(l, l->k);
 }
 
 static bool canonical(uint64_t rip)
@@ -39,7 +39,7 @@ static bool jump(struct lift *l)
 }
 
 /* Push the return address; nothing has changed when the handler must do it. */
-static void push_next(struct lift *l)
+void lift_push_next(struct lift *l)
 {
     const uint64_t next = next_rip(l);
 
@@ -58,7 +58,7 @@ static bool call(struct lift *l)
 {
     if (!canonical((uint64_t)l->i->disp) || l->i->width != 8)
         return false;
-    push_next(l);
+    lift_push_next(l);
     lift_link(l, asm_jmp(&l->a), (uint64_t)l->i->disp);
     return true;
 }
@@ -95,7 +95,7 @@ static void go(struct lift *l)
     asm_jmp_rm(&l->a, rm_reg(HOST_DX));
 }
 
-static bool target_into_ax(struct lift *l)
+bool lift_target(struct lift *l)
 {
     const struct insn *i = l->i;
 
@@ -114,7 +114,7 @@ static bool target_into_ax(struct lift *l)
 
 static bool jump_indirect(struct lift *l)
 {
-    if (!target_into_ax(l))
+    if (!lift_target(l))
         return false;
     find_target(l);
     go(l);
@@ -124,25 +124,37 @@ static bool jump_indirect(struct lift *l)
 /* The target's translation waits in slow_value, which nothing uses meanwhile. */
 static bool call_indirect(struct lift *l)
 {
-    if (!target_into_ax(l))
+    if (!lift_target(l))
         return false;
     find_target(l);
     asm_store(&l->a, 8, CPU_AT(slow_value), HOST_DX);
-    push_next(l);
+    lift_push_next(l);
     asm_mov(&l->a, 8, HOST_DX, CPU_AT(slow_value));
     go(l);
     return true;
 }
 
-static bool ret(struct lift *l)
+bool lift_return_address(struct lift *l)
 {
     if (l->i->width != 8)
         return false;
     lift_stack_address(l, 0);
     lift_probe_or_tail(l, false, 8);
     asm_mov(&l->a, 8, HOST_AX, rm_at(HOST_AX, 0));
-    find_target(l);
+    return true;
+}
+
+void lift_pop_return(struct lift *l)
+{
     asm_lea(&l->a, 8, pinned[RSP], rm_at(pinned[RSP], 8 + (int32_t)l->i->imm));
+}
+
+static bool ret(struct lift *l)
+{
+    if (!lift_return_address(l))
+        return false;
+    find_target(l);
+    lift_pop_return(l);
     go(l);
     return true;
 }

@@ -47,9 +47,9 @@ bool lift_leaves(const struct insn *i, unsigned n)
     if (lift_vec_alone(i))
         return true;
     switch (i->op) {
-    case OP_CMP: case OP_TEST: case OP_BT: case OP_NOP: case OP_ENDBR64: case OP_JCC:
+    case OP_CMP: case OP_TEST: case OP_BT: case OP_NOP: case OP_ENDBR64: case OP_JCC: case OP_JMP: case OP_JMP_IND:
         return true;
-    case OP_PUSH:
+    case OP_PUSH: case OP_CALL: case OP_CALL_IND: case OP_RET:
         return n != RSP;
     case OP_POP:
         return n != RSP && !(FORM_KIND(i->form, 0) == KIND_REG && guest_number(i->o[0]) == n);
@@ -70,10 +70,10 @@ bool lift_leaves(const struct insn *i, unsigned n)
 /* Until other flags take their place, which may be in the next round of a loop. */
 static bool stays(const struct lift *l, uint8_t o)
 {
-    const struct block *b = l->t->run;
+    const struct jit_code *c = l->c;
 
-    for (unsigned n = 1; n <= b->count && (l->loops || l->k + n < b->count); n++) {
-        const struct insn *i = &b->insns[(l->k + n) % b->count];
+    for (unsigned n = 1; n <= c->count && (c->loops || l->k + n < c->count); n++) {
+        const struct insn *i = c->insns[(l->k + n) % c->count];
 
         if ((op_flags_written[i->op] & FLAGS_ARITH) == FLAGS_ARITH)
             return true;
@@ -145,11 +145,11 @@ void lift_flags_pay(struct lift *l, const struct insn *owed)
 /* ---- flags as they are made and read ---- */
 
 /* Does the next instruction take what it reads from the host's flags for sure, as they are right now? */
-static bool takes_from_host(const struct insn *i, bool last)
+static bool takes_from_host(const struct insn *i)
 {
     switch (i->op) {
     case OP_JCC:
-        return last;
+        return true;
     case OP_ADC: case OP_SBB:
         return i->width != 1 && FORM_KIND(i->form, 0) == KIND_REG && FORM_KIND(i->form, 1) != KIND_MEM;
     default:
@@ -160,10 +160,9 @@ static bool takes_from_host(const struct insn *i, bool last)
 /* What is read of the flags just made from where they are kept. */
 static unsigned read_later(const struct lift *l)
 {
-    const struct block *b = l->t->run;
-    const struct insn *next = &b->insns[l->k + 1];
+    const struct insn *next = l->k + 1 < l->c->count ? l->c->insns[l->k + 1] : NULL;
 
-    if (l->k + 1 >= b->count || !takes_from_host(next, l->k + 2 == b->count))
+    if (next == NULL || !takes_from_host(next))
         return l->read[l->k];
     return l->read[l->k + 1] & ~(unsigned)op_flags_written[next->op];
 }

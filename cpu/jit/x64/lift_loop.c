@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * A block that ends by jumping back to its beginning is made twice: the second copy begins with the guest vector registers
+ * Code that ends by jumping back to its beginning is made twice: the second copy begins with the guest vector registers
  * that the first, and then it itself, left in the host's. Flags that the next round does not read are kept nowhere meanwhile,
- * where they can be made again, and accesses remember their pages (lift_near.c). The jumps back are links like others, so that they go as soon as the block is forgotten. */
+ * where they can be made again, and accesses remember their pages (lift_near.c). The jumps back are links like others, so that
+ * they go as soon as the code is forgotten. */
 #include "cpu/jit/x64/lift.h"
-
-bool lift_goes_back(const struct block *b)
-{
-    const struct insn *last = &b->insns[b->count - 1];
-
-    return last->op == OP_JCC && last->width == 8 && (uint64_t)last->disp == b->rip && b->tail == NULL;
-}
 
 static bool anything(const struct vec_state *v)
 {
@@ -31,67 +25,78 @@ static struct vec_state to_keep(const struct vec_state *v)
     return kept;
 }
 
-static void leave(struct lift *l)
+static uint64_t head_rip(const struct lift *l)
+{
+    return l->t->parts[0].run->rip;
+}
+
+static void leave(struct lift *l, uint64_t rip)
 {
     lift_flags_pay(l, l->owed);
     lift_vec_flush(l);
-    lift_link(l, asm_jmp(&l->a), l->t->run->rip + l->i->end);
+    lift_link(l, asm_jmp(&l->a), rip);
 }
 
-/* The block's end within a round: falls through when it goes on; the state after leaving is as before. */
-static void test(struct lift *l, enum condition cc)
+/* The end within a round: falls through when it goes on; the state after leaving is as before. */
+static void test(struct lift *l)
 {
+    const bool taken = (uint64_t)l->i->disp == head_rip(l);
+    const enum condition cc = (enum condition)((l->i->opcode & 15) ^ (taken ? 0 : 1));
     struct vec_state v;
     uint8_t *again;
 
     lift_vec_settle(l);
+    if (l->i->op != OP_JCC)
+        return;
     v = l->vec;
     lift_flags_need(l, jit_condition_flags(cc));
     again = asm_jcc(&l->a, cc);
-    leave(l);
+    leave(l, taken ? lift_rip_after(l, l->k) : (uint64_t)l->i->disp);
     asm_aim(again, l->a.at);
     l->vec = v;
 }
 
 static void back(struct lift *l, const uint8_t *loop)
 {
-    lift_link(l, asm_jmp(&l->a), l->t->run->rip)->loop = loop;
+    lift_link(l, asm_jmp(&l->a), head_rip(l))->loop = loop;
+}
+
+/* All of it, but for what the last instruction decides. */
+static void round_again(struct lift *l)
+{
+    lift_body(l, false);
+    if (op_then[l->i->op] == FALLS)
+        lift_insn(l);
+    else
+        l->insn_cold = l->ncold;
+    test(l);
 }
 
 bool lift_loop(struct lift *l)
 {
-    const struct block *b = l->t->run;
-    const struct insn *last = l->i;
-    enum condition cc = (enum condition)(last->opcode & 15);
     const uint8_t *loop;
 
-    if (!l->loops || (!anything(&l->vec) && l->owed == NULL && l->nnear == 0))
+    if (!l->c->loops || (!anything(&l->vec) && l->owed == NULL && l->nnear == 0))
         return false;
-    test(l, cc);
+    test(l);
     l->around = l->vec = to_keep(&l->vec);
     l->around_owed = l->owed;
     lift_near_forget(l);
     l->in_loop = true;
     loop = codebuf_runs_at(&l->jit->code, l->a.at + 5);        /* behind the jump, which at first leads elsewhere */
     back(l, loop);
-    asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), b->count);
+    asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), l->t->parts[0].run->count);
     l->loop_dry = asm_jcc(&l->a, CC_B);
     l->host_flags = 0;
     l->share.on = false;
-    for (l->k = 0; l->k + 1u < b->count; l->k++) {
-        l->i = &b->insns[l->k];
-        lift_insn(l);
-    }
-    l->i = last;
-    l->insn_cold = l->ncold;
-    test(l, cc);
+    round_again(l);
     l->lost |= l->owed != l->around_owed;       /* never: both rounds are lifted alike */
     if (lift_vec_become(l, &l->around)) {
         back(l, loop);
     } else {
         lift_flags_pay(l, l->owed);
         lift_vec_flush(l);
-        lift_link(l, asm_jmp(&l->a), b->rip);
+        lift_link(l, asm_jmp(&l->a), head_rip(l));
     }
     return true;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * A loop of one block (lift_loop.c) that walks through memory by constant steps, or stays where it is: each such access remembers
+ * A loop (lift_loop.c) that walks through memory by constant steps, or stays where it is: each such access remembers
  * the page it was on last. As long as it is there no TLB is asked, and what makes the host's address does not wait for the
  * guest's. Nothing changes the TLB while no C code runs, so what is remembered is right from round to round; it is forgotten
  * when the loop is entered and behind every handler. */
@@ -24,13 +24,13 @@ static bool steps(const struct insn *i, unsigned n)
 }
 
 /* Does the address of i change by constant steps? Where it does not, a page remembered would be of no use: no more than that. */
-static bool walks(const struct block *b, const struct insn *i)
+static bool walks(const struct jit_code *c, const struct insn *i)
 {
     const uint8_t parts[2] = { i->base, i->index };
 
     for (unsigned n = 0; n < 2; n++)
-        for (unsigned k = 0; parts[n] != REG_ZERO && k + 1 < b->count; k++)
-            if (!steps(&b->insns[k], guest_number(parts[n])))
+        for (unsigned k = 0; parts[n] != REG_ZERO && k < c->count; k++)
+            if (!steps(c->insns[k], guest_number(parts[n])))
                 return false;
     return i->base != REG_ZERO || i->index != REG_ZERO;
 }
@@ -46,10 +46,10 @@ static bool in_memory(const struct insn *i)
 /* Before the block is lifted: which instructions get one of the places. */
 void lift_near_plan(struct lift *l)
 {
-    const struct block *b = l->t->run;
+    const struct jit_code *c = l->c;
 
-    for (unsigned k = 0; l->loops && k + 1 < b->count && l->nnear < JIT_NEAR; k++)
-        if (in_memory(&b->insns[k]) && walks(b, &b->insns[k]))
+    for (unsigned k = 0; c->loops && k < c->count && l->nnear < JIT_NEAR; k++)
+        if (in_memory(c->insns[k]) && walks(c, c->insns[k]))
             l->near_of[k] = (uint8_t)++l->nnear;
 }
 

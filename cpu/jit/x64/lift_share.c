@@ -41,8 +41,10 @@ static bool steps(const struct insn *i, uint8_t base, int64_t *by)
         return lift_leaves(i, HOST_NONE);
     if (by_constant(i, n, by))
         return true;
-    if (i->op == OP_PUSH && n == RSP)
+    if ((i->op == OP_PUSH || i->op == OP_CALL || i->op == OP_CALL_IND) && n == RSP)
         *by = -(int64_t)i->width;
+    else if (i->op == OP_RET && n == RSP)
+        *by = i->width + (int64_t)i->imm;
     else if (i->op == OP_POP && n == RSP && FORM_KIND(i->form, 0) == KIND_REG && guest_number(i->o[0]) != RSP)
         *by = i->width;
     else
@@ -118,17 +120,17 @@ static void include(struct share *s, const struct place *x)
 /* Those from the instruction at hand on, as `now` is its own. */
 static struct share plan(const struct lift *l, uint8_t base, const struct place *now)
 {
-    const struct block *b = l->t->run;
+    const struct jit_code *c = l->c;
     struct share s = { .on = true, .base = base, .lo = now->at, .hi = now->at + now->bytes, .write = now->write, .left = 1 };
     int64_t moved = 0, by;
     struct place x;
 
-    for (unsigned k = l->k; k < b->count; k++) {
-        if (k > l->k && accesses(&b->insns[k], base, &x)) {
+    for (unsigned k = l->k; k < c->count; k++) {
+        if (k > l->k && accesses(c->insns[k], base, &x)) {
             x.at += moved;
             include(&s, &x);
         }
-        if (!steps(&b->insns[k], base, &by))
+        if (!steps(c->insns[k], base, &by))
             break;
         moved += by;
     }
@@ -186,7 +188,7 @@ bool lift_shared(struct lift *l, bool write, unsigned bytes)
     const struct place now = { l->address.at, bytes, write };
     struct share s;
 
-    if (!l->address.simple || !near_enough(now.at) || l->a.at != l->address.end || l->t->from->missed >= JIT_MISSES)
+    if (!l->address.simple || !near_enough(now.at) || l->a.at != l->address.end || lift_part(l, l->k)->from->missed >= JIT_MISSES)
         return false;
     if (!serves(&l->share, l->address.base, &now)) {
         s = plan(l, l->address.base, &now);

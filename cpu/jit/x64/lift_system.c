@@ -20,7 +20,7 @@ static void unless_plain(struct lift *l)
 
 static void go_on(struct lift *l)
 {
-    lift_link(l, asm_jmp(&l->a), l->t->run->rip + l->i->end);
+    lift_link(l, asm_jmp(&l->a), lift_rip_after(l, l->k));
 }
 
 static bool interrupts_off(struct lift *l)

@@ -57,13 +57,9 @@ void jit_x87_take(struct cpu *cpu)
 
 void lift_x87_note(struct lift *l, const struct vec_state *v)
 {
-    const struct block *b = l->t->run;
-    const struct insn *i;
-
     if (v->x87_last == 0)
         return;
-    i = &b->insns[v->x87_last - 1];
-    asm_mov_imm(&l->a, HOST_AX, b->rip + i->end - i->len);
+    asm_mov_imm(&l->a, HOST_AX, lift_rip_after(l, v->x87_last - 1u) - l->c->insns[v->x87_last - 1]->len);
     asm_store(&l->a, 8, CPU_AT(s.fpu_ip), HOST_AX);
     asm_store_imm(&l->a, 2, CPU_AT(s.fpu_cs), 0);
 }
@@ -102,11 +98,10 @@ static bool native(const struct insn *i)
 /* How many follow from here on before one that is its handler's. */
 static unsigned ahead(const struct lift *l)
 {
-    const struct block *b = l->t->run;
     unsigned count = 0;
 
-    for (unsigned k = l->k; k < b->count; k++) {
-        const struct insn *i = &b->insns[k];
+    for (unsigned k = l->k; k < l->c->count; k++) {
+        const struct insn *i = l->c->insns[k];
 
         if (native(i))
             count++;
