@@ -37,6 +37,11 @@ static bool translated(void)
     return block_shortcut_leads(fast.cpu, s, FIXTURE_CODE) && s->block->jit != NULL;
 }
 
+uint64_t lockstep_paths(void)
+{
+    return cpu_stats(fast.cpu)->jit_paths;
+}
+
 void lockstep_data(struct cpu *cpu, const void *bytes, size_t len)
 {
     fixture_put(cpu == plain.cpu ? &plain : &fast, FIXTURE_DATA, bytes, len);
@@ -51,6 +56,8 @@ static void begin(const struct lockstep *l, struct fixture *f, const struct prog
     fixture_tables(f);
     fixture_map(f, LOCKSTEP_APART, FIXTURE_DATA);
     fixture_map(f, LOCKSTEP_APART + PAGE_SIZE, FIXTURE_DATA + 3 * PAGE_SIZE);
+    if (l->pages != NULL)
+        l->pages(f);
     fixture_code(f, p->bytes, p->len);
     if (l->extend != NULL)
         l->extend(f);
@@ -111,9 +118,9 @@ static bool run_both(const struct lockstep *l, const struct program *p, unsigned
     same_memory(FIXTURE_DATA, 0x4000);
     same_memory(FIXTURE_DATA + (TLB_ENTRIES << PAGE_SHIFT), 0x2000);
     same_memory(FIXTURE_STACK - 0x1000, 0x2000);
-    same_memory(FIXTURE_CODE, 0x1000);
     same_memory(FIXTURE_TABLES, 0x20000);
     same_memory(FIXTURE_TABLES + 0x700000, 0x40000);
+    same_memory(FIXTURE_CODE, 0x3000);
     return seen;
 }
 

@@ -10,7 +10,7 @@
 #define LOCKSTEP_APART  UINT64_C(0x4000000000)
 
 struct program {
-    uint8_t bytes[1024];            /* at FIXTURE_CODE */
+    uint8_t bytes[3 * PAGE_SIZE];   /* at FIXTURE_CODE */
     unsigned len;
 };
 
@@ -22,6 +22,7 @@ struct lockstep {
     uint32_t (*below)(uint32_t n);              /* a number from `seed` */
     uint64_t *seed;
     void (*make)(struct program *p);
+    void (*pages)(struct fixture *f);           /* NULL, or changes the tables */
     void (*prepare)(struct cpu *cpu);           /* after the mode, the tables and the code */
     void (*extend)(struct fixture *f);          /* before that, or NULL */
     bool keeps_caches;                          /* they are not dropped: the guest could tell */
@@ -30,6 +31,7 @@ struct lockstep {
 void lockstep_open(const char *model);
 void lockstep_close(void);
 void lockstep_run(const struct lockstep *l);     /* fails also when nothing was translated */
+uint64_t lockstep_paths(void);                  /* how many were translated since lockstep_open() */
 void lockstep_data(struct cpu *cpu, const void *bytes, size_t len);      /* in prepare(): at FIXTURE_DATA */
 
 #endif

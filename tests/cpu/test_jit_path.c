@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT
+ * Lockstep (tests/cpu/lockstep.h) of what becomes paths: loops within loops, calls and returns on one page and to another, indirect
+ * calls with two targets, conditions that change, code that is written, and a page of functions that is another one from some
+ * round on. */
+#include "tests/check.h"
+
+#include "tests/cpu/random_code.h"
+
+#define PROGRAMS    1500u
+#define MAIN_END    0x580u
+#define FUNCTIONS   4u
+
+/* Two on the page of the main program, two on the next one; the page after that has others in their place. */
+static const uint16_t function_at[FUNCTIONS] = { 0x600, 0x700, 0x1000, 0x1100 };
+#define ELSEWHERE   0x1000u
+
+static void put_number(struct program *p, uint32_t value)
+{
+    for (unsigned n = 0; n < 32; n += 8)
+        program_put(p, value >> n & 0xff);
+}
+
+static void put_all(struct program *p, const uint8_t *bytes, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++)
+        program_put(p, bytes[n]);
+}
+#define PUT(p, ...) put_all(p, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+static void plain(struct program *p)
+{
+    unsigned at;
+
+    if (any(5) != 0) {
+        random_plain(p);
+        return;
+    }
+    program_put(p, 0x70 + any(16));     /* over it, if the condition says so */
+    at = p->len;
+    program_put(p, 0);
+    random_plain(p);
+    p->bytes[at] = (uint8_t)(p->len - at - 1);
+}
+
+static void function(struct program *p, unsigned at)
+{
+    p->len = at;
+    for (unsigned n = any(6); n > 0; n--)
+        plain(p);
+    if (any(8) == 0)
+        PUT(p, 0xc2, 0x00, 0x00);       /* ret 0 */
+    else
+        program_put(p, 0xc3);
+}
+
+static void call(struct program *p, unsigned target)
+{
+    program_put(p, 0xe8);
+    put_number(p, target - (p->len + 4));
+}
+
+static void lea(struct program *p, unsigned reg, unsigned target)
+{
+    PUT(p, 0x48, 0x8d, 0x05 | reg << 3);
+    put_number(p, target - (p->len + 4));
+}
+
+/* Now one, now the other. */
+static void call_one_of(struct program *p, unsigned a, unsigned b)
+{
+    lea(p, 0, a);
+    lea(p, 1, b);
+    PUT(p, 0x41, 0xf6, 0xc7, any(2) ? 1 : 30);      /* test r15b, n */
+    PUT(p, 0x48, 0x0f, 0x44, 0xc1);                 /* cmovz rax, rcx */
+    PUT(p, 0xff, 0xd0);
+}
+
+static void items(struct program *p, unsigned count)
+{
+    while (count-- > 0 && p->len < MAIN_END - 0x60)
+        switch (any(6)) {
+        case 0: call(p, function_at[any(FUNCTIONS)]); break;
+        case 1: call_one_of(p, function_at[any(FUNCTIONS)], function_at[any(FUNCTIONS)]); break;
+        default: plain(p);
+        }
+}
+
+static void back_to(struct program *p, unsigned target)
+{
+    PUT(p, 0x0f, 0x85);
+    put_number(p, target - (p->len + 4));
+}
+
+static void inner_loop(struct program *p)
+{
+    unsigned begin;
+
+    PUT(p, 0x6a, 1 + any(30));                      /* push n */
+    begin = p->len;
+    items(p, 1 + any(3));
+    PUT(p, 0x48, 0x83, 0x2c, 0x24, 0x01);           /* sub qword [rsp], 1 */
+    back_to(p, begin);
+    PUT(p, 0x48, 0x8d, 0x64, 0x24, 0x08);           /* lea rsp, [rsp + 8] */
+}
+
+static uint32_t entry;                              /* of the functions' page */
+
+/* In round n the functions' page becomes the other one. */
+static void exchange_page(struct program *p)
+{
+    PUT(p, 0x41, 0x83, 0xff, 1 + any(60));          /* cmp r15d, n */
+    PUT(p, 0x75, 20);
+    PUT(p, 0x48, 0xc7, 0x04, 0x25);                 /* mov qword [entry], page */
+    put_number(p, entry);
+    put_number(p, FIXTURE_CODE + 0x1000 + ELSEWHERE + 7);
+    PUT(p, 0x0f, 0x01, 0x3c, 0x25);                 /* invlpg */
+    put_number(p, FIXTURE_CODE + 0x1000);
+}
+
+static void make(struct program *p)
+{
+    unsigned end;
+
+    for (unsigned n = 0; n < FUNCTIONS; n++)
+        function(p, function_at[n]);
+    for (unsigned n = 2; n < FUNCTIONS; n++)
+        function(p, function_at[n] + ELSEWHERE);
+    end = p->len;
+    p->len = 0;
+    items(p, 1 + any(5));
+    if (any(2))
+        inner_loop(p);
+    items(p, any(4));
+    if (any(3) == 0)
+        exchange_page(p);
+    PUT(p, 0x49, 0x83, 0xef, 0x01);                 /* sub r15, 1 */
+    back_to(p, 0);
+    program_put(p, 0xf4);
+    assert_true(p->len <= MAIN_END);
+    p->len = end;
+}
+
+static void pages(struct fixture *f)
+{
+    fixture_small_pages(f, FIXTURE_CODE);
+    entry = (uint32_t)fixture_entry_at(f, FIXTURE_CODE + 0x1000, 1);
+}
+
+static void prepare(struct cpu *cpu)
+{
+    static uint8_t noise[4 * PAGE_SIZE];
+
+    for (unsigned n = 0; n < COUNT_OF(noise); n++)
+        noise[n] = (uint8_t)(n * 167 % 251);
+    lockstep_data(cpu, noise, sizeof noise);
+    for (unsigned n = 0; n < 16; n++)
+        cpu->s.gpr[n] = random_value();
+    cpu->s.gpr[RSI] = FIXTURE_DATA + 128 + any(64);
+    cpu->s.gpr[RDI] = (any(2) ? FIXTURE_DATA : LOCKSTEP_APART) + 0x1000 - any(160);
+    cpu->s.gpr[R14] = any(6) == 0 ? FIXTURE_CODE + 128 + any(0x1100) : FIXTURE_DATA + 0x800;
+    cpu->s.gpr[R15] = 1 + any(150);
+    cpu->s.gpr[RSP] = FIXTURE_STACK;
+    cpu_set_rflags(cpu, any(4096) & FLAGS_ARITH);
+    cpu_mode_changed(cpu);
+}
+
+static void paths_in_lockstep(void **state)
+{
+    const struct lockstep l = { .programs = PROGRAMS, .turns = 600, .below = any, .seed = &random_seed, .make = make, .pages = pages, .prepare = prepare };
+
+    (void)state;
+    lockstep_run(&l);
+    print_message("%llu paths\n", (unsigned long long)lockstep_paths());
+#ifdef __x86_64__
+    assert_true(lockstep_paths() > 0);
+#endif
+}
+
+static int open_max(void **state)
+{
+    (void)state;
+    lockstep_open("max");
+    return 0;
+}
+
+static int close_both(void **state)
+{
+    (void)state;
+    lockstep_close();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(paths_in_lockstep, open_max, close_both),
+    };
+
+    return cpu_jit_available() ? cmocka_run_group_tests(tests, NULL, NULL) : 77;
+}
