@@ -45,6 +45,7 @@ static void plain(struct program *p)
 static void function(struct program *p, unsigned at)
 {
     p->len = at;
+    PUT(p, 0x83, 0xc3, any(256));       /* add ebx, n */
     for (unsigned n = any(6); n > 0; n--)
         plain(p);
     if (any(8) == 0)
@@ -65,6 +66,16 @@ static void lea(struct program *p, unsigned reg, unsigned target)
     put_number(p, target - (p->len + 4));
 }
 
+/* In round n a store that always was to data changes the constant of a function's first instruction. */
+static void patch(struct program *p)
+{
+    lea(p, 0, function_at[any(FUNCTIONS)] + 2);
+    PUT(p, 0x48, 0x89, 0xf1);                       /* mov rcx, rsi */
+    PUT(p, 0x41, 0x83, 0xff, 1 + any(80));          /* cmp r15d, n */
+    PUT(p, 0x48, 0x0f, 0x44, 0xc8);                 /* cmovz rcx, rax */
+    PUT(p, 0xc6, 0x01, any(256));
+}
+
 /* Now one, now the other. */
 static void call_one_of(struct program *p, unsigned a, unsigned b)
 {
@@ -77,7 +88,7 @@ static void call_one_of(struct program *p, unsigned a, unsigned b)
 
 static void items(struct program *p, unsigned count)
 {
-    while (count-- > 0 && p->len < MAIN_END - 0x60)
+    while (count-- > 0 && p->len < MAIN_END - 0x80)
         switch (any(6)) {
         case 0: call(p, function_at[any(FUNCTIONS)]); break;
         case 1: call_one_of(p, function_at[any(FUNCTIONS)], function_at[any(FUNCTIONS)]); break;
@@ -130,6 +141,8 @@ static void make(struct program *p)
     items(p, 1 + any(5));
     if (any(2))
         inner_loop(p);
+    if (any(2))
+        patch(p);
     items(p, any(4));
     if (any(3) == 0)
         exchange_page(p);
