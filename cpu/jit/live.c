@@ -28,8 +28,8 @@ unsigned jit_condition_flags(unsigned cc)
     return flags[cc >> 1 & 7];
 }
 
-/* May anything see the flags as they are before i? Registers only: nothing can. */
-static bool observes(const struct insn *i)
+/* Registers only: nothing can. */
+bool jit_observes(const struct insn *i)
 {
     for (unsigned n = 0; n < 3; n++)
         if (FORM_KIND(i->form, n) == KIND_MEM && i->op != OP_LEA && i->op != OP_NOP)
@@ -87,7 +87,7 @@ static unsigned reads(const struct insn *i, bool inner, unsigned read_after, uns
 
     if (inner && op_then[i->op] != FALLS)
         return read_after | (i->op == OP_JCC ? jit_condition_flags(i->opcode & 15) : 0);
-    if (observes(i) && !only_sees(i))
+    if (jit_observes(i) && !only_sees(i))
         return FLAGS_ARITH;
     if (written != 0 && written != FLAGS_ARITH)
         return read_after | seen_after | flags_left(i);
@@ -107,7 +107,7 @@ unsigned jit_live_flags(const struct jit_code *c, unsigned read, unsigned seen, 
 
         read_after[k] = (uint16_t)read;
         seen_after[k] = (uint16_t)seen;
-        seen = observes(i) ? FLAGS_ARITH : seen & ~(unsigned)op_flags_written[i->op];
+        seen = jit_observes(i) ? FLAGS_ARITH : seen & ~(unsigned)op_flags_written[i->op];
         read = before;
     }
     return read;

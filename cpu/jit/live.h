@@ -29,6 +29,7 @@ unsigned jit_live_flags(const struct jit_code *c, unsigned read, unsigned seen, 
 
 bool jit_jumps(unsigned op);                    /* its handler goes on to the next block itself */
 bool jit_keeps_flags(unsigned op);              /* its handler does not know there are flags */
+bool jit_observes(const struct insn *i);        /* flags may be seen as they are before i */
 unsigned jit_condition_flags(unsigned cc);      /* those that a condition reads */
 
 #endif

@@ -80,18 +80,21 @@ static void rotate(struct block **blocks, unsigned count, unsigned by)
     memcpy(blocks, turned, count * sizeof *turned);
 }
 
-/* A loop is best entered where it jumps back to. False: none of its jumps tells. */
+/* A loop is best entered where it jumps back to, and must be where what comes before is sure to lead to. */
 static bool turn_loop(struct block **blocks, unsigned count)
 {
-    for (unsigned n = 0; n < count; n++) {
+    unsigned best = count;
+
+    for (unsigned n = count; n-- > 0;) {
         const struct block *before = blocks[(n + count - 1) % count];
 
-        if (direct(before) && blocks[n]->rip <= before->rip) {
-            rotate(blocks, count, n);
-            return true;
-        }
+        if (direct(before) && (best == count || blocks[n]->rip <= before->rip))
+            best = n;
     }
-    return direct(blocks[count - 1]);
+    if (best == count)
+        return false;
+    rotate(blocks, count, best);
+    return true;
 }
 
 static void straight(struct jit *j, struct block **blocks, unsigned count)

@@ -253,7 +253,8 @@ static void call_handler(struct lift *l)
     const unsigned op = l->i->op, written = op_flags_written[op] & FLAGS_ARITH;
 
     lift_flags_pay(l, l->owed);
-    l->owed = NULL;
+    l->owed = (struct owed){ NULL, 0 };
+    l->nowhere = false;
     lift_vec_flush(l);
     l->share.on = false;
     handler_args(l, l->k);
@@ -410,7 +411,7 @@ static void cold_paths(struct lift *l)
     for (unsigned n = 0; n < l->ncold; n++) {
         struct cold *c = &l->cold[n], *last = n > 0 ? c - 1 : NULL;
 
-        if (last != NULL && last->found == c->found && last->k == c->k && last->whole == c->whole && last->owed == c->owed &&
+        if (last != NULL && last->found == c->found && last->k == c->k && last->whole == c->whole && same_owed(last->owed, c->owed) &&
             (last->resume == NULL) == (c->resume == NULL) && memcmp(&last->before, &c->before, sizeof c->before) == 0) {
             c->at = last->at;
             asm_aim(c->site, c->at);
@@ -430,6 +431,7 @@ void lift_insn(struct lift *l)
 {
     l->insn_cold = l->ncold;
     l->vec_busy = 0;
+    lift_flags_plan(l);
     if (!lift_any(l))
         call_handler(l);
     lift_share_after(l);

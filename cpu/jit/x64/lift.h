@@ -56,6 +56,15 @@ struct address {
     uint8_t *begin, *end;       /* its code */
 };
 
+/* Flags that are in no place, but can be made of the operands of the instruction that made them. */
+struct owed {
+    const struct insn *i;       /* NULL: there are none */
+    uint8_t saved;              /* SAVED_*: what of them is in cpu->jit_saved, the others being in their registers */
+};
+enum { SAVED_FIRST = 1, SAVED_SECOND = 2 };
+
+static inline bool same_owed(struct owed a, struct owed b) { return a.i == b.i && (a.i == NULL || a.saved == b.saved); }
+
 /* A way out of a path where it goes on otherwise than it did when it was looked at: made after the plain path. */
 struct way_out {
     uint8_t *site;              /* the jump that leads here */
@@ -64,7 +73,7 @@ struct way_out {
     const struct block *inner;  /* behind a check of the mapping: the block that would be next, and the link that knows */
     struct jit_link *link;
     uint8_t k;
-    const struct insn *owed;    /* as in struct lift, on the way here */
+    struct owed owed;           /* as in struct lift, on the way here */
     struct vec_state vec;
 };
 
@@ -81,7 +90,7 @@ struct cold {
     bool in_loop;               /* lift_near.c: pages are remembered there */
     uint8_t near, near_bytes;   /* the place that this access has, or 0, and its length */
     uint8_t *at;                /* where this begins */
-    const struct insn *owed;    /* as in struct lift, on the way here */
+    struct owed owed;           /* as in struct lift, on the way here */
     struct vec_state before, after;
     struct share share;         /* after the instruction */
 };
@@ -99,7 +108,9 @@ struct lift {
     uint16_t read[JIT_INSNS];           /* flags that later instructions, or the end of the code, take from after each one */
     uint16_t seen[JIT_INSNS];           /* flags that only what lies out of line may look at */
     bool lost;                          /* no translation: too many ways out, or flags were read that nobody kept */
-    const struct insn *owed;            /* its flags are in no place, but can be made again while they are only seen; or NULL */
+    struct owed owed;                   /* flags that are only seen are in no place, but can be made again */
+    uint8_t saves;                      /* SAVED_* of the instruction at hand, whose flags will be owed; 0: they will not */
+    bool nowhere;                       /* the flags are in the host's only, if they are */
     uint16_t host_flags;                /* guest flags that are right in the host's now */
     unsigned ncold, insn_cold;          /* and how many there were before this instruction */
     struct vec_state vec;
@@ -116,7 +127,7 @@ struct lift {
     unsigned nnear, near_taken;
     bool in_loop;                       /* in the copy of a loop's body that remembers pages */
     struct vec_state around;            /* lift_loop.c: what is in registers from one round to the next */
-    const struct insn *around_owed;     /* ... and the flags that are nowhere */
+    struct owed around_owed;            /* ... and the flags that are nowhere */
     uint8_t *loop_dry;
     struct way_out ways[LIFT_WAYS];
     struct cold cold[JIT_INSNS * 8 + 8];
@@ -187,12 +198,16 @@ bool lift_vec_alone(const struct insn *i);                          /* it change
 
 /* ---- flags ---- */
 
+void lift_flags_plan(struct lift *l);                           /* before an instruction that makes some */
 void lift_flags_made(struct lift *l, unsigned which);           /* the host has just made them: keep what is wanted */
 void lift_flags_need(struct lift *l, unsigned which);           /* into the host's; AX is lost, or CX when only CF is asked */
 bool lift_flags_wanted(const struct lift *l, unsigned which);
 void lift_flags_store(struct lift *l);                          /* AL is OF, AH the others */
 void lift_flags_restore(struct lift *l);                        /* all of them into the host's; AX is lost */
-void lift_flags_pay(struct lift *l, const struct insn *owed);   /* make owed flags again, and keep them; AX and CX are lost */
+void lift_flags_pay(struct lift *l, struct owed owed);          /* make owed flags again, and keep them; AX, CX and DX are lost */
+bool lift_flags_owed(struct lift *l);                           /* those of the instruction at hand are: as planned */
+unsigned lift_shift_leaves(const struct insn *i);               /* what the host has of such a shift's flags */
+void lift_shift_flags(struct lift *l, const struct insn *i);    /* of a shift by a constant: the operand is in DX; kept; AX and CX are lost */
 void lift_resume(struct lift *l);       /* the plain path of this instruction is complete */
 
 /* ---- vector registers ---- */

@@ -13,7 +13,8 @@ void lift_flags_store(struct lift *l)
 {
     _Static_assert(offsetof(struct cpu, jit_szapc) == offsetof(struct cpu, jit_of) + 1, "AX holds both");
     asm_store(&l->a, 2, CPU_AT(jit_of), HOST_AX);
-    l->owed = NULL;
+    l->owed = (struct owed){ NULL, 0 };
+    l->nowhere = false;
 }
 
 /* Byte by byte: to read AX once AH was written costs more than a store. */
@@ -67,115 +68,249 @@ bool lift_leaves(const struct insn *i, unsigned n)
     }
 }
 
-/* Until other flags take their place, which may be in the next round of a loop. */
+/* Is it what it is now whenever anybody may look at the flags, until others take their place, which may be in the next round of a
+ * loop? */
 static bool stays(const struct lift *l, uint8_t o)
 {
     const struct jit_code *c = l->c;
+    bool intact = true;
 
     for (unsigned n = 1; n <= c->count && (c->loops || l->k + n < c->count); n++) {
-        const struct insn *i = c->insns[(l->k + n) % c->count];
+        const unsigned k = (l->k + n) % c->count;
+        const struct insn *i = c->insns[k];
 
+        if (!intact && jit_observes(i))
+            return false;
         if ((op_flags_written[i->op] & FLAGS_ARITH) == FLAGS_ARITH)
             return true;
-        if (!lift_leaves(i, guest_number(o)))
+        intact &= lift_leaves(i, guest_number(o));
+        if (!intact && jit_inner_end(c, k))
             return false;
     }
     return false;
+}
+
+/* Instructions of registers whose flags follow from their operands; a memory operand's handler would not leave it behind. */
+static bool of_operands(const struct insn *i)
+{
+    if (FORM_KIND(i->form, 0) != KIND_REG || FORM_KIND(i->form, 1) == KIND_MEM || high_byte(i->o[0], i->width) ||
+        (from_register(i) && high_byte(i->o[1], i->width)))
+        return false;
+    switch (i->op) {
+    case OP_CMP: case OP_TEST: case OP_ADD: case OP_SUB: case OP_AND: case OP_OR: case OP_XOR: case OP_NEG:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool shifts(const struct insn *i)
+{
+    const unsigned n = (unsigned)i->imm & (i->width == 8 ? 63 : 31);
+
+    return (i->op == OP_SHL || i->op == OP_SHR || i->op == OP_SAR) && FORM_KIND(i->form, 0) == KIND_REG &&
+           FORM_KIND(i->form, 1) == KIND_IMM && !high_byte(i->o[0], i->width) && n != 0 && n < 8u * i->width;
+}
+
+static bool compares(const struct insn *i)
+{
+    return i->op == OP_CMP || i->op == OP_TEST;
+}
+
+static bool alike(const struct insn *i)
+{
+    return from_register(i) && guest_number(i->o[0]) == guest_number(i->o[1]);
 }
 
 /* Can the flags of the instruction at hand be made from its result and its other operand, as long as anyone may see them? */
 static bool remakable(const struct lift *l)
 {
     const struct insn *i = l->i;
-    const bool other = from_register(i);
 
-    if (FORM_KIND(i->form, 0) != KIND_REG || FORM_KIND(i->form, 1) == KIND_MEM || high_byte(i->o[0], i->width) || !stays(l, i->o[0]))
+    if (!of_operands(i) || !stays(l, i->o[0]))
         return false;
     switch (i->op) {
     case OP_CMP: case OP_TEST:
-        return !other || (!high_byte(i->o[1], i->width) && stays(l, i->o[1]));
+        return !from_register(i) || stays(l, i->o[1]);
     case OP_ADD: case OP_SUB:
-        return !other || (!high_byte(i->o[1], i->width) && guest_number(i->o[0]) != guest_number(i->o[1]) && stays(l, i->o[1]));
-    case OP_AND: case OP_OR: case OP_XOR: case OP_NEG:
-        return true;
+        return !from_register(i) || (!alike(i) && stays(l, i->o[1]));
     default:
-        return false;
+        return true;
     }
 }
 
-/* CX op= the other operand. */
-static void with_other(struct lift *l, const struct insn *i, enum alu op)
+static void save(struct lift *l, unsigned n, uint8_t o)
 {
-    if (from_register(i))
-        asm_alu(&l->a, op, i->width, HOST_CX, guest(i->o[1]));
-    else
-        asm_alu_imm(&l->a, op, i->width, rm_reg(HOST_CX), (int32_t)i->imm);
+    struct rm from = guest(o);
+
+    if (from.memory)
+        asm_mov(&l->a, 8, HOST_AX, from);
+    asm_store(&l->a, 8, rm_at(HOST_CPU, CPU_AT(jit_saved).disp + 8 * (int32_t)n), from.memory ? HOST_AX : from.reg);
 }
 
-void lift_flags_pay(struct lift *l, const struct insn *owed)
+/* SUB or CMP is op. */
+static void apply(struct lift *l, const struct insn *i, enum alu op, bool saved)
 {
-    if (owed == NULL)
-        return;
-    asm_mov(&l->a, owed->width == 8 ? 8 : 4, HOST_CX, guest(owed->o[0]));
-    switch (owed->op) {
-    case OP_CMP:
-        with_other(l, owed, ALU_CMP);
-        break;
-    case OP_TEST:
-        with_other(l, owed, ALU_AND);
-        break;
-    case OP_ADD:
-        with_other(l, owed, ALU_SUB);
-        with_other(l, owed, ALU_ADD);
-        break;
-    case OP_SUB:
-        with_other(l, owed, ALU_ADD);
-        with_other(l, owed, ALU_SUB);
+    const int32_t second = CPU_AT(jit_saved).disp + 8;
+
+    if (!from_register(i))
+        asm_alu_imm(&l->a, op, i->width, rm_reg(HOST_CX), (int32_t)i->imm);
+    else
+        asm_alu(&l->a, op, i->width, HOST_CX, saved ? rm_at(HOST_CPU, second) : guest(i->o[1]));
+}
+
+/* CX: the first operand as it was, and then the flags. */
+static void again(struct lift *l, struct owed owed)
+{
+    const struct insn *i = owed.i;
+    const bool saved = owed.saved & SAVED_SECOND;
+
+    if (i->op == OP_NEG)
+        asm_unary(&l->a, UNARY_NEG, i->width, rm_reg(HOST_CX));
+    else if (alike(i) && !saved)
+        asm_alu(&l->a, i->op == OP_TEST ? ALU_AND : (enum alu)(i->op - OP_ADD), i->width, HOST_CX, rm_reg(HOST_CX));
+    else
+        apply(l, i, i->op == OP_TEST ? ALU_AND : (enum alu)(i->op - OP_ADD), saved);
+}
+
+/* CX: the result, and then the flags. */
+static void of_result(struct lift *l, const struct insn *i)
+{
+    switch (i->op) {
+    case OP_ADD: case OP_SUB:
+        apply(l, i, i->op == OP_ADD ? ALU_SUB : ALU_ADD, false);
+        apply(l, i, i->op == OP_ADD ? ALU_ADD : ALU_SUB, false);
         break;
     case OP_NEG:
-        asm_unary(&l->a, UNARY_NEG, owed->width, rm_reg(HOST_CX));
-        asm_unary(&l->a, UNARY_NEG, owed->width, rm_reg(HOST_CX));
+        asm_unary(&l->a, UNARY_NEG, i->width, rm_reg(HOST_CX));
+        asm_unary(&l->a, UNARY_NEG, i->width, rm_reg(HOST_CX));
         break;
     default:
-        asm_test(&l->a, owed->width, rm_reg(HOST_CX), HOST_CX);
+        asm_test(&l->a, i->width, rm_reg(HOST_CX), HOST_CX);
     }
+}
+
+void lift_flags_pay(struct lift *l, struct owed owed)
+{
+    const struct insn *i = owed.i;
+    const struct owed kept = l->owed;
+
+    if (i == NULL)
+        return;
+    if (shifts(i)) {
+        asm_mov(&l->a, 8, HOST_DX, CPU_AT(jit_saved));
+        lift_shift_flags(l, i);
+        l->owed = kept;         /* elsewhere they are not paid yet */
+        return;
+    }
+    asm_mov(&l->a, i->width == 8 ? 8 : 4, HOST_CX, owed.saved & SAVED_FIRST ? CPU_AT(jit_saved) : guest(i->o[0]));
+    if ((owed.saved & SAVED_FIRST) || compares(i))
+        again(l, owed);
+    else
+        of_result(l, i);
     host_flags_to_raw(l);
 }
 
 /* ---- flags as they are made and read ---- */
 
-/* Does the next instruction take what it reads from the host's flags for sure, as they are right now? */
-static bool takes_from_host(const struct insn *i)
+static bool plain_register(const struct insn *i, unsigned n)
+{
+    return FORM_KIND(i->form, n) == KIND_REG && !high_byte(i->o[n], i->width);
+}
+
+/* Does i leave the host's flags as they are, and read them from there if at all? */
+static bool passes(const struct insn *i)
 {
     switch (i->op) {
-    case OP_JCC:
-        return true;
-    case OP_ADC: case OP_SBB:
-        return i->width != 1 && FORM_KIND(i->form, 0) == KIND_REG && FORM_KIND(i->form, 1) != KIND_MEM;
+    case OP_MOV:
+        return plain_register(i, 0) && (FORM_KIND(i->form, 1) == KIND_IMM || plain_register(i, 1));
+    case OP_LEA:
+        return i->width != 2 && i->asize == 8 && !(i->flags & INSN_SEGMENT) && i->disp == (int32_t)i->disp;
+    case OP_MOVSXD:
+        return i->width == 8 && plain_register(i, 1);
+    case OP_SETCC:
+        return FORM_KIND(i->form, 0) == KIND_REG && !high_byte(i->o[0], 1);
+    case OP_CMOVCC:
+        return FORM_KIND(i->form, 1) == KIND_REG;
+    case OP_NOP: case OP_BSWAP:
+        return i->op == OP_NOP || i->width != 2;
     default:
         return false;
     }
 }
 
-/* What is read of the flags just made from where they are kept. */
-static unsigned read_later(const struct lift *l)
+static bool takes_and_makes(const struct insn *i)
 {
-    const struct insn *next = l->k + 1 < l->c->count ? l->c->insns[l->k + 1] : NULL;
+    return (i->op == OP_ADC || i->op == OP_SBB) && i->width != 1 && FORM_KIND(i->form, 0) == KIND_REG && FORM_KIND(i->form, 1) != KIND_MEM;
+}
 
-    if (next == NULL || !takes_from_host(next))
-        return l->read[l->k];
-    return l->read[l->k + 1] & ~(unsigned)op_flags_written[next->op];
+static unsigned taken(const struct insn *i)
+{
+    switch (i->op) {
+    case OP_JCC: case OP_SETCC: case OP_CMOVCC:
+        return jit_condition_flags(i->opcode & 15);
+    case OP_ADC: case OP_SBB:
+        return FLAG_CF;
+    default:
+        return 0;
+    }
+}
+
+/* What is read of the flags just made from where they are kept: others that the host has are taken from there. */
+static unsigned read_later(const struct lift *l, unsigned host)
+{
+    for (unsigned k = l->k; k + 1 < l->c->count; k++) {
+        const struct insn *next = l->c->insns[k + 1];
+
+        if (taken(next) & ~host)
+            return l->read[l->k];
+        if (next->op == OP_JCC || takes_and_makes(next))
+            return l->read[k + 1] & ~(unsigned)op_flags_written[next->op];
+        if (!passes(next))
+            return l->read[k];
+    }
+    return l->read[l->c->count - 1];
+}
+
+/* Flags that will be made, and that nobody reads from where they are kept though somebody may look: operands that will not be there
+ * then are saved. Nothing can happen between here and the instruction. */
+void lift_flags_plan(struct lift *l)
+{
+    const struct insn *i = l->i;
+    const unsigned host = shifts(i) ? lift_shift_leaves(i) : FLAGS_ARITH;
+
+    l->saves = 0;
+    if (l->seen[l->k] == 0 || (!of_operands(i) && !shifts(i)) || read_later(l, host) != 0 || remakable(l))
+        return;
+    if (!compares(i) || !stays(l, i->o[0]))
+        l->saves |= SAVED_FIRST;
+    if (from_register(i) && !alike(i) && !stays(l, i->o[1]))
+        l->saves |= SAVED_SECOND;
+    if (l->saves & SAVED_FIRST)
+        save(l, 0, i->o[0]);
+    if (l->saves & SAVED_SECOND)
+        save(l, 1, i->o[1]);
+}
+
+bool lift_flags_owed(struct lift *l)
+{
+    l->owed = (struct owed){ l->saves != 0 ? l->i : NULL, l->saves };
+    return l->saves != 0;
 }
 
 void lift_flags_made(struct lift *l, unsigned which)
 {
-    const unsigned read = read_later(l) & which, seen = l->seen[l->k] & which;
+    const unsigned read = read_later(l, which) & which, seen = l->seen[l->k] & which;
 
-    l->owed = NULL;
-    if (read == 0 && seen != 0 && remakable(l))
-        l->owed = l->i;
-    else if (read != 0 || seen != 0)
-        host_flags_to_raw(l);
+    l->nowhere = false;
+    if (!lift_flags_owed(l)) {
+        if (read == 0 && seen != 0 && remakable(l))
+            l->owed = (struct owed){ l->i, 0 };
+        else if (read != 0 || seen != 0)
+            host_flags_to_raw(l);
+        else
+            l->nowhere = true;
+    }
     l->host_flags = (uint16_t)which;
 }
 
@@ -183,7 +318,7 @@ void lift_flags_need(struct lift *l, unsigned which)
 {
     if ((l->host_flags & which) == which)
         return;
-    l->lost |= l->owed != NULL;         /* never, if jit_live_flags() is right; the block is not translated then */
+    l->lost |= l->owed.i != NULL || l->nowhere;     /* never, if jit_live_flags() is right; no translation then */
     if (which == FLAG_CF) {
         asm_movzx(&l->a, 1, HOST_CX, CPU_AT(jit_szapc));
         asm_shift(&l->a, SHIFT_SHR, 4, rm_reg(HOST_CX), 1);

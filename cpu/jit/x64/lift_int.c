@@ -259,26 +259,46 @@ static void clear_upper(struct lift *l, struct rm to, unsigned bytes)
     asm_store(&l->a, 8, to, HOST_AX);
 }
 
-static bool shift_constant(struct lift *l, unsigned n, struct rm to)
+/* The host has just shifted by n; DX is the operand, unless n is 1. */
+static void shifted(struct lift *l, const struct insn *i, unsigned n)
 {
-    const struct insn *i = l->i;
-    const unsigned bytes = i->width;
-    bool wanted = lift_flags_wanted(l, FLAGS_ARITH);
-
-    if (wanted && n > 1)
-        asm_mov(&l->a, bytes, HOST_DX, to);
-    asm_shift(&l->a, shift_of(i->op), bytes, to, n);
-    l->host_flags = 0;
-    if (!wanted)
-        return true;
     asm_lahf(&l->a);
     if (n == 1)
         asm_setcc(&l->a, CC_O, rm_reg(HOST_AX));
     asm_alu_imm(&l->a, ALU_AND, 4, rm_reg(HOST_AX), (int32_t)~AH_AF);
     if (n > 1)
-        shift_of_flag(l, i->op, bytes);
+        shift_of_flag(l, i->op, i->width);
     lift_flags_store(l);
+    l->host_flags = 0;
+}
+
+static bool shift_constant(struct lift *l, unsigned n, struct rm to)
+{
+    const struct insn *i = l->i;
+    const unsigned bytes = i->width;
+    bool wanted = lift_flags_wanted(l, FLAGS_ARITH) && !lift_flags_owed(l);
+
+    if (wanted && n > 1)
+        asm_mov(&l->a, bytes, HOST_DX, to);
+    asm_shift(&l->a, shift_of(i->op), bytes, to, n);
+    l->host_flags = (uint16_t)lift_shift_leaves(i);
+    if (wanted)
+        shifted(l, i, n);
     return true;
+}
+
+unsigned lift_shift_leaves(const struct insn *i)
+{
+    return FLAG_CF | FLAG_PF | FLAG_ZF | FLAG_SF | ((i->imm & 63) == 1 ? FLAG_OF : 0);
+}
+
+void lift_shift_flags(struct lift *l, const struct insn *i)
+{
+    const unsigned n = (unsigned)i->imm & (i->width == 8 ? 63 : 31);
+
+    asm_mov(&l->a, 8, HOST_CX, rm_reg(HOST_DX));
+    asm_shift(&l->a, shift_of(i->op), i->width, rm_reg(HOST_CX), n);
+    shifted(l, i, n);
 }
 
 /* By CL: a count of zero leaves the flags. */

@@ -76,7 +76,7 @@ bool lift_loop(struct lift *l)
 {
     const uint8_t *loop;
 
-    if (!l->c->loops || (!anything(&l->vec) && l->owed == NULL && l->nnear == 0))
+    if (!l->c->loops || (!anything(&l->vec) && l->owed.i == NULL && l->nnear == 0))
         return false;
     test(l);
     l->around = l->vec = to_keep(&l->vec);
@@ -90,7 +90,7 @@ bool lift_loop(struct lift *l)
     l->host_flags = 0;
     l->share.on = false;
     round_again(l);
-    l->lost |= l->owed != l->around_owed;       /* never: both rounds are lifted alike */
+    l->lost |= !same_owed(l->owed, l->around_owed);       /* never: both rounds are lifted alike */
     if (lift_vec_become(l, &l->around)) {
         back(l, loop);
     } else {
