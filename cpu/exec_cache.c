@@ -29,7 +29,7 @@ static unsigned touch_line(struct cpu *cpu, const struct insn *i)
     cpu->insn = i;
     if (!ea_linear(cpu, i, 1, ACCESS_READ, &lin))
         FAULT();
-    if (mem_host_read(cpu, lin, 1) != NULL)
+    if (mem_find_read(cpu, lin, 1) != NULL)
         NEXT();
     if (!cpu_in_64bit(cpu)) {
         lin = (uint32_t)lin;

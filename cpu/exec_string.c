@@ -201,8 +201,8 @@ static uint64_t movs_run(struct cpu *cpu, const struct insn *i, const struct rep
     if (!source_at(cpu, i, lowest_offset(cpu, i, RSI, n), (unsigned)bytes, &source) ||
         !destination_at(cpu, i, lowest_offset(cpu, i, RDI, n), (unsigned)bytes, ACCESS_WRITE, &destination))
         return 0;
-    from = mem_host_read(cpu, source, (unsigned)bytes);
-    to = mem_host_write(cpu, destination, (unsigned)bytes);
+    from = mem_find_read(cpu, source, (unsigned)bytes);
+    to = mem_find_write(cpu, destination, (unsigned)bytes);
     if (from == NULL || to == NULL)
         return 0;
     if (backwards(cpu) ? to < from && from < to + bytes : from < to && to < from + bytes)
@@ -254,7 +254,7 @@ static uint64_t stos_run(struct cpu *cpu, const struct insn *i, const struct rep
     bytes = n * i->width;
     if (!destination_at(cpu, i, lowest_offset(cpu, i, RDI, n), (unsigned)bytes, ACCESS_WRITE, &lin))
         return 0;
-    to = mem_host_write(cpu, lin, (unsigned)bytes);
+    to = mem_find_write(cpu, lin, (unsigned)bytes);
     if (to == NULL)
         return 0;
     if (v == mask_size((v & 0xff) * 0x0101010101010101u, i->width))

@@ -16,6 +16,20 @@ struct spans {
     unsigned count;
 };
 
+const uint8_t *mem_victim_read(const struct cpu *cpu, gva_t lin, unsigned bytes)
+{
+    const struct tlb_entry *e = &cpu->tlb[tlb_victim_of(lin)];
+
+    return e->read == ((lin + bytes - 1) & PAGE_MASK) ? (const uint8_t *)(uintptr_t)(lin + e->addend) : NULL;
+}
+
+uint8_t *mem_victim_write(const struct cpu *cpu, gva_t lin, unsigned bytes)
+{
+    const struct tlb_entry *e = &cpu->tlb[tlb_victim_of(lin)];
+
+    return e->write == ((lin + bytes - 1) & PAGE_MASK) ? (uint8_t *)(uintptr_t)(lin + e->addend) : NULL;
+}
+
 static bool spans_translate(struct cpu *cpu, gva_t lin, uint64_t wrap, unsigned bytes, unsigned access, enum tlb_bank bank,
                             struct spans *s)
 {
@@ -193,8 +207,13 @@ static bool data_access(struct cpu *cpu, const struct insn *i, gva_t lin, unsign
 
 bool mem_load_slow(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, unsigned bytes, enum tlb_bank bank)
 {
+    const uint8_t *victim = mem_victim_read(cpu, lin, bytes);
     struct spans s;
 
+    if (victim != NULL) {
+        memcpy(to, victim, bytes);
+        return true;
+    }
     if (!data_access(cpu, i, lin, bytes, bytes, ACCESS_READ, bank, &s))
         return false;
     spans_load(cpu, i, &s, to);
@@ -212,8 +231,13 @@ static unsigned evex_natural(const struct insn *i, unsigned bytes)
 
 bool mem_load_block_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes)
 {
+    const uint8_t *victim = mem_victim_read(cpu, lin, bytes);
     struct spans s;
 
+    if (victim != NULL) {
+        memcpy(cpu->slow_value, victim, bytes);
+        return true;
+    }
     if (!data_access(cpu, i, lin, bytes, evex_natural(i, bytes), ACCESS_READ, mem_bank(cpu), &s))
         return false;
     spans_load(cpu, i, &s, (uint8_t *)cpu->slow_value);
@@ -222,8 +246,13 @@ bool mem_load_block_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsig
 
 bool mem_store_slow(struct cpu *cpu, const struct insn *i, gva_t lin, const void *from, unsigned bytes, enum tlb_bank bank)
 {
+    uint8_t *victim = mem_victim_write(cpu, lin, bytes);
     struct spans s;
 
+    if (victim != NULL) {
+        memcpy(victim, from, bytes);
+        return true;
+    }
     if (!data_access(cpu, i, lin, bytes, bytes, ACCESS_WRITE, bank, &s))
         return false;
     spans_store(cpu, i, &s, from);
@@ -232,8 +261,13 @@ bool mem_store_slow(struct cpu *cpu, const struct insn *i, gva_t lin, const void
 
 bool mem_store_block_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes)
 {
+    uint8_t *victim = mem_victim_write(cpu, lin, bytes);
     struct spans s;
 
+    if (victim != NULL) {
+        memcpy(victim, cpu->slow_value, bytes);
+        return true;
+    }
     if (!data_access(cpu, i, lin, bytes, evex_natural(i, bytes), ACCESS_WRITE, mem_bank(cpu), &s))
         return false;
     spans_store(cpu, i, &s, (const uint8_t *)cpu->slow_value);
@@ -243,9 +277,14 @@ bool mem_store_block_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsi
 /* The store half goes through mem_store(), which finds the same places. */
 bool rmw_load_slow(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes)
 {
+    const uint8_t *victim = mem_victim_write(cpu, lin, bytes);
     struct spans s;
 
     cpu->slow_value[0] = 0;
+    if (victim != NULL) {
+        memcpy(cpu->slow_value, victim, bytes);
+        return true;
+    }
     if (!data_access(cpu, i, lin, bytes, bytes, ACCESS_READ | ACCESS_WRITE, mem_bank(cpu), &s))
         return false;
     spans_load(cpu, i, &s, (uint8_t *)cpu->slow_value);
@@ -257,7 +296,7 @@ bool mem_probe_write(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned 
     uint64_t wrap = data_wrap(cpu);
     struct spans s;
 
-    if (mem_host_write(cpu, lin, bytes) != NULL)
+    if (mem_find_write(cpu, lin, bytes) != NULL)
         return true;
     if (wrap == ~(uint64_t)0)
         lin = cpu_untag(cpu, lin);

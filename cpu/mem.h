@@ -64,6 +64,25 @@ static ALWAYS_INLINE uint8_t *mem_host_write(struct cpu *cpu, gva_t lin, unsigne
     return mem_hit_write(cpu, lin, bytes, &host) ? host : NULL;
 }
 
+/* The same among the entries that others have pushed out of their slots, which stay where they are. */
+const uint8_t *mem_victim_read(const struct cpu *cpu, gva_t lin, unsigned bytes);
+uint8_t *mem_victim_write(const struct cpu *cpu, gva_t lin, unsigned bytes);
+
+/* For whoever does much with one answer. NULL: by the slow path. */
+static inline const uint8_t *mem_find_read(struct cpu *cpu, gva_t lin, unsigned bytes)
+{
+    const uint8_t *host = mem_host_read(cpu, lin, bytes);
+
+    return LIKELY(host != NULL) ? host : mem_victim_read(cpu, lin, bytes);
+}
+
+static inline uint8_t *mem_find_write(struct cpu *cpu, gva_t lin, unsigned bytes)
+{
+    uint8_t *host = mem_host_write(cpu, lin, bytes);
+
+    return LIKELY(host != NULL) ? host : mem_victim_write(cpu, lin, bytes);
+}
+
 /* Load `bytes` (1, 2, 4, 8) at linear address lin. Call with a constant size. */
 static ALWAYS_INLINE bool mem_load(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned bytes, uint64_t *out)
 {

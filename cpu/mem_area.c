@@ -26,6 +26,12 @@ bool mem_probe_ends(struct cpu *cpu, const struct insn *i, gva_t lin, unsigned f
 
 bool mem_load_area(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, unsigned bytes)
 {
+    const uint8_t *host = mem_find_read(cpu, lin, bytes);
+
+    if (host != NULL) {
+        memcpy(to, host, bytes);
+        return true;
+    }
     for (unsigned at = 0; at < bytes; at += PIECE) {
         unsigned n = bytes - at < PIECE ? bytes - at : PIECE;
 
@@ -37,6 +43,12 @@ bool mem_load_area(struct cpu *cpu, const struct insn *i, gva_t lin, void *to, u
 
 bool mem_store_area(struct cpu *cpu, const struct insn *i, gva_t lin, const void *from, unsigned bytes)
 {
+    uint8_t *host = mem_find_write(cpu, lin, bytes);
+
+    if (host != NULL) {
+        memcpy(host, from, bytes);
+        return true;
+    }
     if (!mem_probe_write(cpu, i, lin, bytes))
         return false;
     for (unsigned at = 0; at < bytes; at += PIECE) {
