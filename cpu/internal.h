@@ -10,6 +10,7 @@
 #include "cpu/cpu.h"
 #include "cpu/decoder/decode.h"
 #include "cpu/flags.h"
+#include "cpu/fp.h"
 #include "cpu/state.h"
 
 /* Exceptions. */
@@ -148,6 +149,9 @@ struct cpu {
     uint8_t jit_x87;                /* the host's x87 unit has the guest's registers, FCW and FSW */
     uint8_t jit_x87_image[108];     /* on their way, as FNSAVE has them */
     uint8_t jit_looks;              /* the translator wants to see which blocks run (cpu/jit/path.c) */
+    struct fp80 jit_x87_in[2];      /* a function's operands, ST0 first, and what it leaves: see jit_x87_function() */
+    struct fp80 jit_x87_out, jit_x87_last;
+    uint64_t jit_x87_rest;
     uint8_t jit_has_flags;          /* jit_of and jit_szapc, or jit_nzcv and so on, are the truth although a handler runs */
     uint8_t vec_ready;              /* VEC_READY_*: the registers that instructions may use at all */
     uint8_t jit_of, jit_szapc;      /* the same there, as SETO and LAHF have them: on x86-64 */

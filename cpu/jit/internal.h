@@ -49,6 +49,7 @@ struct jit_glue {
     const uint8_t *call, *call_flags;   /* one handler; afterwards its flags are also jit_of and jit_szapc */
     const uint8_t *call_plain;  /* one that has nothing to do with flags */
     const uint8_t *x87_on;      /* puts the guest's x87 state into the host's unit; CF: the interpreter must do */
+    const uint8_t *x87_function[3];     /* by enum x87_shape: CX the operation, DX what FSW must not have; equal: done */
     const uint8_t *fp_on;       /* puts the guest's MXCSR in force; CF: the interpreter must do */
     const uint8_t *reprobe[2];  /* the probe again among the victims: reading, writing */
     const uint8_t *near[2];     /* the probe of an access that remembers its page */

@@ -88,6 +88,13 @@ static void same(const struct program *p, unsigned number)
     tell("gpr", s->gpr, t->gpr, COUNT_OF(s->gpr));
     tell("zmm quadword", s->zmm, t->zmm, COUNT_OF(s->zmm));
     tell("k", s->k, t->k, COUNT_OF(s->k));
+    tell("x87 significand", s->fpr_mant, t->fpr_mant, COUNT_OF(s->fpr_mant));
+    for (unsigned n = 0; n < COUNT_OF(s->fpr_se); n++)
+        if (s->fpr_se[n] != t->fpr_se[n])
+            print_message(" x87 exponent[%u] %x and %x", n, s->fpr_se[n], t->fpr_se[n]);
+    if (s->fsw != t->fsw || s->fcw != t->fcw || s->ftag != t->ftag || s->fpu_ip != t->fpu_ip)
+        print_message(" fsw %x and %x, fcw %x and %x, tags %x and %x, ip %llx and %llx", s->fsw, t->fsw, s->fcw, t->fcw, s->ftag, t->ftag,
+                      (unsigned long long)s->fpu_ip, (unsigned long long)t->fpu_ip);
     print_message("\n");
     for (unsigned n = 0; n < p->len; n++)
         print_message("%02x", p->bytes[n]);

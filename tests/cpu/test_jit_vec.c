@@ -316,6 +316,82 @@ static void crowded_blocks(void **state UNUSED)
     lockstep_run(&l);
 }
 
+/* ---- functions of the x87, mostly with operands and room ---- */
+
+static void two(struct program *p, unsigned first, unsigned second) { put(p, first), put(p, second); }
+
+static void load_operand(struct program *p)
+{
+    if (any(4)) {
+        two(p, 0xdb, 0x6e);                             /* fld tbyte [rsi+d8] */
+        put(p, any(8) * 16);
+    } else if (any(2)) {
+        two(p, 0xdd, 0x46);                             /* fld qword [rsi+d8] */
+        put(p, any(16) * 8);
+    } else {
+        two(p, 0xd9, 0xe8 + any(7));                    /* a constant */
+    }
+}
+
+static void make_functions(struct program *p)
+{
+    static const struct { uint8_t code, takes, gives; } functions[] = {
+        { 0xf0, 1, 1 }, { 0xf1, 2, 1 }, { 0xf2, 1, 2 }, { 0xf3, 2, 1 }, { 0xf9, 2, 1 }, { 0xfb, 1, 2 }, { 0xfe, 1, 1 }, { 0xff, 1, 1 },
+    };
+    static const uint8_t others[][2] = {
+        { 0xd9, 0xe5 }, { 0xdd, 0xc3 }, { 0xd9, 0xf6 }, { 0xd9, 0xf7 }, { 0xdb, 0xe2 }, { 0xd8, 0xd9 }, { 0xdf, 0xe0 }, { 0xd9, 0xfd },
+    };
+    unsigned depth = 0;
+
+    for (unsigned n = 0; n < 24; n++) {
+        const unsigned k = any(COUNT_OF(functions)), other = any(COUNT_OF(others));
+        const bool careless = any(24) == 0;
+
+        while (!careless && depth < functions[k].takes) {
+            load_operand(p);
+            depth++;
+        }
+        two(p, 0xd9, functions[k].code);
+        depth += functions[k].gives - (careless ? functions[k].gives : functions[k].takes);
+        while (!careless && depth > 4) {
+            two(p, 0xdb, 0x7f), put(p, any(8) * 16);    /* fstp tbyte [rdi+d8] */
+            depth--;
+        }
+        if (any(6) == 0)
+            two(p, others[other][0], others[other][1]);
+        if (any(4) == 0)
+            general(p);
+    }
+    put(p, 0xf4);
+}
+
+static void prepare_functions(struct cpu *cpu)
+{
+    uint64_t data[128];
+
+    prepare(cpu);
+    for (unsigned n = 0; n < COUNT_OF(data); n += 2) {
+        data[n] = any64() >> (any(4) ? 0 : any(64)) | BIT64(63);
+        data[n + 1] = (any(4) ? 0x3fff - any(12) : any(4) ? 0x3fff + any(120) - 60 : any(0x8000)) | any(2) << 15;
+        if (any(32) == 0)
+            data[n] = any(2) ? 0 : any64();
+    }
+    lockstep_data(cpu, data, sizeof data);
+    cpu->s.gpr[RSI] = FIXTURE_DATA + 128;
+    cpu->s.fcw = (uint16_t)(any(8) ? 0x37f : 0x7f | any(16) << 8);
+    cpu->s.fsw = (uint16_t)(any(8) << 11 | (any(4) ? 0 : any(8) << 8 | any(2) << 14 | any(2) << 6) | (any(2) ? any(64) : 0));
+    cpu->s.ftag = (uint8_t)(any(4) ? 0 : any64());
+}
+
+static void functions_in_lockstep(void **state UNUSED)
+{
+    const struct lockstep l = {
+        .programs = PROGRAMS, .turns = 100, .below = any, .seed = &seed, .make = make_functions, .prepare = prepare_functions
+    };
+
+    lockstep_run(&l);
+}
+
 static int open_both(const char *model, bool avx512)
 {
     for (unsigned k = 0; k < KINDS; k++)
@@ -349,6 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(in_lockstep, open_max, close_both),
         cmocka_unit_test_setup_teardown(crowded_blocks, open_max, close_both),
+        cmocka_unit_test_setup_teardown(functions_in_lockstep, open_max, close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, open_lesser_host, close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, open_amd, close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, open_old, close_both),

@@ -161,6 +161,8 @@ static inline bool awkward(uint8_t o, unsigned bytes)
 unsigned lift_read(struct lift *l, uint8_t o, unsigned bytes, unsigned scratch);    /* where it is now; may lose host flags */
 void lift_write(struct lift *l, uint8_t o, unsigned bytes, unsigned from);          /* not awkward */
 
+void lift_registers(struct asm_buf *a, bool load);      /* the pinned ones, to struct cpu or from there */
+
 /* ---- memory ---- */
 
 /* The linear address of the operand into AX; false: only the handler can. */
@@ -222,6 +224,10 @@ void lift_x87_note(struct lift *l, const struct vec_state *v);      /* fpu_ip; A
 void lift_x87_on(struct lift *l);       /* all but the nine guest registers is lost */
 bool jit_x87_give(struct cpu *cpu);     /* to the image; false: it may not leave the interpreter */
 void jit_x87_take(struct cpu *cpu);
+/* Functions of the x87, whose operands are taken from the stack: one; two; one, with two results. */
+enum x87_shape { X87_ONE, X87_TWO, X87_PAIR };
+bool jit_x87_function(struct cpu *cpu, uint32_t op);    /* false: its handler must do */
+void jit_x87_glue(struct asm_buf *a, enum x87_shape shape);
 void lift_vec_flush(struct lift *l);                                /* all in struct cpu, none in the host's; no flags change */
 void lift_vec_store(struct lift *l, const struct vec_state *v);     /* what `v` has dirty */
 void lift_vec_load(struct lift *l, const struct vec_state *v);      /* what `v` has in the host's */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * x87 instructions as the host's own, with the guest's whole state in the host's unit: registers, tags, FCW and FSW are
  * there from the first such instruction until C code runs, across blocks. All exceptions are masked meanwhile, so only the
- * instruction pointer must be told apart. Functions that approximate are left to their handlers. */
+ * instruction pointer must be told apart. Functions that approximate
+ * are in lift_x87_func.c. */
 #include "cpu/jit/x64/lift.h"
 
 #include <string.h>
@@ -95,7 +96,28 @@ static bool native(const struct insn *i)
     }
 }
 
-/* How many follow from here on before one that is its handler's. */
+/* False: no such function. A sine needs C2, a stack fault SF to be seen by. */
+static bool function(unsigned op, enum x87_shape *shape, uint32_t *busy)
+{
+    *busy = FSW_SF;
+    switch (op) {
+    case OP_FSIN: case OP_FCOS:                     *shape = X87_ONE; *busy |= FSW_C2; return true;
+    case OP_FSINCOS: case OP_FPTAN:                 *shape = X87_PAIR; *busy |= FSW_C2; return true;
+    case OP_F2XM1:                                  *shape = X87_ONE; return true;
+    case OP_FYL2X: case OP_FYL2XP1: case OP_FPATAN: *shape = X87_TWO; return true;
+    default:                                        return false;
+    }
+}
+
+static bool is_function(unsigned op)
+{
+    enum x87_shape shape;
+    uint32_t busy;
+
+    return function(op, &shape, &busy);
+}
+
+/* How many follow from here on before one that is its handler's; a function counts as three. */
 static unsigned ahead(const struct lift *l)
 {
     unsigned count = 0;
@@ -105,6 +127,8 @@ static unsigned ahead(const struct lift *l)
 
         if (native(i))
             count++;
+        else if (is_function(i->op))
+            count += 3;
         else if ((i->op >= OP_FADD && i->op <= OP_XRSTORS) || i->op == OP_EMMS)
             break;
     }
@@ -154,6 +178,8 @@ static bool with_memory(struct lift *l)
     if (i->op == OP_FLDCW)
         check_masks(l);
     asm_op(&l->a, i->opcode, 4, i->modrm >> 3 & 7, rm_at(HOST_AX, 0));
+    if (i->op == OP_FLDCW)
+        asm_op(&l->a, 0xd9, 4, 7, CPU_AT(s.fcw));       /* FNSTCW: jit_x87_function() looks there */
     return true;
 }
 
@@ -171,6 +197,28 @@ static void with_registers(struct lift *l)
         lift_flags_made(l, FLAGS_ARITH);
 }
 
+/* C code may use the host's vector registers, but not MXCSR. */
+static void spill(struct lift *l)
+{
+    const struct vec_state was = l->vec;
+
+    l->vec.x87_last = 0;
+    lift_vec_flush(l);
+    l->vec.fp = was.fp;
+    l->vec.x87 = was.x87;
+    l->vec.x87_last = was.x87_last;
+}
+
+static void call_function(struct lift *l, enum x87_shape shape, uint32_t busy)
+{
+    spill(l);
+    asm_mov_imm(&l->a, HOST_CX, l->i->op);
+    asm_mov_imm(&l->a, HOST_DX, busy);
+    asm_aim(asm_call(&l->a), codebuf_writable(&l->jit->code, l->jit->glue.x87_function[shape]));
+    lift_cold(l, asm_jcc(&l->a, CC_NE));
+    l->host_flags = 0;
+}
+
 /* Selectors and data pointers are kept by none of the processors whose instructions come here. */
 static bool plain_pointers(const struct cpu *cpu)
 {
@@ -180,11 +228,15 @@ static bool plain_pointers(const struct cpu *cpu)
 bool lift_x87(struct lift *l)
 {
     const struct insn *i = l->i;
+    enum x87_shape shape;
+    uint32_t busy;
 
-    if (!native(i) || !plain_pointers(l->jit->cpu))
+    if ((!native(i) && !is_function(i->op)) || !plain_pointers(l->jit->cpu))
         return false;
     enter(l);
-    if (!x87_is_memory(i))
+    if (function(i->op, &shape, &busy))
+        call_function(l, shape, busy);
+    else if (!x87_is_memory(i))
         with_registers(l);
     else if (!with_memory(l))
         return false;
