@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -139,6 +140,36 @@ struct err file_read_all(const char *path, struct blob *out)
     else
         out->bytes[out->len] = 0;
     return e;
+}
+
+#define MAPPED_LEAST (16u << 20)    /* smaller ones are read: who shortens the file then does no harm */
+
+struct err file_map(const char *path, struct blob *out)
+{
+    struct file *f;
+    void *at = MAP_FAILED;
+
+    TRY(file_open(&f, path, FILE_READ));
+    if (f->size >= MAPPED_LEAST && f->size <= SIZE_MAX)
+        at = mmap(NULL, (size_t)f->size, PROT_READ, MAP_SHARED, f->fd, 0);
+    *out = (struct blob){ .bytes = at, .len = (size_t)f->size };
+    file_close(f);
+    if (at != MAP_FAILED)
+        return OK;
+    if (out->len >= MAPPED_LEAST)
+        return io_error("map", path);
+    TRY(file_read_all(path, out));
+    out->len = out->len < MAPPED_LEAST ? out->len : MAPPED_LEAST - 1;      /* it grew meanwhile */
+    return OK;
+}
+
+void file_unmap(struct blob *b)
+{
+    if (b->len >= MAPPED_LEAST)
+        munmap(b->bytes, b->len);
+    else
+        free(b->bytes);
+    *b = (struct blob){ 0 };
 }
 
 #define PART ".part"

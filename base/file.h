@@ -15,6 +15,9 @@ struct blob {
 };
 
 struct err file_read_all(const char *path, struct blob *out) MUST_USE;
+/* Not to be written; pages of a large file come when they are looked at. file_unmap(). */
+struct err file_map(const char *path, struct blob *out) MUST_USE;
+void       file_unmap(struct blob *b);
 struct err file_write_all(const char *path, const void *bytes, size_t len) MUST_USE;   /* temp file, fsync, rename */
 void       blob_free(struct blob *b);
 

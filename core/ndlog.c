@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -56,23 +57,53 @@ static uint32_t checksum(uint32_t sum, const uint8_t *bytes, size_t len)
     return (uint32_t)crc32_z(sum, bytes, len);
 }
 
-struct err ndlog_create(struct ndlog_writer **out, const char *path)
+/* One at a time writes to a recording. A file system that cannot lock does not matter. */
+static struct err open_locked(struct ndlog_writer **out, const char *path, int flags)
 {
     struct ndlog_writer *w = calloc(1, sizeof *w);
-    uint8_t header[HEADER] = { 0 };
+    int code = 0;
 
     invariant(w != NULL, "out of memory for a recording");
-    w->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (w->fd < 0) {
-        free(w);
-        return err_make(ERR_IO, "cannot write the recording '%s': %s", path, strerror(errno));
+    w->fd = open(path, flags | O_WRONLY | O_CLOEXEC, 0666);
+    if (w->fd < 0)
+        code = errno;
+    else if (flock(w->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        code = EWOULDBLOCK;
+    *out = code == 0 ? w : NULL;
+    if (code == 0)
+        return OK;
+    if (w->fd >= 0)
+        close(w->fd);
+    free(w);
+    return err_make(ERR_IO, "cannot write the recording '%s': %s", path, code == EWOULDBLOCK ? "somebody else is writing to it" : strerror(code));
+}
+
+struct err ndlog_append(struct ndlog_writer **out, const char *path, const struct ndlog *log)
+{
+    TRY(open_locked(out, path, 0));
+    if (ftruncate((*out)->fd, (off_t)log->whole) == 0 && lseek((*out)->fd, 0, SEEK_END) >= 0) {
+        (*out)->sum = log->sum;
+        return OK;
     }
+    ndlog_close(*out);
+    *out = NULL;
+    return err_make(ERR_IO, "cannot write to the end of the recording '%s'", path);
+}
+
+struct err ndlog_create(struct ndlog_writer **out, const char *path)
+{
+    struct ndlog_writer *w;
+    uint8_t header[HEADER] = { 0 };
+
+    TRY(open_locked(out, path, O_CREAT));
+    w = *out;
+    if (ftruncate(w->fd, 0) != 0 && errno != EINVAL)        /* a pipe, a device */
+        fail(w, errno);
     memcpy(header, magic, sizeof magic);
     store32(header + 8, VERSION);
     w->sum = checksum(0, header, 12);
     store32(header + 12, w->sum);
     write_all(w, header, sizeof header);
-    *out = w;
     return OK;
 }
 
@@ -116,6 +147,7 @@ void ndlog_add(struct ndlog_batch *b, const struct ndlog_record *r)
     writer_varint(&b->bytes, r->len);
     writer_copy(&b->bytes, r->bytes, r->len);
     b->last = r->at;
+    b->records++;
 }
 
 void ndlog_flush(struct ndlog_batch *b, struct ndlog_writer *w)
@@ -216,6 +248,8 @@ static struct err read_frames(struct parse *p, const uint8_t *bytes, size_t len)
     struct reader in = reader_of(bytes + HEADER, len - HEADER);
     uint32_t sum = load32(bytes + 12);
 
+    p->log->whole = HEADER;
+    p->log->sum = sum;
     while (in.at != in.end) {
         const uint8_t *start = in.at;
         struct ndlog_frame f;
@@ -228,6 +262,8 @@ static struct err read_frames(struct parse *p, const uint8_t *bytes, size_t len)
         }
         if (got == FRAME_BAD || (f.kind == FRAME_LOG && !read_records(p, &f)))
             return err_make(ERR_FORMAT, "it is damaged at byte %zu", (size_t)(start - bytes));
+        p->log->whole = (size_t)(in.at - bytes);
+        p->log->sum = sum;
         if (f.kind == FRAME_LOG)
             continue;
         p->log->frames = grown(p->log->frames, p->log->nframes, &p->frame_room, sizeof *p->log->frames);

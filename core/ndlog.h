@@ -31,14 +31,18 @@ struct ndlog_record {
     const uint8_t *bytes;
 };
 
-enum frame_kind { FRAME_MANIFEST = 'M', FRAME_INPUT = 'I', FRAME_LOG = 'L' };
+enum frame_kind { FRAME_MANIFEST = 'M', FRAME_INPUT = 'I', FRAME_LOG = 'L',
+                  FRAME_CHECKPOINT_CHAIN = 'b', FRAME_CHECKPOINT_PAGES = 'p', FRAME_CHECKPOINT = 'c' };
 
 /* ---- writing ---- */
 
 struct ndlog_writer;
+struct ndlog;
 
 /* A file of that name is replaced. */
 struct err ndlog_create(struct ndlog_writer **out, const char *path) MUST_USE;
+/* Goes on behind the whole frames of a file that was read; what is behind them is lost. Refused while somebody else writes to it. */
+struct err ndlog_append(struct ndlog_writer **out, const char *path, const struct ndlog *log) MUST_USE;
 void       ndlog_frame(struct ndlog_writer *w, enum frame_kind kind, const void *bytes, size_t len);
 void       ndlog_close(struct ndlog_writer *w);
 /* The host's file system refused; what was written until then is a recording that was cut short. */
@@ -48,6 +52,7 @@ bool       ndlog_failed(const struct ndlog_writer *w, const char **why);
 struct ndlog_batch {
     struct writer bytes;
     struct moment last;         /* of the record before */
+    size_t records;             /* so many there were */
 };
 void       ndlog_add(struct ndlog_batch *b, const struct ndlog_record *r);
 void       ndlog_flush(struct ndlog_batch *b, struct ndlog_writer *w);
@@ -66,6 +71,8 @@ struct ndlog {
     struct ndlog_record *records;
     size_t nframes, nrecords;
     bool cut_short;                 /* the last frame is incomplete */
+    size_t whole;                   /* bytes before it */
+    uint32_t sum;                   /* checksum of the last whole one */
 };
 
 struct err ndlog_read(struct ndlog *out, const uint8_t *bytes, size_t len) MUST_USE;

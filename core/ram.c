@@ -91,7 +91,7 @@ void ram_wrote(struct ram *ram, uint64_t offset, uint64_t len)
         uint64_t here = len < PAGE_SIZE - in_page ? len : PAGE_SIZE - in_page;
         uint64_t hit = ram->code[page] == 0 ? 0 : ram->code[page] & lines_of(in_page, in_page + here);
 
-        ram->dirty[page] = 1;
+        ram->dirty[page] = RAM_DIRTY;
         ram->touched[page] = 1;
         if (hit != 0 && ram->code_written != NULL)
             ram->code_written(ram->code_arg, ram, page, hit);
@@ -100,11 +100,23 @@ void ram_wrote(struct ram *ram, uint64_t offset, uint64_t len)
     }
 }
 
-void ram_clear_dirty(struct ram *ram)
+void ram_clear_dirty(struct ram *ram, unsigned whose)
 {
-    memset(ram->dirty, 0, ram->len >> PAGE_SHIFT);
+    const uint64_t pages = ram->len >> PAGE_SHIFT;
+
+    for (uint64_t page = 0; page < pages; page++)
+        ram->dirty[page] &= (uint8_t)~whose;
     if (ram->cleaned != NULL)
         ram->cleaned(ram->code_arg, ram);
+}
+
+uint64_t ram_next_dirty(const struct ram *ram, uint64_t page, unsigned whose)
+{
+    const uint64_t pages = ram->len >> PAGE_SHIFT, eight = UINT64_C(0x0101010101010101) * whose;
+
+    while (page < pages && !(ram->dirty[page] & whose))
+        page += page + 8 <= pages && (load64(ram->dirty + page) & eight) == 0 ? 8 : 1;
+    return page;
 }
 
 uint64_t ram_pages_touched(const struct ram *ram)

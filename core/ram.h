@@ -10,11 +10,14 @@
 #include "base/err.h"
 #include "core/types.h"
 
+/* Who wants to know of changes since it last looked: snapshots in memory, and checkpoints in recordings. */
+enum { DIRTY_SNAPSHOT = 1, DIRTY_CHECKPOINT = 2, RAM_DIRTY = DIRTY_SNAPSHOT | DIRTY_CHECKPOINT };
+
 struct ram {
     uint8_t  *bytes;            /* page-aligned, zero at start */
     uint64_t  len;              /* bytes, a multiple of the page size */
     uint64_t *code;             /* per page: bit n set when line n (64 bytes) holds decoded code */
-    uint8_t  *dirty;            /* per page: written since ram_clear_dirty */
+    uint8_t  *dirty;            /* per page: RAM_DIRTY when written; each bit until its owner's ram_clear_dirty() */
     uint8_t  *touched;          /* per page: ever written; untouched pages are zero */
     uint8_t  *unseen;           /* per page: stores may pass here unseen by ram_wrote(); the processors' note, not the guest's */
     const char *name;
@@ -37,7 +40,9 @@ uint64_t   ram_hash(const struct ram *ram, uint64_t seed);
  * marks pages dirty and reports code lines that were hit. */
 void       ram_wrote(struct ram *ram, uint64_t offset, uint64_t len);
 
-/* Pages are dirty again from the next store on. Never changes what the guest sees. */
-void       ram_clear_dirty(struct ram *ram);
+/* For one of those who ask, pages are dirty again from the next store on. Never changes what the guest sees. */
+void       ram_clear_dirty(struct ram *ram, unsigned whose);
+/* From `page` on, the first that is dirty; the number of pages: none. */
+uint64_t   ram_next_dirty(const struct ram *ram, uint64_t page, unsigned whose);
 
 #endif

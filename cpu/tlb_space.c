@@ -87,7 +87,7 @@ static bool tells(const struct tlb_entry *e)
 {
     const uint64_t page = ((e->write & PAGE_MASK) + e->addend - (uintptr_t)e->ram->bytes) >> PAGE_SHIFT;
 
-    if (e->ram->code[page] != 0 || !e->ram->dirty[page])
+    if (e->ram->code[page] != 0 || e->ram->dirty[page] != RAM_DIRTY)
         return true;
     e->ram->unseen[page] = 1;
     return false;
@@ -371,7 +371,7 @@ void tlb_clean_writes(struct cpu *cpu, struct ram *ram)
         uint64_t host = cpu->shadow[user].page + cpu->shadow[user].addend;
 
         if (cpu->shadow[user].page != TLB_INVALID && lies_in(ram, host))
-            ram->dirty[(host - (uintptr_t)ram->bytes) >> PAGE_SHIFT] = 1;
+            ram->dirty[(host - (uintptr_t)ram->bytes) >> PAGE_SHIFT] = RAM_DIRTY;
     }
     look_at_writes(cpu->space);
     others_look_at_writes(cpu);

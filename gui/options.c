@@ -313,6 +313,16 @@ static struct err set_record_every(struct options *o, const char *value)
     return OK;
 }
 
+static struct err set_checkpoints(struct options *o, const char *value)
+{
+    o->machine.checkpoints = CHECKPOINTS_OFF;
+    if (strcmp(value, "off") == 0)
+        return OK;
+    if (strncmp(value, "every=", 6) == 0 && parse_number(value + 6, &o->machine.checkpoints, false) && o->machine.checkpoints != 0)
+        return OK;
+    return err_make(ERR_USAGE, "-checkpoints %s: off and every=INSNS are known", value);
+}
+
 static struct err set_no_reboot(struct options *o, const char *value)
 {
     (void)value;
@@ -460,6 +470,7 @@ static const struct option_row rows[] = {
     { "o",         "FILE",   "the same", set_record },
     { "self-contained", NULL, "the recording holds all input files, disks too", set_self_contained },
     { "record-every", "INSNS", "a hash of everything so often (default: as often as it costs nothing to speak of)", set_record_every },
+    { "checkpoints", "off|every=INSNS", "checkpoints in the recording (default: where they cost nothing to speak of)", set_checkpoints },
     { "snapshot-save", "FILE[,at=INSNS]", "save the whole machine at this instruction, or at the end", set_snapshot_save },
     { "snapshot-load", "FILE", "go on from there; all other options as when it was saved", set_snapshot_load },
     { "stats",     "FILE.json", "write counters at the end", set_stats },

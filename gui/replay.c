@@ -27,10 +27,13 @@ struct replay {
     struct shot shots[MAX_SHOTS];       /* ascending */
     unsigned nshots, done_shots;
     bool has_goal, has_rip;
+    bool add;                           /* checkpoints to the recording */
+    uint64_t every;                     /* ... so many instructions apart */
+    bool no_checkpoints;                /* those that the recording has are not used */
     uint64_t goal, rip;                 /* instructions; address */
     const char *text;                   /* on the first serial port; NULL: none */
     size_t matched;
-    bool found;
+    bool found, skipped;
     struct machine *machine;
 };
 
@@ -91,11 +94,25 @@ static struct err set_serial(struct replay *r, const char *value)
     return OK;
 }
 
+static struct err set_checkpoints(struct replay *r, const char *value)
+{
+    const char *rest = "";
+
+    r->add = strncmp(value, "add", 3) == 0;
+    r->no_checkpoints = r->add || strcmp(value, "off") == 0;
+    if (r->add && value[3] != '\0' && (strncmp(value + 3, ",every=", 7) != 0 || !options_number(value + 10, &r->every, &rest) || r->every == 0))
+        rest = "?";
+    if (!r->no_checkpoints || *rest != '\0')
+        return err_make(ERR_USAGE, "--checkpoints %s: add, add,every=INSNS and off are known", value);
+    return OK;
+}
+
 static const struct replay_row rows[] = {
     { "goto",          "INSNS",        "stop there", set_goto },
     { "until",         "insns=N|rip=ADDRESS|serial=TEXT", "stop when so many instructions ran, when one at ADDRESS is next,\n"
       "        when the first serial port has sent TEXT", set_until },
     { "screenshot-at", "INSNS[=FILE]", "write the screen at that instruction; a picture unless FILE ends otherwise than in .ppm", set_screenshot },
+    { "checkpoints",   "add[,every=INSNS]|off", "add checkpoints to the recording, for going quickly to any instant; do not use those it has", set_checkpoints },
     { "serial",        "FILE",         "write what the first serial port sends there (default: standard output)", set_serial },
 };
 
@@ -194,6 +211,15 @@ static enum run run_to_break(struct replay *r, uint64_t instructions)
     return stop.why == DEBUG_END ? stop.how : RUN_LIMIT;
 }
 
+/* The first stretch ends at the point `to`, and nobody listens on the way: it may be left out. */
+static struct err skip(struct replay *r, uint64_t to)
+{
+    if (r->skipped || r->no_checkpoints || to == UINT64_MAX || r->has_rip || r->text != NULL || r->serial != NULL)
+        return OK;
+    r->skipped = true;
+    return replay_skip(r->machine, to);
+}
+
 /* Up to the next point where something is to be done. */
 static enum run run_piece(struct replay *r)
 {
@@ -207,6 +233,12 @@ static enum run run_piece(struct replay *r)
         to = r->goal;
     if (to <= now)
         return RUN_LIMIT;
+    e = skip(r, to);
+    if (failed(&e)) {
+        complain(&e);
+        return RUN_FAILED;
+    }
+    now = machine_insns(r->machine);
     if (r->has_rip)
         return run_to_break(r, to - now);
     if ((r->options.display != DISPLAY_SDL && r->options.gdb == NULL) || to != UINT64_MAX)
@@ -293,6 +325,12 @@ static struct err start(struct replay *r, int nargs, char **args)
     recording_about(r->recording, &r->about);
     recording_config(r->recording, &cfg);
     TRY(options_parse_host(&r->options, &cfg, nargs, args));
+    if (r->add && (r->has_goal || r->has_rip || r->text != NULL))
+        return err_make(ERR_USAGE, "--checkpoints add replays all of a recording: without --goto and --until");
+    if (r->add && r->about.whole)
+        return err_make(ERR_USAGE, "'%s' has all its checkpoints already", r->path);
+    r->options.machine.add_checkpoints = r->add;
+    r->options.machine.checkpoints = r->every;
     if (r->options.snapshot_at != 0)
         return err_make(ERR_USAGE, "-snapshot-save ...,at= is for run; replay saves where it stops, by --goto");
     choose_serial(r, &r->options.machine);

@@ -90,6 +90,17 @@ struct err identity_write(const struct machine *m, struct writer *out)
     return OK;
 }
 
+uint64_t identity_devices(const struct machine *m)
+{
+    uint64_t hash = 0;
+
+    for (const struct device *dev = m->tree.first; dev != NULL; dev = dev->next) {
+        hash = bytes_hash(dev->name, strlen(dev->name), hash);
+        hash ^= dev->class->state == NULL ? 0 : schema_hash(dev->class->state);
+    }
+    return hash;
+}
+
 static struct err compare(const char *have, size_t have_len, const char *saved, size_t len)
 {
     while (len > 0 || have_len > 0) {

@@ -124,6 +124,8 @@ struct err machine_create(struct machine **out, const struct machine_config *cfg
         e = start_from(m, cfg->start_from);
     if (!failed(&e) && cfg->record != NULL)
         e = recorder_begin(m->recorder);
+    if (!failed(&e) && cfg->replay != NULL)
+        e = replayer_begin(m->replayer);
     if (failed(&e)) {
         machine_free(m);
         return e;

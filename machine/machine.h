@@ -45,6 +45,8 @@ struct cpu_translation;
 struct recording;                   /* machine/replay.h */
 
 /* A new field that the guest could notice belongs into the tables of manifest.c. */
+#define CHECKPOINTS_OFF UINT64_MAX
+
 struct machine_config {
     uint64_t ram_bytes;
     unsigned nvps;
@@ -82,7 +84,9 @@ struct machine_config {
     const char *record;             /* file to record to, or NULL. Disks stay as they are */
     bool record_whole;              /* ... with all input files inside */
     uint64_t record_every;          /* ... with a hash of everything after so many instructions; 0: as often as it costs little */
+    uint64_t checkpoints;           /* ... with a checkpoint after so many instructions; 0: where they pay; CHECKPOINTS_OFF */
     const struct recording *replay; /* by recording_config() */
+    bool add_checkpoints;           /* ... which gets checkpoints on the way */
     bool replay_blind;              /* ... without comparing hashes */
 };
 

@@ -5,11 +5,14 @@
 
 #include "base/invariant.h"
 #include "base/log.h"
+#include "machine/checkpoint_log.h"
 #include "machine/fingerprint.h"
 #include "machine/recording.h"
 
 #define HASH_INSNS  (UINT64_C(1) << 27)
 #define RAM_SHARE   400u            /* memory is hashed when that takes at most 1/RAM_SHARE of the time */
+#define CHECKPOINT_SHARE    150u        /* likewise for checkpoints */
+#define CHECKPOINT_LEAST_NS 250000000u
 #define SMALL       65536u          /* inputs up to so many bytes are embedded */
 
 struct recorder {
@@ -19,6 +22,8 @@ struct recorder {
     struct fingerprint last;
     uint64_t ram_hashed;            /* host time when memory was hashed */
     uint64_t page_ns;               /* what a page then took */
+    uint64_t hash_at;               /* the instruction of the next hash */
+    struct checkpoint_log *checkpoints;     /* NULL: none are wanted, or possible */
     bool ended, complained;
 };
 
@@ -81,7 +86,24 @@ static void add_hash(struct recorder *r)
     add(r, NDLOG_HASH, &w);
     writer_free(&w);
     r->last = now;
-    r->machine->record_at = r->machine->clock.state.insns + every;
+    r->hash_at = r->machine->clock.state.insns + every;
+}
+
+/* A disk that is written in place would not go back; recordings have none. */
+static void begin_checkpoints(struct recorder *r)
+{
+    const struct checkpoint_pace pace = { .every = r->machine->cfg.checkpoints, .least_ns = CHECKPOINT_LEAST_NS, .share = CHECKPOINT_SHARE };
+
+    if (r->machine->cfg.checkpoints != CHECKPOINTS_OFF)
+        r->checkpoints = checkpoint_log_create(r->machine, r->out, &pace);
+}
+
+/* Where the loop must stop. */
+static void next_point(struct recorder *r)
+{
+    const uint64_t checkpoint = r->checkpoints == NULL ? UINT64_MAX : checkpoint_log_point(r->checkpoints);
+
+    r->machine->record_at = checkpoint < r->hash_at ? checkpoint : r->hash_at;
 }
 
 struct err recorder_begin(struct recorder *r)
@@ -103,6 +125,8 @@ struct err recorder_begin(struct recorder *r)
             TRY(embedded_write(r->out, &m->inputs.list[k], k));
     add_hash(r);
     flush(r);
+    begin_checkpoints(r);
+    next_point(r);
     return OK;
 }
 
@@ -110,9 +134,12 @@ void recorder_look(struct recorder *r)
 {
     if (r->ended)
         return;
-    if (r->machine->clock.state.insns >= r->machine->record_at)
+    if (r->machine->clock.state.insns >= r->hash_at)
         add_hash(r);
     flush(r);
+    if (r->checkpoints != NULL)
+        checkpoint_log_look(r->checkpoints, r->batch.records);
+    next_point(r);
 }
 
 void recorder_end(struct recorder *r, enum run why)
@@ -136,6 +163,7 @@ void recorder_free(struct recorder *r)
 {
     if (r == NULL)
         return;
+    checkpoint_log_free(r->checkpoints);
     ndlog_close(r->out);
     writer_free(&r->batch.bytes);
     free(r);

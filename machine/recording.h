@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "core/ndlog.h"
+#include "machine/checkpoints.h"
 #include "machine/inputs.h"
 #include "machine/machine.h"
 
@@ -23,9 +24,11 @@ void             recorder_free(struct recorder *r);
 struct recording {
     char *path;
     struct blob file;
+    bool mapped;                    /* file_map() */
     struct ndlog log;
     struct machine_config cfg;
     struct inputs inputs;
+    struct checkpoints *checkpoints;
     char *strings[64];              /* of cfg */
     unsigned nstrings;
     char made_by[48];
@@ -48,9 +51,13 @@ struct err embedded_read(struct recording *r, const struct ndlog_frame *f) MUST_
 struct replayer;
 
 struct replayer *replayer_create(struct machine *m);
+struct err       replayer_begin(struct replayer *r) MUST_USE;       /* when the machine is made */
 /* The loop stands between instructions, and the machine stopped or did not. False: the run is over, and why. */
 bool             replayer_look(struct replayer *r, enum run *why);
 uint64_t         replayer_equal(const struct replayer *r);      /* hashes that were equal so far */
 void             replayer_free(struct replayer *r);
+/* Machines that stand where their run began go to a checkpoint of their recording. An error leaves them undefined, but for
+ * ERR_UNSUPPORTED: then they stay where they are. */
+struct err       replay_checkpoint(struct machine *m, size_t k) MUST_USE;
 
 #endif

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/invariant.h"
+#include "base/log.h"
+#include "machine/checkpoint_log.h"
 #include "machine/fingerprint.h"
 #include "machine/recording.h"
 
@@ -50,6 +52,7 @@ static struct err read_all(struct recording *r)
 {
     bool manifest = false;
 
+    r->checkpoints = checkpoints_create();
     TRY(ndlog_read(&r->log, r->file.bytes, r->file.len));
     for (size_t k = 0; k < r->log.nframes; k++) {
         const struct ndlog_frame *f = &r->log.frames[k];
@@ -59,6 +62,9 @@ static struct err read_all(struct recording *r)
             manifest = true;
         } else if (f->kind == FRAME_INPUT && manifest) {
             TRY(embedded_read(r, f));
+        } else if (checkpoints_frame(f->kind)) {
+            if (!checkpoints_add(r->checkpoints, f))
+                return err_make(ERR_FORMAT, "a checkpoint in it is damaged");
         } else if (f->kind < 'a') {                 /* small letters: what a reader may pass over */
             return err_make(ERR_UNSUPPORTED, "it has a part '%c' that this build does not know", f->kind > ' ' ? f->kind : '?');
         }
@@ -68,13 +74,14 @@ static struct err read_all(struct recording *r)
     return check_embedded(r);
 }
 
-struct err recording_of(struct recording **out, const char *path, struct blob file)
+static struct err recording_from(struct recording **out, const char *path, struct blob file, bool mapped)
 {
     struct recording *r = calloc(1, sizeof *r);
     struct err e;
 
     invariant(r != NULL && (r->path = strdup(path)) != NULL, "out of memory for a recording");
     r->file = file;
+    r->mapped = mapped;
     e = read_all(r);
     if (!failed(&e)) {
         *out = r;
@@ -84,12 +91,17 @@ struct err recording_of(struct recording **out, const char *path, struct blob fi
     return err_make(e.code, "cannot replay '%.80s': %.150s", path, e.text);
 }
 
+struct err recording_of(struct recording **out, const char *path, struct blob file)
+{
+    return recording_from(out, path, file, false);
+}
+
 struct err recording_open(struct recording **out, const char *path)
 {
     struct blob file;
 
-    TRY(file_read_all(path, &file));
-    return recording_of(out, path, file);
+    TRY(file_map(path, &file));
+    return recording_from(out, path, file, true);
 }
 
 void recording_close(struct recording *r)
@@ -97,8 +109,12 @@ void recording_close(struct recording *r)
     if (r == NULL)
         return;
     inputs_free(&r->inputs);
+    checkpoints_free(r->checkpoints);
     ndlog_free(&r->log);
-    blob_free(&r->file);
+    if (r->mapped)
+        file_unmap(&r->file);
+    else
+        blob_free(&r->file);
     while (r->nstrings > 0)
         free(r->strings[--r->nstrings]);
     free(r->path);
@@ -124,9 +140,50 @@ void recording_about(const struct recording *r, struct recording_about *out)
     if (out->complete && last->len > 0)
         out->end = (enum run)last->bytes[0];
     out->log_bytes = r->file.len;
-    for (size_t k = 0; k < r->log.nframes; k++)
-        if (r->log.frames[k].kind == FRAME_INPUT)
-            out->log_bytes -= r->log.frames[k].len;
+    for (size_t k = 0; k < r->log.nframes; k++) {
+        const struct ndlog_frame *f = &r->log.frames[k];
+
+        out->checkpoint_bytes += checkpoints_frame(f->kind) ? f->len : 0;
+        out->log_bytes -= f->kind == FRAME_INPUT || checkpoints_frame(f->kind) ? f->len : 0;
+    }
+    out->checkpoints = checkpoints_count(r->checkpoints);
+    out->whole = out->checkpoints > 0 && checkpoint_at(r->checkpoints, out->checkpoints - 1).insns == last->at.insns;
+}
+
+/* ---- checkpoints ---- */
+
+/* The next record to take: of a checkpoint of a file, so it is looked at. */
+static bool records_fit(const struct ndlog *log, size_t taken, const struct moment *at)
+{
+    return taken <= log->nrecords && (taken == 0 || !moment_before(at, &log->records[taken - 1].at)) &&
+           (taken == log->nrecords || !moment_before(&log->records[taken].at, at));
+}
+
+struct err replay_checkpoint(struct machine *m, size_t k)
+{
+    const struct recording *r = m->cfg.replay;
+    const struct moment at = checkpoint_at(r->checkpoints, k);
+    const size_t records = checkpoint_records(r->checkpoints, k);
+
+    if (!records_fit(&r->log, records, &at))
+        return err_make(ERR_FORMAT, "cannot replay '%.80s': a checkpoint in it is damaged: it is of another time than the log", r->path);
+    TRY(checkpoint_restore(r->checkpoints, k, m));
+    nondet_set_cursor(m->nondet, records);
+    return OK;
+}
+
+struct err replay_skip(struct machine *m, uint64_t insns)
+{
+    struct err e;
+    size_t k;
+
+    if (!checkpoints_before(m->cfg.replay->checkpoints, insns, &k) || checkpoint_at(m->cfg.replay->checkpoints, k).insns <= machine_insns(m))
+        return OK;
+    e = replay_checkpoint(m, k);
+    if (e.code != ERR_UNSUPPORTED)
+        return e;
+    log_at(LOG_MACHINE, LOG_WARN, "%s; the replay begins at the beginning", e.text);
+    return OK;
 }
 
 /* ---- comparing ---- */
@@ -137,6 +194,8 @@ struct replayer {
     struct fingerprint recorded;    /* of the last hash record before record `next` */
     size_t next;
     uint64_t equal_at, equal;       /* the last hash that was equal, and how many were */
+    struct ndlog_writer *out;       /* checkpoints are added: NULL: they are not */
+    struct checkpoint_log *checkpoints;
 };
 
 struct replayer *replayer_create(struct machine *m)
@@ -150,6 +209,41 @@ struct replayer *replayer_create(struct machine *m)
     return r;
 }
 
+#define ADD_LEAST_NS    100000000u      /* so far apart checkpoints are that are added */
+#define ADD_SHARE       2u
+
+struct err replayer_begin(struct replayer *r)
+{
+    struct machine *m = r->machine;
+    struct recording_about about;
+    struct checkpoint_pace pace = { .every = m->cfg.checkpoints, .least_ns = ADD_LEAST_NS, .share = ADD_SHARE };
+
+    if (!m->cfg.add_checkpoints)
+        return OK;
+    recording_about(r->from, &about);
+    pace.end = about.insns + 1;
+    TRY(ndlog_append(&r->out, r->from->path, &r->from->log));
+    r->checkpoints = checkpoint_log_create(m, r->out, &pace);
+    m->record_at = checkpoint_log_point(r->checkpoints);
+    return OK;
+}
+
+/* One at the end tells that there are such everywhere. */
+static void add_checkpoint(struct replayer *r, bool last)
+{
+    if (r->checkpoints == NULL)
+        return;
+    if (last)
+        checkpoint_log_take(r->checkpoints, nondet_cursor(r->machine->nondet));
+    else
+        checkpoint_log_look(r->checkpoints, nondet_cursor(r->machine->nondet));
+    r->machine->record_at = checkpoint_log_point(r->checkpoints);
+    if (!last)
+        return;
+    checkpoint_log_free(r->checkpoints);
+    r->checkpoints = NULL;
+}
+
 uint64_t replayer_equal(const struct replayer *r)
 {
     return r->equal;
@@ -157,6 +251,10 @@ uint64_t replayer_equal(const struct replayer *r)
 
 void replayer_free(struct replayer *r)
 {
+    if (r == NULL)
+        return;
+    checkpoint_log_free(r->checkpoints);
+    ndlog_close(r->out);
     free(r);
 }
 
@@ -222,6 +320,7 @@ static bool at_end(struct replayer *r, const struct ndlog_record *end, enum run 
     if (!compare(r))
         return false;
     nondet_skip(m->nondet);
+    add_checkpoint(r, true);
     *why = was == RUN_LIMIT ? RUN_RECORDING_LEFT : was;
     return false;
 }
@@ -247,8 +346,11 @@ bool replayer_look(struct replayer *r, enum run *why)
     }
     if (next != NULL && moment_before(&next->at, &now))
         return differs(r, "what came from outside earlier was not taken");
-    if (next != NULL && m->loop.stopped == 0)
+    if (next != NULL && m->loop.stopped == 0) {
+        add_checkpoint(r, false);
         return true;
+    }
+    add_checkpoint(r, next == NULL);
     *why = next == NULL ? RUN_RECORDING_CUT : RUN_DIFFERS;
     return next == NULL ? false : differs(r, "the replay ends here, the recording goes on");
 }

@@ -9,32 +9,17 @@
 #include "base/invariant.h"
 #include "machine/snapshot_internal.h"
 
-/* ---- what a machine consists of ---- */
-
-static void add_backing(struct snapshots *s, const char *name, const struct backing *b)
+/* All that was ever written is new to us. */
+static void begin(struct snapshots *s)
 {
-    invariant(s->nbackings < SNAPSHOT_MAX_BACKINGS, "too many memories");
-    s->backings[s->nbackings] = *b;
-    s->names[s->nbackings] = name;
-    if (b->ram != NULL)
-        s->backings[s->nbackings].limit = b->ram->len >> PAGE_SHIFT;
-    s->nbackings++;
-}
-
-/* RAM comes first. All that was ever written is new to us. */
-static void find_backings(struct snapshots *s)
-{
-    struct backing b = { .ram = s->m->ram };
-
-    add_backing(s, "ram", &b);
-    for (struct device *dev = s->m->tree.first; dev != NULL; dev = dev->next)
-        for (unsigned n = 0; dev->class->backing != NULL && dev->class->backing(dev, n, &b); n++)
-            add_backing(s, dev->name, &b);
+    memories_find(s->m, &s->memories);
     pages_init(&s->base[STATE_MAP], STATE_PAGES);
-    for (unsigned k = 0; k < s->nbackings; k++) {
-        pages_init(&s->base[1 + k], s->backings[k].limit);
-        if (s->backings[k].ram != NULL)
-            memcpy(s->backings[k].ram->dirty, s->backings[k].ram->touched, s->backings[k].limit);
+    for (unsigned k = 0; k < s->memories.n; k++) {
+        struct ram *ram = s->memories.list[k].ram;
+
+        pages_init(&s->base[1 + k], s->memories.list[k].limit);
+        for (uint64_t page = 0; ram != NULL && page < ram->len >> PAGE_SHIFT; page++)
+            ram->dirty[page] |= ram->touched[page] ? DIRTY_SNAPSHOT : 0;
     }
 }
 
@@ -48,7 +33,7 @@ struct err snapshots_create(struct snapshots **out, struct machine *m)
     invariant(s != NULL, "out of memory for snapshots");
     s->m = m;
     m->snapshots = s;
-    find_backings(s);
+    begin(s);
     *out = s;
     return OK;
 }
@@ -99,132 +84,15 @@ const uint8_t *snapshot_ram_page(const struct snapshot *at, uint64_t page)
     return pages_get(&at->maps[RAM_MAP], page);
 }
 
-/* ---- what is no memory: the state map has a range of pages for the machine and for each device ---- */
-
-/* The length, then the bytes; what an earlier one had beyond stays nowhere. */
-static void put_stream(struct snapshots *s, unsigned stream)
-{
-    struct writer *w = &s->scratch;
-    uint64_t first = (uint64_t)stream * STREAM_PAGES, n;
-
-    store64(w->bytes, w->len - 8);
-    for (n = 0; n * PAGE_SIZE < w->len; n++) {
-        uint8_t page[PAGE_SIZE] = { 0 };
-        size_t left = w->len - n * PAGE_SIZE;
-
-        invariant(n < STREAM_PAGES, "a device saves more than %u pages", STREAM_PAGES);
-        memcpy(page, w->bytes + n * PAGE_SIZE, left < PAGE_SIZE ? left : PAGE_SIZE);
-        pages_put(&s->base[STATE_MAP], first + n, page);
-    }
-    while (n < STREAM_PAGES && pages_get(&s->base[STATE_MAP], first + n) != NULL)
-        pages_remove(&s->base[STATE_MAP], first + n++);
-}
-
-static struct err get_stream(struct snapshots *s, const struct pages *from, unsigned stream, struct reader *out)
-{
-    const uint64_t first = (uint64_t)stream * STREAM_PAGES;
-    const uint8_t *page = pages_get(from, first);
-    uint64_t len = page == NULL ? UINT64_MAX : load64(page);
-
-    s->scratch.len = 0;
-    if (len > (uint64_t)STREAM_PAGES * PAGE_SIZE - 8)
-        return err_make(ERR_FORMAT, "the snapshot lacks the state of a device");
-    for (uint64_t n = 0; n * PAGE_SIZE < len + 8; n++) {
-        page = pages_get(from, first + n);
-        if (page == NULL)
-            return err_make(ERR_FORMAT, "the snapshot lacks a part of the state of a device");
-        writer_copy(&s->scratch, page, PAGE_SIZE);
-    }
-    *out = reader_of(s->scratch.bytes + 8, (size_t)len);
-    return OK;
-}
-
-static struct writer *begin_stream(struct snapshots *s)
-{
-    s->scratch.len = 0;
-    writer_uint(&s->scratch, 8, 0);
-    return &s->scratch;
-}
-
-static void put_state(struct snapshots *s)
-{
-    struct machine *m = s->m;
-    struct writer *w = begin_stream(s);
-    unsigned stream = 0;
-
-    state_save(&clock_state_schema, &m->clock.state, w);
-    state_save(&loop_state_schema, &m->loop, w);
-    space_order_save(m->memory, w);
-    space_order_save(m->smm_memory, w);
-    space_order_save(m->io, w);
-    put_stream(s, stream++);
-    for (struct device *dev = m->tree.first; dev != NULL; dev = dev->next, stream++) {
-        device_save(dev, begin_stream(s));
-        put_stream(s, stream);
-    }
-}
-
-/* Files may say anything. */
-static bool plausible(const struct machine *m, const struct clock_state *c, const struct loop_state *l)
-{
-    return c->ps_per_insn > 0 && c->ps_per_insn < (uint64_t)1 << 40 && c->anchor_insns <= c->insns &&
-           c->insns < (uint64_t)1 << 62 && c->anchor_ns < (uint64_t)1 << 61 && c->anchor_ps < 1000 &&
-           l->current < m->nvps && l->stopped <= RUN_FAILED && l->mces_done <= m->cfg.nmces;
-}
-
-static struct err load_machine(struct machine *m, struct reader *in)
-{
-    struct clock_state clock = { 0 };
-    struct loop_state loop = { 0 };
-
-    TRY(state_load(&clock_state_schema, &clock, in));
-    TRY(state_load(&loop_state_schema, &loop, in));
-    if (!plausible(m, &clock, &loop))
-        return err_make(ERR_FORMAT, "the snapshot has an impossible time or turn");
-    m->clock.state = clock;
-    m->loop = loop;
-    return OK;
-}
-
-static struct err load_order(struct machine *m, struct reader *in)
-{
-    TRY(space_order_load(m->memory, in));
-    TRY(space_order_load(m->smm_memory, in));
-    TRY(space_order_load(m->io, in));
-    return reader_done(in) ? OK : err_make(ERR_FORMAT, "the snapshot's state of the machine has another length");
-}
-
-static struct err load_state(struct snapshots *s, const struct pages *from)
-{
-    struct machine *m = s->m;
-    unsigned stream = 1;
-    struct reader in;
-
-    TRY(get_stream(s, from, 0, &in));
-    TRY(load_machine(m, &in));
-    for (struct device *dev = m->tree.first; dev != NULL; dev = dev->next, stream++) {
-        TRY(get_stream(s, from, stream, &in));
-        TRY(device_load(dev, &in));
-        if (!reader_done(&in))
-            return err_make(ERR_FORMAT, "the snapshot's state of %s has another length", dev->name);
-    }
-    TRY(get_stream(s, from, 0, &in));
-    TRY(load_machine(m, &in));          /* once more: the order of regions lies behind it */
-    return load_order(m, &in);
-}
-
 /* ---- memories ---- */
 
 static void put_dirty(struct pages *base, struct ram *ram)
 {
-    const uint8_t *end = ram->dirty + (ram->len >> PAGE_SHIFT);
+    const uint64_t pages = ram->len >> PAGE_SHIFT;
 
-    for (const uint8_t *d = ram->dirty; (d = memchr(d, 1, (size_t)(end - d))) != NULL; d++) {
-        uint64_t page = (uint64_t)(d - ram->dirty);
-
+    for (uint64_t page = 0; (page = ram_next_dirty(ram, page, DIRTY_SNAPSHOT)) < pages; page++)
         pages_put(base, page, ram->bytes + (page << PAGE_SHIFT));
-    }
-    ram_clear_dirty(ram);
+    ram_clear_dirty(ram, DIRTY_SNAPSHOT);
 }
 
 struct snapshot *snapshot_take(struct snapshots *s)
@@ -232,13 +100,13 @@ struct snapshot *snapshot_take(struct snapshots *s)
     struct snapshot *at = calloc(1, sizeof *at);
 
     invariant(at != NULL, "out of memory for a snapshot");
-    for (unsigned k = 0; k < s->nbackings; k++)
-        if (s->backings[k].ram != NULL)
-            put_dirty(&s->base[1 + k], s->backings[k].ram);
+    for (unsigned k = 0; k < s->memories.n; k++)
+        if (s->memories.list[k].ram != NULL)
+            put_dirty(&s->base[1 + k], s->memories.list[k].ram);
         else
-            pages_copy(&s->base[1 + k], s->backings[k].pages);
-    put_state(s);
-    for (unsigned k = 0; k < 1 + s->nbackings; k++)
+            pages_copy(&s->base[1 + k], s->memories.list[k].pages);
+    state_map_put(s->m, &s->base[STATE_MAP], &s->scratch);
+    for (unsigned k = 0; k < 1 + s->memories.n; k++)
         pages_copy(&at->maps[k], &s->base[k]);
     at->insns = s->m->clock.state.insns;
     snapshot_enter(s, at);
@@ -258,7 +126,7 @@ void snapshot_enter(struct snapshots *s, struct snapshot *at)
 #define LINE 64u        /* as code is tracked in core/ram.c */
 
 /* Decoded code is lost on the lines that differ only. */
-static void put_back(struct ram *ram, uint64_t page, const uint8_t *bytes)
+void memory_put_back(struct ram *ram, uint64_t page, const uint8_t *bytes)
 {
     static const uint8_t zeros[PAGE_SIZE];
     uint8_t *to = ram->bytes + (page << PAGE_SHIFT);
@@ -281,26 +149,23 @@ static void put_back(struct ram *ram, uint64_t page, const uint8_t *bytes)
 static void page_differs(void *arg, uint64_t page, const uint8_t *then, const uint8_t *now)
 {
     (void)now;
-    put_back(arg, page, then);
+    memory_put_back(arg, page, then);
 }
 
 static void put_back_dirty(struct ram *ram, const struct pages *then)
 {
-    const uint8_t *end = ram->dirty + (ram->len >> PAGE_SHIFT);
+    const uint64_t pages = ram->len >> PAGE_SHIFT;
 
-    for (const uint8_t *d = ram->dirty; (d = memchr(d, 1, (size_t)(end - d))) != NULL; d++) {
-        uint64_t page = (uint64_t)(d - ram->dirty);
-
-        put_back(ram, page, pages_get(then, page));
-    }
+    for (uint64_t page = 0; (page = ram_next_dirty(ram, page, DIRTY_SNAPSHOT)) < pages; page++)
+        memory_put_back(ram, page, pages_get(then, page));
 }
 
 struct err snapshot_restore(struct snapshots *s, const struct snapshot *at)
 {
     struct err e;
 
-    for (unsigned k = 0; k < s->nbackings; k++) {
-        const struct backing *b = &s->backings[k];
+    for (unsigned k = 0; k < s->memories.n; k++) {
+        const struct backing *b = &s->memories.list[k];
 
         if (b->ram != NULL) {
             put_back_dirty(b->ram, &at->maps[1 + k]);
@@ -309,11 +174,11 @@ struct err snapshot_restore(struct snapshots *s, const struct snapshot *at)
             pages_copy(b->pages, &at->maps[1 + k]);
         }
     }
-    e = load_state(s, &at->maps[STATE_MAP]);
-    for (unsigned k = 0; k < 1 + s->nbackings; k++) {
+    e = state_map_load(s->m, &at->maps[STATE_MAP], &s->scratch);
+    for (unsigned k = 0; k < 1 + s->memories.n; k++) {
         pages_copy(&s->base[k], &at->maps[k]);
-        if (k > 0 && s->backings[k - 1].ram != NULL)
-            ram_clear_dirty(s->backings[k - 1].ram);
+        if (k > 0 && s->memories.list[k - 1].ram != NULL)
+            ram_clear_dirty(s->memories.list[k - 1].ram, DIRTY_SNAPSHOT);
     }
     board_select_vp(s->m, s->m->loop.current);
     machine_restored(s->m);

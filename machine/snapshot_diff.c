@@ -94,8 +94,8 @@ bool snapshot_difference(struct snapshots *s, const struct snapshot *a, const st
             return true;
         dev = stream++ == 0 ? s->m->tree.first : dev->next;
     } while (dev != NULL);
-    for (unsigned k = 0; k < s->nbackings && !f.found; k++) {
-        f.memory = s->names[k];
+    for (unsigned k = 0; k < s->memories.n && !f.found; k++) {
+        f.memory = s->memories.names[k];
         pages_compare(&a->maps[1 + k], &b->maps[1 + k], note_page, &f);
     }
     return f.found;

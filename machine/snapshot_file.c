@@ -122,9 +122,9 @@ static void add_page(void *arg, uint64_t at, const uint8_t *bytes)
 
 static void put_maps(struct out *o, const struct snapshots *s)
 {
-    writer_uint(&o->frame, 4, 1 + s->nbackings);
-    for (unsigned k = 0; k < s->nbackings; k++)
-        writer_uint(&o->frame, 8, s->backings[k].limit);
+    writer_uint(&o->frame, 4, 1 + s->memories.n);
+    for (unsigned k = 0; k < s->memories.n; k++)
+        writer_uint(&o->frame, 8, s->memories.list[k].limit);
     put_frame(o, FRAME_MAPS);
 }
 
@@ -135,7 +135,7 @@ static void put_all(struct out *o, struct snapshots *s, const struct snapshot *a
     o->e = identity_write(s->m, &o->frame);
     put_frame(o, FRAME_IDENTITY);
     put_maps(o, s);
-    for (o->map = 0; o->map < 1 + s->nbackings; o->map++) {
+    for (o->map = 0; o->map < 1 + s->memories.n; o->map++) {
         pages_each(&at->maps[o->map], add_page, &b);
         if (b.n > 0)
             put_batch(&b);
@@ -173,13 +173,13 @@ struct err snapshot_write(struct snapshots *s, const struct snapshot *at, uint64
 
 static struct err take_maps(const struct snapshots *s, struct snapshot *at, struct reader *in)
 {
-    if (reader_uint(in, 4) != 1 + s->nbackings)
+    if (reader_uint(in, 4) != 1 + s->memories.n)
         return damaged("it has another number of memories");
     pages_init(&at->maps[STATE_MAP], STATE_PAGES);
-    for (unsigned k = 0; k < s->nbackings; k++) {
-        if (reader_uint(in, 8) != s->backings[k].limit)
+    for (unsigned k = 0; k < s->memories.n; k++) {
+        if (reader_uint(in, 8) != s->memories.list[k].limit)
             return damaged("a memory has another size");
-        pages_init(&at->maps[1 + k], s->backings[k].limit);
+        pages_init(&at->maps[1 + k], s->memories.list[k].limit);
     }
     return reader_done(in) ? OK : damaged("its list of memories has another length");
 }
@@ -191,9 +191,9 @@ static struct err take_pages(const struct snapshots *s, struct snapshot *at, str
     uint64_t numbers[BATCH], limit;
     uint8_t page[PAGE_SIZE];
 
-    if (map > s->nbackings || n > BATCH || at->maps[map].levels == 0)
+    if (map > s->memories.n || n > BATCH || at->maps[map].levels == 0)
         return damaged("pages of no memory");
-    limit = map == STATE_MAP ? STATE_PAGES : s->backings[map - 1].limit;
+    limit = map == STATE_MAP ? STATE_PAGES : s->memories.list[map - 1].limit;
     reader_copy(in, numbers, n * sizeof numbers[0]);
     for (uint32_t k = 0; k < n && !in->failed; k++) {
         if ((numbers[k] & ~PAGE_IS_ZERO) >= limit)

@@ -21,11 +21,16 @@ struct snapshot {
     struct snapshot *next, **place;
 };
 
+/* The memories of a machine, in the order of their maps. */
+struct memories {
+    struct backing list[SNAPSHOT_MAX_BACKINGS];
+    const char *names[SNAPSHOT_MAX_BACKINGS];
+    unsigned n;
+};
+
 struct snapshots {
     struct machine *m;
-    struct backing backings[SNAPSHOT_MAX_BACKINGS];
-    const char *names[SNAPSHOT_MAX_BACKINGS];
-    unsigned nbackings;
+    struct memories memories;
     struct pages base[1 + SNAPSHOT_MAX_BACKINGS];       /* as at the last take or restore */
     struct snapshot *first;
     uint64_t count;
@@ -34,6 +39,14 @@ struct snapshots {
 
 /* A snapshot that came from elsewhere belongs to these from now on. */
 void snapshot_enter(struct snapshots *s, struct snapshot *at);
+
+/* snapshot_state.c; `scratch` is room that is used again. Errors leave the machine undefined. */
+void       memories_find(const struct machine *m, struct memories *out);
+void       state_map_put(struct machine *m, struct pages *map, struct writer *scratch);
+struct err state_map_load(struct machine *m, const struct pages *map, struct writer *scratch) MUST_USE;
+
+/* snapshot.c: a page of memory gets these bytes (NULL: it was never written); decoded code is lost on the lines that differ only. */
+void memory_put_back(struct ram *ram, uint64_t page, const uint8_t *bytes);
 
 /* snapshot_file.c; `hash`: of the machine then */
 struct err snapshot_write(struct snapshots *s, const struct snapshot *at, uint64_t hash, const char *path) MUST_USE;

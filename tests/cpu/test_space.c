@@ -320,7 +320,7 @@ static void what_happens_meanwhile_is_heard_of(void **state)
     store_to(PRIVATE + 1, 0x44);
     assert_int_equal(code_at(page(1)), 0x44);
     load_cr3(root[2] | 2 | KEEP);
-    ram_clear_dirty(f.ram);
+    ram_clear_dirty(f.ram, RAM_DIRTY);
     load_cr3(root[1] | 1 | KEEP);
     assert_false(f.ram->dirty[ram_page]);
     store_to(PRIVATE + 128, 1);

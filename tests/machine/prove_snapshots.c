@@ -89,7 +89,7 @@ static uint64_t dirty_pages(const struct machine *m)
     uint64_t n = 0;
 
     for (uint64_t page = 0; page < m->ram->len >> PAGE_SHIFT; page++)
-        n += m->ram->dirty[page];
+        n += m->ram->dirty[page] & DIRTY_SNAPSHOT;
     return n;
 }
 

@@ -123,7 +123,7 @@ static void restore_ram(void)
     struct ram *ram = f.ram;
     uint8_t *end = ram->dirty + (ram->len >> PAGE_SHIFT);
 
-    for (uint8_t *d = ram->dirty; (d = memchr(d, 1, (size_t)(end - d))) != NULL; *d = 0) {
+    for (uint8_t *d = ram->dirty; (d = memchr(d, RAM_DIRTY, (size_t)(end - d))) != NULL; *d = 0) {
         const uint64_t at = (uint64_t)(d - ram->dirty) << PAGE_SHIFT;
 
         memcpy(ram->bytes + at, pristine + at, PAGE_SIZE);

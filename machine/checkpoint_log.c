@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ * Time is the host's here, for what counts is how long a user waits; no guest can notice. */
+#include "machine/checkpoint_log.h"
+
+#include <stdlib.h>
+
+#include "base/invariant.h"
+#include "machine/internal.h"
+
+#define LOOK_INSNS  (UINT64_C(1) << 20)     /* how often the host's clock is looked at */
+#define TAKE_NS     300000u                 /* what one takes beside its pages */
+#define PAGE_NS     8000u                   /* what a page takes, before it is known: hashing, packing, writing */
+#define STORE_NS    1000u                   /* ... and what it takes the guest to store to it again */
+#define PAGE_BYTES  1600u
+#define SPREAD      16u                     /* if the end is not known, and room is short: each comes 1/16 later than the one before */
+
+struct checkpoint_log {
+    struct machine *m;
+    struct ndlog_writer *out;
+    struct checkpointer *maker;
+    struct checkpoint_pace pace;
+    uint64_t look_at;                       /* instructions */
+    uint64_t began_ns, last_ns, bytes;
+    uint64_t page_ns, page_bytes;           /* what a page took and takes */
+};
+
+static void sink(void *arg, enum frame_kind kind, const void *bytes, size_t len)
+{
+    struct checkpoint_log *l = arg;
+
+    ndlog_frame(l->out, kind, bytes, len);
+    l->bytes += len;
+}
+
+static void wait(struct checkpoint_log *l)
+{
+    l->look_at = l->m->clock.state.insns + (l->pace.every != 0 ? l->pace.every : LOOK_INSNS);
+}
+
+struct checkpoint_log *checkpoint_log_create(struct machine *m, struct ndlog_writer *out, const struct checkpoint_pace *pace)
+{
+    struct checkpoint_log *l = calloc(1, sizeof *l);
+
+    invariant(l != NULL, "out of memory for checkpoints");
+    *l = (struct checkpoint_log){ .m = m, .out = out, .pace = *pace, .page_ns = PAGE_NS, .page_bytes = PAGE_BYTES };
+    l->maker = checkpointer_create(m, sink, l);
+    l->began_ns = l->last_ns = host_monotonic_ns();
+    wait(l);
+    return l;
+}
+
+void checkpoint_log_free(struct checkpoint_log *l)
+{
+    if (l == NULL)
+        return;
+    checkpointer_free(l->maker);
+    free(l);
+}
+
+/* All together take at most one and a half times the memory in use, and leave room for what is still to come. */
+static bool has_room(const struct checkpoint_log *l, uint64_t pages, uint64_t now)
+{
+    const double bound = (double)ram_pages_touched(l->m->ram) * PAGE_SIZE * 1.5, with = (double)(l->bytes + pages * l->page_bytes);
+
+    if (l->pace.end != 0)
+        return with <= bound / 2 + bound / 2 * (double)l->m->clock.state.insns / (double)l->pace.end;
+    return with <= bound && (double)(now - l->last_ns) * SPREAD * bound >= (double)(now - l->began_ns) * with;
+}
+
+static bool is_due(struct checkpoint_log *l)
+{
+    const uint64_t now = host_monotonic_ns(), since = now - l->last_ns;
+    uint64_t pages;
+
+    if (since < l->pace.least_ns)
+        return false;
+    pages = checkpointer_pages(l->maker);
+    return since >= (TAKE_NS + pages * (l->page_ns + STORE_NS)) * l->pace.share && has_room(l, pages, now);
+}
+
+void checkpoint_log_look(struct checkpoint_log *l, size_t records)
+{
+    if (l->m->clock.state.insns < l->look_at)
+        return;
+    if (l->pace.every != 0 || is_due(l))
+        checkpoint_log_take(l, records);
+    else
+        wait(l);
+}
+
+void checkpoint_log_take(struct checkpoint_log *l, size_t records)
+{
+    const uint64_t start = host_monotonic_ns(), pages = checkpointer_pages(l->maker), bytes = l->bytes;
+
+    checkpointer_take(l->maker, records);
+    l->last_ns = host_monotonic_ns();
+    if (pages > 1000) {                     /* fewer say nothing of a page */
+        l->page_ns = (l->last_ns - start) / pages;
+        l->page_bytes = (l->bytes - bytes) / pages;
+    }
+    wait(l);
+}
+
+uint64_t checkpoint_log_point(const struct checkpoint_log *l)
+{
+    return l->pace.every != 0 ? l->look_at : UINT64_MAX;
+}
