@@ -331,12 +331,18 @@ bool cpu_deaf(const struct cpu *cpu)
 
 /* ---- time and identity ---- */
 
-/* ns * hz / 10^9 without loss; the TSC wraps at 64 bits. */
+/* ns * hz / 10^9 without loss, as long as 10^9 hz fit into 64 bits; the TSC wraps there. Guests ask all the time, and a division
+ * of 128 bits is a slow call. */
 uint64_t cpu_tsc(const struct cpu *cpu)
 {
-    unsigned __int128 ticks = (unsigned __int128)clock_ns(cpu->ports.clock) * cpu->config.tsc_hz / 1000000000u;
+    const uint64_t second = 1000000000u, hz = cpu->config.tsc_hz, ns = clock_ns(cpu->ports.clock);
+    uint64_t ticks;
 
-    return (uint64_t)ticks + cpu->p.tsc_offset;
+    if (hz < UINT64_MAX / second)
+        ticks = ns / second * hz + ns % second * hz / second;
+    else
+        ticks = (uint64_t)((unsigned __int128)ns * hz / second);
+    return ticks + cpu->p.tsc_offset;
 }
 
 uint64_t cpu_tsc_offset(void *self)             { return ((const struct cpu *)self)->p.tsc_offset; }

@@ -11,12 +11,25 @@
 
 _Static_assert(XSAVE_COMPONENTS == 13, "IMAGE_MAX holds every component in either form");
 
-/* Where component n lies in an area whose compacted map is `map`, or in a standard one (map without bit 63). */
-static unsigned component_offset(const struct cpu *cpu, unsigned n, uint64_t map)
+/* Where each component lies in an area whose compacted map is `map`, or in a standard one (map without bit 63). */
+struct layout { uint16_t at[XSAVE_COMPONENTS]; };
+
+static struct layout layout_of(const struct cpu *cpu, uint64_t map)
 {
-    if (!(map & COMPACTED))
-        return xsave_offset(cpu, n);
-    return (unsigned)align_up(xsave_size(cpu, map & (BIT64(n) - 1), true), xsave_components[n].align ? 64 : 1);
+    unsigned end = XSAVE_LEGACY + XSAVE_HEADER;
+    struct layout l = { { 0 } };
+
+    for (unsigned n = 2; n < XSAVE_COMPONENTS; n++) {
+        const struct xsave_component *c = &xsave_components[n];
+
+        if (!(map & COMPACTED)) {
+            l.at[n] = (uint16_t)xsave_offset(cpu, n);
+        } else if ((map & BIT64(n)) && c->size) {
+            l.at[n] = (uint16_t)align_up(end, c->align ? 64 : 1);
+            end = l.at[n] + c->size;
+        }
+    }
+    return l;
 }
 
 static unsigned area_bytes(const struct cpu *cpu, uint64_t rfbm, uint64_t map)
@@ -86,13 +99,14 @@ static unsigned save_bytes(const struct cpu *cpu, unsigned n)
 
 static bool save_extended(struct cpu *cpu, const struct insn *i, gva_t lin, uint64_t which, uint64_t map)
 {
+    const struct layout l = layout_of(cpu, map);
     uint8_t image[1024];
 
     for (unsigned n = 2; n < XSAVE_COMPONENTS; n++) {
         if (!component_wanted(which, n))
             continue;
         xsave_components[n].save(cpu, image);
-        if (!mem_store_area(cpu, i, lin + component_offset(cpu, n, map), image, save_bytes(cpu, n)))
+        if (!mem_store_area(cpu, i, lin + l.at[n], image, save_bytes(cpu, n)))
             return false;
     }
     return true;
@@ -190,6 +204,7 @@ static bool header_valid(const struct cpu *cpu, const uint8_t *header, uint64_t 
 struct restore {
     uint64_t load, init, map;   /* components from memory, components to initialise, XCOMP_BV */
     bool mxcsr;                 /* MXCSR comes from memory */
+    struct layout layout;
     uint8_t image[IMAGE_MAX];
 };
 
@@ -201,8 +216,9 @@ static bool restore_read(struct cpu *cpu, const struct insn *i, gva_t lin, struc
         return false;
     if (r->mxcsr && (load32(r->image + LEGACY_MXCSR) & ~MXCSR_VALID))
         return fault_gp(cpu, 0);
+    r->layout = layout_of(cpu, r->map);
     for (unsigned n = 2; n < XSAVE_COMPONENTS; n++) {
-        unsigned at = component_offset(cpu, n, r->map);
+        unsigned at = r->layout.at[n];
 
         if (!component_wanted(r->load, n))
             continue;
@@ -233,7 +249,7 @@ static void restore_apply(struct cpu *cpu, const struct insn *i, const struct re
         cpu->s.mxcsr = MXCSR_INIT;
     for (unsigned n = 2; n < XSAVE_COMPONENTS; n++)
         if (component_wanted(r->load, n))
-            xsave_components[n].load(cpu, r->image + component_offset(cpu, n, r->map));
+            xsave_components[n].load(cpu, r->image + r->layout.at[n]);
 }
 
 static bool restore(struct cpu *cpu, const struct insn *i, bool supervisor)

@@ -26,6 +26,8 @@ static bool has_bit(const uint32_t *bits, unsigned n) { return bits[n >> 5] >> (
 
 static int highest(const uint32_t *bits)
 {
+    if (LIKELY((bits[0] | bits[1] | bits[2] | bits[3] | bits[4] | bits[5] | bits[6] | bits[7]) == 0))
+        return APIC_NONE;
     for (int k = 7; k >= 0; k--)
         if (bits[k] != 0)
             return k * 32 + (int)bits_highest(bits[k]);
@@ -102,9 +104,9 @@ static int pending(void *self)
     lapic_catch_up(l);
     if (extint_wanted(l))
         return APIC_EXTINT;
-    if (!lapic_is_enabled(l))
-        return APIC_NONE;
     vector = highest(l->state.irr);
+    if (vector == APIC_NONE || !lapic_is_enabled(l))
+        return APIC_NONE;
     return class_of(vector) > (lapic_processor_priority(l) & 0xf0) ? vector : APIC_NONE;
 }
 

@@ -273,6 +273,36 @@ static void of_kernels(struct program *p)
         put(p, code[n][k]);
 }
 
+static void base(struct program *p, unsigned rex, unsigned modrm)
+{
+    put(p, 0xf3), put(p, rex), put(p, 0x0f), put(p, 0xae), put(p, modrm);
+}
+
+/* What kernels keep for their threads: selectors, bases of FS and GS (mostly such as are canonical), PKRU, control registers, DF. */
+static void of_threads(struct program *p)
+{
+    static const uint8_t control[] = { 0, 2, 3, 4 };
+    const unsigned reg = any(5) == 0 ? 9 : any(4), wide = any(2);
+
+    switch (any(6)) {
+    case 0:
+        if (any(2))
+            emit(p, 0, 0x8c, (int)any(6), 0, false);        /* mov r/m, sreg */
+        else
+            put(p, 0x66), put(p, 0x40), put(p, 0x8c), put(p, 0xc0 | any(6) << 3 | (reg & 7));
+        break;
+    case 1: base(p, 0x40 | wide << 3 | reg >> 3, 0xc0 | any(2) << 3 | (reg & 7)); break;
+    case 2: base(p, 0x40 | (any(8) == 0) << 3 | reg >> 3, 0xd0 | any(2) << 3 | (reg & 7)); break;
+    case 3:
+        if (any(6))
+            put(p, 0x31), put(p, 0xc9);                     /* xor ecx, ecx */
+        put(p, 0x0f), put(p, 0x01), put(p, 0xee);
+        break;
+    case 4: put(p, 0x40 | reg >> 3), put(p, 0x0f), put(p, 0x20), put(p, 0xc0 | control[any(4)] << 3 | (reg & 7)); break;
+    default: put(p, 0xfd), put(p, 0xfc);
+    }
+}
+
 /* What ends a block and is followed by another one at once: CPUID, RDTSC and RDTSCP, RDMSR and WRMSR of KERNEL_GS_BASE, and
  * hypercalls, which may change the flags. */
 static void asks(struct program *p)
@@ -359,7 +389,8 @@ void random_jump_over(struct program *p)
 
 void random_insn(struct program *p)
 {
-    switch (any(19)) {
+    switch (any(20)) {
+    case 19: of_threads(p); break;
     case 18: asks(p); break;
     case 16: high_byte(p); break;
     case 17: (any(2) ? of_kernels : strings)(p); break;

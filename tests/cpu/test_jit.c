@@ -73,6 +73,7 @@ static void prepare(struct cpu *cpu)
     cpu->s.gpr[RSP] = FIXTURE_STACK;
     cpu->p.kernel_gs_base = any(2) * 16;
     cpu->p.cr4 = any(3) == 0 ? cpu->p.cr4 | CR4_SMAP : cpu->p.cr4 & ~(uint64_t)CR4_SMAP;
+    cpu->p.cr4 |= (any(8) ? CR4_FSGSBASE : 0) | (any(8) ? CR4_PKE : 0);
     cpu->p.cpl = any(24) == 0 ? 3 : 0;
     cpu_set_rflags(cpu, (any(4096) & FLAGS_ARITH) | (any(4) ? FLAG_AC : 0) | (any(2) ? FLAG_IF : 0));
     cpu_mode_changed(cpu);

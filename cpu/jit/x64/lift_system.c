@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What a kernel does all the time at level 0: interrupts off, user memory open and shut, the other GS base, flags on the stack.
- * At other levels, and while anything waits for the end of an instruction, the handlers do it. */
+ * What a kernel does all the time: interrupts off, user memory open and shut, the other GS base, flags on the stack, and the
+ * registers that it keeps for its threads. At other levels than 0 where that matters, and while anything waits for the end of an instruction, the handlers do it. */
 #include "cpu/jit/x64/lift.h"
 
 static uint8_t *unless_level_0(struct lift *l)
@@ -66,14 +66,17 @@ bool lift_system_end(struct lift *l)
     }
 }
 
+static struct rm base_of(enum seg seg)
+{
+    return rm_at(HOST_CPU, CPU_AT(p.seg_base).disp + 8 * (int32_t)seg);
+}
+
 static bool swap_gs(struct lift *l)
 {
-    const struct rm base = rm_at(HOST_CPU, CPU_AT(p.seg_base).disp + 8 * SEG_GS);
-
     lift_cold(l, unless_level_0(l));
-    asm_mov(&l->a, 8, HOST_AX, base);
+    asm_mov(&l->a, 8, HOST_AX, base_of(SEG_GS));
     asm_mov(&l->a, 8, HOST_CX, CPU_AT(p.kernel_gs_base));
-    asm_store(&l->a, 8, base, HOST_CX);
+    asm_store(&l->a, 8, base_of(SEG_GS), HOST_CX);
     asm_store(&l->a, 8, CPU_AT(p.kernel_gs_base), HOST_AX);
     return true;
 }
@@ -99,11 +102,101 @@ static bool push_flags(struct lift *l)
     return true;
 }
 
+/* ---- registers that a kernel keeps for its threads ---- */
+
+static void unless_cr4_has(struct lift *l, uint64_t bit)
+{
+    asm_test_imm(&l->a, 4, CPU_AT(p.cr4), (int32_t)bit);
+    l->host_flags = 0;
+    lift_cold(l, asm_jcc(&l->a, CC_E));
+}
+
+static bool selector(struct lift *l)
+{
+    const struct insn *i = l->i;
+    const struct rm from = rm_at(HOST_CPU, CPU_AT(p.seg_sel).disp + 2 * i->o[1]);
+
+    if (FORM_KIND(i->form, 0) == KIND_REG) {
+        asm_movzx(&l->a, 2, HOST_AX, from);
+        lift_write(l, i->o[0], i->width, HOST_AX);
+        return true;
+    }
+    if (!lift_address(l))
+        return false;
+    lift_probe(l, true, 2);
+    asm_movzx(&l->a, 2, HOST_DX, from);
+    asm_store(&l->a, 2, rm_at(HOST_AX, 0), HOST_DX);
+    return true;
+}
+
+static bool read_base(struct lift *l, enum seg seg)
+{
+    unless_cr4_has(l, CR4_FSGSBASE);
+    asm_mov(&l->a, l->i->width, HOST_AX, base_of(seg));
+    lift_write(l, l->i->o[0], l->i->width, HOST_AX);
+    return true;
+}
+
+/* What is not canonical in four levels may be so in five: the handler knows. */
+static bool write_base(struct lift *l, enum seg seg)
+{
+    unless_cr4_has(l, CR4_FSGSBASE);
+    asm_mov(&l->a, l->i->width, HOST_AX, guest(l->i->o[0]));
+    if (l->i->width == 8) {
+        asm_mov(&l->a, 8, HOST_CX, rm_reg(HOST_AX));
+        asm_shift(&l->a, SHIFT_SHL, 8, rm_reg(HOST_CX), 16);
+        asm_shift(&l->a, SHIFT_SAR, 8, rm_reg(HOST_CX), 16);
+        asm_alu(&l->a, ALU_CMP, 8, HOST_CX, rm_reg(HOST_AX));
+        lift_cold(l, asm_jcc(&l->a, CC_NE));
+    }
+    asm_store(&l->a, 8, base_of(seg), HOST_AX);
+    return true;
+}
+
+static bool read_pkru(struct lift *l)
+{
+    unless_cr4_has(l, CR4_PKE);
+    asm_test(&l->a, 4, rm_reg(pinned[RCX]), pinned[RCX]);
+    lift_cold(l, asm_jcc(&l->a, CC_NE));
+    asm_mov(&l->a, 4, pinned[RAX], CPU_AT(s.pkru));
+    asm_mov_imm(&l->a, pinned[RDX], 0);
+    return true;
+}
+
+static bool read_control(struct lift *l)
+{
+    const struct rm from[] = { [0] = CPU_AT(p.cr0), [2] = CPU_AT(s.cr2), [3] = CPU_AT(p.cr3), [4] = CPU_AT(p.cr4) };
+    const unsigned n = l->i->o[1] & 15;
+
+    if (n >= COUNT_OF(from) || n == 1)
+        return false;
+    lift_cold(l, unless_level_0(l));
+    asm_mov(&l->a, 8, HOST_AX, from[n]);
+    lift_write(l, l->i->o[0], 8, HOST_AX);
+    return true;
+}
+
+static bool direction(struct lift *l, bool down)
+{
+    asm_alu_imm(&l->a, down ? ALU_OR : ALU_AND, 4, CPU_AT(p.rflags), (int32_t)(down ? FLAG_DF : ~FLAG_DF));
+    l->host_flags = 0;
+    return true;
+}
+
 bool lift_system(struct lift *l)
 {
     switch (l->i->op) {
-    case OP_SWAPGS: return swap_gs(l);
-    case OP_PUSHF:  return push_flags(l);
-    default:        return false;
+    case OP_SWAPGS:         return swap_gs(l);
+    case OP_PUSHF:          return push_flags(l);
+    case OP_MOV_FROM_SEG:   return selector(l);
+    case OP_RDFSBASE:       return read_base(l, SEG_FS);
+    case OP_RDGSBASE:       return read_base(l, SEG_GS);
+    case OP_WRFSBASE:       return write_base(l, SEG_FS);
+    case OP_WRGSBASE:       return write_base(l, SEG_GS);
+    case OP_RDPKRU:         return read_pkru(l);
+    case OP_MOV_FROM_CR:    return read_control(l);
+    case OP_CLD:            return direction(l, false);
+    case OP_STD:            return direction(l, true);
+    default:                return false;
     }
 }
