@@ -411,7 +411,7 @@ static void link_stub(struct lift *l, struct jit_link *link, uint32_t *site)
 static bool lift_any(struct lift *l)
 {
     return lift_move(l) || lift_int(l) || lift_shift(l) || lift_muldiv(l) || lift_bits(l) || lift_vec_move(l) ||
-           lift_vec(l);
+           lift_vec(l) || lift_vec_fp(l);
 }
 
 static void lift_insn(struct lift *l)

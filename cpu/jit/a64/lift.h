@@ -67,6 +67,7 @@ struct lift {
     uint32_t *link_sites[4];
     unsigned nlinks;
     uint8_t vec_ready;          /* units known to be on: VEC_READY_* */
+    bool fp_ready;              /* MXCSR is known to be as lift_vec_fp.c needs it */
     struct cold cold[BLOCK_INSNS * 8 + 8];
 };
 
@@ -135,6 +136,7 @@ bool lift_shift(struct lift *l);
 bool lift_muldiv(struct lift *l);
 bool lift_bits(struct lift *l);
 bool lift_vec(struct lift *l);
+bool lift_vec_fp(struct lift *l);               /* after the other vectors: it sees what they leave */
 bool lift_vec_move(struct lift *l);
 bool lift_branch(struct lift *l);               /* the last of a block */
 

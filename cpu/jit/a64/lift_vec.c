@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Integer vectors of 128 and 256 bits on NEON, one row an operation. Guest registers stay in struct cpu: an instruction
- * loads its operands to V0 and V1 and stores V0; of 256 bits one half after the other. Floating point, EVEX and MMX are
- * the handlers'. */
+ * loads its operands to V0 and V1 and stores V0; of 256 bits one half after the other. Floating point is in
+ * lift_vec_fp.c; EVEX and MMX are the handlers'. */
 #include "cpu/jit/a64/lift.h"
 
 #include "cpu/jit/a64/lift_vec.h"
