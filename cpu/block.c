@@ -517,6 +517,17 @@ static bool stopped_at(struct cpu *cpu, const struct source *src, unsigned bytes
            points_cut(cpu, src->lin + bytes, src->at.host != NULL ? src->at.host + bytes : NULL, src->at.gpa + bytes);
 }
 
+/* A watcher's block ends before an instruction that is to be alone in its own. */
+static void part(const struct cpu *cpu, struct block *b)
+{
+    unsigned n = 1;
+
+    while (n < b->count && !watcher_parts(cpu, &b->insns[0]) && !watcher_parts(cpu, &b->insns[n]))
+        n++;
+    b->count = (uint16_t)n;
+    b->bytes = b->insns[n - 1].end;
+}
+
 static void add_sentinel(struct block *b)
 {
     struct insn *end = &b->insns[b->count];
@@ -535,6 +546,8 @@ static bool build(struct cpu *cpu, const struct source *src, uint64_t rip, bool 
         ;
     if (b->count == 0 && !add_crossing(cpu, b, src))
         return false;
+    if (UNLIKELY(cpu->parted))
+        part(cpu, b);
     add_sentinel(b);
     b->origin = b;
     b->first = b->insns[0].fn;
@@ -690,6 +703,7 @@ static struct block *make(struct cpu *cpu, struct source *src, bool keep_it)
     keep_it &= src->at.host != NULL && !stopped_at(cpu, src, 0);
     if (!build(cpu, src, cpu->p.rip, keep_it))
         return NULL;
+    keep_it &= !watcher_parts(cpu, &c->build->insns[0]);
     return keep_it && c->build->host != NULL ? keep(c) : c->build;
 }
 

@@ -63,6 +63,7 @@ uint64_t control_cr3_bits(const struct cpu *cpu)
 bool control_set_cr3(struct cpu *cpu, uint64_t value)
 {
     const bool keep = (cpu->p.cr4 & CR4_PCIDE) && (value & CR3_NOFLUSH);
+    const uint64_t old = cpu->p.cr3;
 
     if (cpu->p.cr4 & CR4_PCIDE)
         value &= ~CR3_NOFLUSH;
@@ -75,6 +76,8 @@ bool control_set_cr3(struct cpu *cpu, uint64_t value)
             return fault_gp(cpu, 0);
     }
     tlb_load_cr3(cpu, value, keep);
+    if (UNLIKELY(cpu->watcher != NULL))
+        watcher_cr3(cpu, old);
     return true;
 }
 

@@ -26,6 +26,7 @@ struct delivery {
     uint8_t  vector;
     bool     has_error;
     bool     software;      /* INT n, INT3, INTO: the gate's DPL counts */
+    uint8_t  what;          /* enum cpu_happening, for a watcher */
     bool     external;      /* EXT in error codes of nested faults: the program did not ask for this event */
     bool     switched;      /* a task gate left the old task */
 };
@@ -318,6 +319,11 @@ static bool deliver_protected(struct cpu *cpu, struct delivery *d)
     return e.inner ? enter_inner(cpu, d, &e, bytes) : enter_same(cpu, d, &e, bytes);
 }
 
+static void tell_watcher(struct cpu *cpu, const struct delivery *d)
+{
+    watcher_event(cpu, (enum cpu_happening)d->what, d->vector, d->has_error ? &d->error : NULL, d->rip);
+}
+
 /* EXT belongs to the faults that have a selector error code (SDM 3A "Error Code"). */
 static bool deliver(struct cpu *cpu, struct delivery *d)
 {
@@ -329,6 +335,8 @@ static bool deliver(struct cpu *cpu, struct delivery *d)
         cpu->p.rep_resume = 0;
         if (UNLIKELY(cpu->pmu & PMU_RECORDS) && !d->software)
             lbr_event(cpu, from);
+        if (UNLIKELY(cpu->watcher != NULL))
+            tell_watcher(cpu, d);
         return true;
     }
     if (d->external && cpu->fault.vector >= VEC_TS && cpu->fault.vector <= VEC_GP)
@@ -354,7 +362,7 @@ bool event_software(struct cpu *cpu, unsigned vector, enum software_event kind, 
 {
     struct delivery d = {
         .vector = (uint8_t)vector, .rip = rip, .rflags = cpu_rflags(cpu),
-        .software = kind == SOFTWARE_INT, .external = kind == SOFTWARE_ICEBP,
+        .software = kind == SOFTWARE_INT, .external = kind == SOFTWARE_ICEBP, .what = CPU_SOFTWARE_INT,
     };
     bool done = deliver(cpu, &d);
 
@@ -407,7 +415,7 @@ static bool deliver_exception(struct cpu *cpu, const struct fault *f)
 {
     struct delivery d = {
         .vector = f->vector, .has_error = f->has_error, .error = f->error, .software = f->soft, .external = !f->soft,
-        .rip = cpu->p.rip,
+        .rip = cpu->p.rip, .what = f->soft ? CPU_SOFTWARE_INT : CPU_EXCEPTION,
     };
 
     if (f->vector == VEC_PF)
@@ -467,9 +475,9 @@ void event_deliver_fault(struct cpu *cpu)
 
 /* ---- interrupts ---- */
 
-static void deliver_interrupt(struct cpu *cpu, unsigned vector)
+static void deliver_interrupt(struct cpu *cpu, unsigned vector, enum cpu_happening what)
 {
-    struct delivery d = { .vector = (uint8_t)vector, .external = true, .rip = cpu->p.rip };
+    struct delivery d = { .vector = (uint8_t)vector, .external = true, .rip = cpu->p.rip, .what = what };
     bool done;
 
     d.rflags = cpu_rflags(cpu);
@@ -486,19 +494,19 @@ static void deliver_interrupt(struct cpu *cpu, unsigned vector)
 
 void event_deliver_interrupt(struct cpu *cpu, unsigned vector)
 {
-    deliver_interrupt(cpu, vector);
+    deliver_interrupt(cpu, vector, CPU_INTERRUPT);
 }
 
 void event_deliver_machine_check(struct cpu *cpu)
 {
-    deliver_interrupt(cpu, VEC_MC);
+    deliver_interrupt(cpu, VEC_MC, CPU_EXCEPTION);
 }
 
 void event_deliver_nmi(struct cpu *cpu)
 {
     cpu->p.nmi_pending = 0;
     cpu->p.nmi_blocked = 1;
-    deliver_interrupt(cpu, VEC_NMI);
+    deliver_interrupt(cpu, VEC_NMI, CPU_NMI);
 }
 
 /* ---- what is due ---- */
@@ -554,6 +562,8 @@ static bool attend_smi(struct cpu *cpu)
     if (cpu->p.inhibit)
         return false;
     cpu->attention &= ~(unsigned)ATTEND_SMI;
+    if (UNLIKELY(cpu->watcher != NULL))
+        watcher_event(cpu, CPU_SMI, 0, NULL, cpu->p.rip);
     smm_enter(cpu);
     return true;
 }

@@ -216,7 +216,10 @@ static unsigned through_gate(struct cpu *cpu, const struct insn *i, uint16_t sel
 static unsigned to_task(struct cpu *cpu, const struct insn *i, uint16_t selector, bool call)
 {
     enum task_cause cause = call ? TASK_CALL : TASK_JUMP;
-    bool switched, done = task_switch(cpu, selector, cause, rip_next(cpu, i), cpu_rflags(cpu), &switched);
+    bool switched, done;
+
+    cpu->insn = i;
+    done = task_switch(cpu, selector, cause, rip_next(cpu, i), cpu_rflags(cpu), &switched);
 
     return far_task_done(cpu, i, done, switched);
 }

@@ -91,6 +91,7 @@ EXEC(MOV_TO_CR)
     if (n == 99)
         RAISE_UD();
     PRIVILEGED();
+    cpu->insn = i;                      /* a watcher wants to know */
     switch (n) {
     case 0:  ok = control_set_cr0(cpu, value); break;
     case 2:  cpu->s.cr2 = value; break;

@@ -12,6 +12,7 @@
 #include "cpu/flags.h"
 #include "cpu/fp.h"
 #include "cpu/state.h"
+#include "cpu/watcher.h"
 
 /* Exceptions. */
 enum vector {
@@ -198,6 +199,9 @@ struct cpu {
     struct block_cache *blocks;     /* cpu/block.c */
     struct jit *jit;                /* cpu/jit/jit.c; NULL: the interpreter alone */
     struct points *points;          /* cpu/points.c; NULL: no break- and watchpoints of a debugger outside */
+    const struct cpu_watcher *watcher;  /* cpu/watcher.c; NULL: nobody is told */
+    bool stepped;                   /* ... who wants to see each step */
+    bool parted;                    /* cpu_part_system() */
 };
 
 static inline enum vendor cpu_vendor(const struct cpu *cpu)
@@ -378,6 +382,14 @@ struct tlb_place;
 void points_accessed(struct cpu *cpu, gva_t lin, const struct tlb_place *at, unsigned bytes, const uint8_t *stored);
 void points_faulted(struct cpu *cpu);   /* the running instruction did not complete */
 unsigned points_marks(struct cpu *cpu, gva_t page, const uint8_t *host);    /* ACCESS_*: tags that must be marked */
+
+/* watcher.c; only while cpu->watcher. */
+void watcher_event(struct cpu *cpu, enum cpu_happening what, unsigned vector, const uint32_t *error, uint64_t rip);   /* delivered */
+void watcher_cr3(struct cpu *cpu, uint64_t old);        /* loaded, be it with what it held */
+bool watcher_parts(const struct cpu *cpu, const struct insn *i);        /* is it to be alone in its block, which is not kept? */
+unsigned watcher_span(const struct cpu *cpu, const struct block *b);    /* instructions of a step that begins there */
+void watcher_begins(struct cpu *cpu);
+void watcher_stepped(struct cpu *cpu, unsigned result);
 
 /* event.c */
 /* Deliver cpu->fault or an interrupt; handles double and triple faults. On return p.rip is the handler's first

@@ -121,12 +121,15 @@ static void mapping_changed(struct cpu *cpu)
 
 bool cpu_set_reg(struct cpu *cpu, enum cpu_reg reg, uint64_t value)
 {
+    uint64_t cr3;
+
     if (reg <= CPU_REG_R15) {           /* nothing follows from these */
         cpu->s.gpr[reg] = value;
         return true;
     }
     if (!value_allowed(cpu, reg, value))
         return false;
+    cr3 = cpu->p.cr3;
     if (reg == CPU_REG_CR8)
         return control_set_cr8(cpu, value);
     if (reg == CPU_REG_RFLAGS) {
@@ -141,6 +144,8 @@ bool cpu_set_reg(struct cpu *cpu, enum cpu_reg reg, uint64_t value)
         level_changed(cpu);
     if (changes_mapping(reg))
         mapping_changed(cpu);
+    if (UNLIKELY(cpu->watcher != NULL) && reg == CPU_REG_CR3)
+        watcher_cr3(cpu, cr3);
     cpu->attention |= ATTEND_MODE;      /* also ends the running block, whose RIP may not be the next any more */
     cpu_mode_changed(cpu);
     return true;

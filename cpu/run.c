@@ -132,7 +132,7 @@ static void deliver_fault(struct cpu *cpu)
 /* Run from the first instruction of b until something leaves; the budget then holds what really was not used. */
 static unsigned run_block(struct cpu *cpu, struct block *b)
 {
-    bool watched = UNLIKELY((cpu->pmu & (PMU_BRANCHES | PMU_RECORDS)) | cpu->jit_looks);
+    bool watched = UNLIKELY((cpu->pmu & (PMU_BRANCHES | PMU_RECORDS)) | cpu->jit_looks | cpu->stepped);
     unsigned result = exec_enter(cpu, b, cpu->p.rip, watched ? b->first : b->insns[0].fn);
     const struct insn *i = cpu->insn;
 
@@ -192,12 +192,22 @@ static unsigned run_repeated(struct cpu *cpu, struct block *b)
     return run_part(cpu, b, 1024, 1);
 }
 
-/* One instruction, or one iteration of a repeated one. */
+/* So many instructions as a step may hold that nothing but a watcher asked for. */
+static uint64_t span_of(const struct cpu *cpu, const struct block *b)
+{
+    const uint64_t n = watcher_span(cpu, b);
+
+    return UNLIKELY(cpu->pmu) ? pmu_slice(cpu, b, n) : n;
+}
+
+/* One instruction, or one iteration of a repeated one; more where only a watcher wants steps, and of its size. */
 static void step(struct cpu *cpu)
 {
     uint64_t pending = cpu->p.pending_db;
-    const bool resumed = !(cpu->p.rflags & FLAG_TF) && !cpu->p.inhibit && !cpu->pmu && !debug_watches_data(cpu);
+    const bool resumed = !(cpu->p.rflags & FLAG_TF) && !cpu->p.inhibit && !cpu->pmu && !debug_watches_data(cpu) && !cpu->stepped;
+    const bool single = debug_active(cpu);
     struct block *b;
+    bool watched;
     unsigned begun, result;
 
     if (UNLIKELY(cpu->points != NULL) && points_break(cpu))
@@ -207,15 +217,22 @@ static void step(struct cpu *cpu)
         deliver_fault(cpu);
         return;
     }
+    if (UNLIKELY(cpu->stepped))
+        watcher_begins(cpu);
     begun = debug_step_begin(cpu);
     b = block_find(cpu);
+    watched = b != NULL && watcher_parts(cpu, &b->insns[0]);
+    if (UNLIKELY(watched))
+        watcher_begins(cpu);
     if (b == NULL)
         result = fetch_fault(cpu);
     else if (resumed && (b->insns[0].flags & (INSN_REP | INSN_REPNE)))
         result = run_repeated(cpu, b);
     else
-        result = run_slice(cpu, b, 1);
+        result = run_slice(cpu, b, single ? 1 : span_of(cpu, b));
     debug_step_end(cpu, begun, result);
+    if (UNLIKELY(cpu->stepped || watched))
+        watcher_stepped(cpu, result);
     if (result == EXEC_FAULT)
         fault_after(cpu, pending);
 }
@@ -240,17 +257,23 @@ static void run_blocks(struct cpu *cpu)
 {
     const struct block_shortcut *s = &cpu->shortcuts[block_shortcut_slot(cpu->p.rip)];
     struct block *b = s->block;
+    bool watched = false;
     unsigned result;
 
     if (!block_shortcut_leads(cpu, s, cpu->p.rip) || cpu->p.rip + b->bytes - 1 > cpu->code_limit) {
         if (UNLIKELY(cpu->points != NULL) && points_break(cpu))
             return;
         b = block_find(cpu);
+        watched = b != NULL && watcher_parts(cpu, &b->insns[0]);
     }
+    if (UNLIKELY(watched))
+        watcher_begins(cpu);
     if (b == NULL)
         result = fetch_fault(cpu);
     else
         result = run_slice(cpu, b, slice_of(cpu, b));
+    if (UNLIKELY(watched))
+        watcher_stepped(cpu, result);
     if (result == EXEC_FAULT)
         fault_after(cpu, 0);
 }
@@ -288,9 +311,9 @@ static bool round_of(struct cpu *cpu, enum cpu_stop *why)
         return false;
     }
     code_segment_refresh(cpu);
-    if (cpu->p.inhibit == SHADOW_STI && cpu->attention == 0 && LIKELY(cpu->points == NULL))
+    if (cpu->p.inhibit == SHADOW_STI && cpu->attention == 0 && LIKELY(cpu->points == NULL && !cpu->stepped))
         cpu->p.inhibit = 0;             /* nothing waits for the end of the instruction that comes now, and it will come */
-    if (UNLIKELY(debug_active(cpu)))
+    if (UNLIKELY(debug_active(cpu) || cpu->stepped))
         step(cpu);
     else
         run_blocks(cpu);

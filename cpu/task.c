@@ -274,11 +274,15 @@ static void take_registers(struct cpu *cpu, const struct image *im, unsigned wid
 
 static bool take_cr3(struct cpu *cpu, uint64_t cr3)
 {
+    const uint64_t old = cpu->p.cr3;
+
     if (!(cpu->p.cr0 & CR0_PG))
         return true;
     if ((cpu->p.cr4 & CR4_PAE) && !mmu_load_pdptes(cpu, cr3))
         return fault_gp(cpu, 0);
     tlb_load_cr3(cpu, cr3, false);
+    if (UNLIKELY(cpu->watcher != NULL))
+        watcher_cr3(cpu, old);
     return true;
 }
 

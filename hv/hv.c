@@ -143,6 +143,12 @@ void hv_set_zeroed(struct hv *hv, uint64_t gpa, uint64_t pages)
     hv->state.zeroed_pages = pages;
 }
 
+void hv_set_trace(struct hv *hv, void (*trace)(void *self, const char *line), void *self)
+{
+    hv->cfg.trace = trace;
+    hv->cfg.trace_self = self;
+}
+
 struct ram *hv_overlay_ram(struct hv *hv)
 {
     return hv->ram;

@@ -64,6 +64,9 @@ void hv_add_vp(struct hv *hv, struct cpu *cpu, const struct apic_ops *apic, void
 
 extern const struct cpu_host hv_cpu_host;       /* its self is the VP made by hv_add_vp */
 
+/* Trace lines go there from now on; NULL: nowhere. */
+void hv_set_trace(struct hv *hv, void (*trace)(void *self, const char *line), void *self);
+
 /* The memory behind overlay pages. Its contents are saved with the devices, not as RAM. */
 struct ram *hv_overlay_ram(struct hv *hv);
 

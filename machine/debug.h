@@ -80,6 +80,7 @@ struct debug_reg {
 
 const struct debug_reg *debug_regs(struct debug *d, unsigned *count);       /* grouped, in gdb's order */
 const struct debug_reg *debug_reg_find(struct debug *d, const char *name);
+struct debug_reg debug_reg_of_msr(uint32_t msr);        /* one without a name here */
 /* Little-endian, reg->bits / 8 bytes. False: the processor has no such register, or refuses the value. */
 bool debug_reg_read(struct debug *d, unsigned vp, const struct debug_reg *reg, uint8_t out[DEBUG_REG_BYTES]);
 bool debug_reg_write(struct debug *d, unsigned vp, const struct debug_reg *reg, const uint8_t value[DEBUG_REG_BYTES]);

@@ -130,6 +130,11 @@ const struct debug_reg *debug_reg_find(struct debug *d, const char *name)
     return NULL;
 }
 
+struct debug_reg debug_reg_of_msr(uint32_t msr)
+{
+    return (struct debug_reg){ .name = "msr", .group = DEBUG_MSR, .bits = 64, .kind = AN_MSR, .index = msr };
+}
+
 /* ---- x87 ---- */
 
 static uint8_t *st_of(uint8_t *area, unsigned n)

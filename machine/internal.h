@@ -90,6 +90,8 @@ void       board_input(struct machine *m, const struct nondet_event *e);
 bool       board_has_input(const struct machine *m);                /* could the host still send something? */
 void       board_flush_output(struct machine *m);
 void       board_mute(struct machine *m, bool mute);                /* does what the guest sends reach the host? */
+/* What passes between guest and hypervisor, as -trace hv has it; NULL: as the configuration says. */
+void       board_trace(struct machine *m, void (*trace)(void *self, const char *line), void *self);
 struct err board_can_snapshot(const struct machine *m) MUST_USE;   /* is all that the guest can change in this process? */
 
 /* boot.c */

@@ -2,32 +2,72 @@
  * Answers come from running again under a watch, backwards from checkpoint to checkpoint: what was done lately is found at once. */
 #include "machine/past.h"
 
+#include <inttypes.h>
 #include <string.h>
 
-#include "machine/debug_internal.h"
+#include "machine/past_internal.h"
+#include "machine/snapshot.h"
 #include "machine/travel.h"
 
-struct question {
-    struct debug *d;
-    struct point what;
-    uint64_t before;
-    struct past_answer last;
-    bool (*each)(void *arg, const struct past_answer *a);
-    void *arg;
-    bool enough;
-};
+#define WINDOW_FIRST ((uint64_t)1 << 12)
+#define WINDOW_MAX  ((uint64_t)1 << 27)
+#define SLICE       ((uint64_t)1 << 25)
+
+void past_answered(struct asking *q, const struct past_answer *a)
+{
+    if (q->enough)
+        return;
+    q->last = *a;
+    q->last.found = true;
+    q->enough = q->each != NULL && !q->each(q->arg, &q->last);
+}
+
+/* ---- standing and going ---- */
+
+struct err past_go(struct debug *d, uint64_t insns)
+{
+    struct debug_stop stop;
+
+    return debug_goto(d, insns, &stop);
+}
+
+struct err past_leave(struct debug *d, struct stand *out)
+{
+    TRY(debug_travel(d));
+    travel_note(d->travel);
+    *out = (struct stand){ .at = snapshot_take(d->machine->snapshots), .stood = d->stood, .stood_vp = d->stood_vp };
+    return OK;
+}
+
+struct err past_return(struct debug *d, struct stand *from)
+{
+    struct err e = snapshot_restore(d->machine->snapshots, from->at);
+
+    snapshot_drop(d->machine->snapshots, from->at);
+    board_mute(d->machine, machine_insns(d->machine) < travel_end(d->travel));
+    points_forget_hit(d->points);
+    d->paused = 0;
+    d->stood = from->stood;
+    d->stood_vp = from->stood_vp;
+    return e;
+}
+
+/* ---- points ---- */
 
 /* Others' points may be met on the way. */
-static bool answers(const struct question *q, const struct debug_stop *stop)
+static bool answers(const struct asking *q, const struct debug_stop *stop)
 {
-    if ((stop->why != DEBUG_BREAK && stop->why != DEBUG_WATCH) || !point_same(&stop->hit.point, &q->what))
+    const struct point_hit *h = &stop->hit;
+
+    if ((stop->why != DEBUG_BREAK && stop->why != DEBUG_WATCH) || !point_same(&h->point, &q->what.point) ||
+        (q->what.vp != PAST_ANY && h->vp != q->what.vp))
         return false;
     return stop->why == DEBUG_BREAK ? stop->insns < q->before : stop->insns <= q->before;
 }
 
-static bool scan(void *arg, uint64_t until)
+static bool scan_points(void *arg, uint64_t until)
 {
-    struct question *q = arg;
+    struct asking *q = arg;
     bool found = false;
 
     q->d->stood = false;                /* what the debugger was told of has nothing to do with where we are */
@@ -35,9 +75,8 @@ static bool scan(void *arg, uint64_t until)
         const struct debug_stop stop = debug_run_plain(q->d, until - machine_insns(q->d->machine));
 
         if (answers(q, &stop)) {
-            q->last = (struct past_answer){ true, stop.insns, stop.hit };
+            past_answered(q, &(struct past_answer){ .insns = stop.insns, .vp = stop.hit.vp, .rip = stop.hit.rip, .hit = stop.hit });
             found = true;
-            q->enough = q->each != NULL && !q->each(q->arg, &q->last);
         }
         if (stop.why == DEBUG_END)
             break;
@@ -45,42 +84,135 @@ static bool scan(void *arg, uint64_t until)
     return found;
 }
 
-static struct err ask(struct question *q, uint64_t from)
-{
-    struct debug_stop stop;
+/* ---- the last time ---- */
 
-    TRY(debug_goto(q->d, from, &stop));
-    return debug_add(q->d, &q->what) ? OK : err_make(ERR_USAGE, "nothing at %llx can be watched", (unsigned long long)q->what.at);
+static bool is_break(const struct asking *q)
+{
+    return q->what.kind == PAST_POINT && q->what.point.kind == POINT_BREAK;
 }
 
-static struct err go_to(struct debug *d, uint64_t insns)
+/* What was answered by a stretch that begins before `from` may lie before it: then nothing does behind it. */
+static bool scan_last(void *arg, uint64_t until)
 {
-    struct debug_stop stop;
+    struct asking *q = arg;
 
-    return debug_goto(d, insns, &stop);
+    if (q->what.kind == PAST_POINT)
+        (void)scan_points(q, until);
+    else
+        past_watch(q, until);
+    q->last.found &= is_break(q) ? q->last.insns >= q->from : q->last.insns > q->from;
+    return q->last.found;
 }
 
-struct err past_last(struct debug *d, const struct point *what, uint64_t before, struct past_answer *out)
+/* In windows that grow: looking at each instruction is much slower than running, and most of that was done lately. */
+static struct err last_stepped(struct asking *q)
 {
-    struct question q = { .d = d, .what = *what, .before = before };
-    struct err e;
+    uint64_t size = WINDOW_FIRST;
+
+    for (uint64_t high = q->before, low; high > q->from && !q->last.found; high = low) {
+        low = high - q->from > size ? high - size : q->from;
+        TRY(past_go(q->d, low));
+        past_watch(q, high);
+        size = size < WINDOW_MAX ? size * 4 : size;
+    }
+    return OK;
+}
+
+static struct err last_of(struct asking *q)
+{
     bool found;
 
-    TRY(ask(&q, before));
-    e = travel_back(d->travel, before, scan, &q, &found);
-    (void)debug_remove(d, what);
-    *out = q.last;
-    return failed(&e) ? e : go_to(d, before);
+    if (q->what.kind == PAST_CHANGED && past_grain(&q->what.reg) == WATCH_INSNS)
+        return last_stepped(q);
+    return travel_back(q->d->travel, q->before, q->from, scan_last, q, &found);
 }
 
-struct err past_each(struct debug *d, const struct point *what, uint64_t until, bool (*each)(void *arg, const struct past_answer *a),
-                     void *arg)
-{
-    struct question q = { .d = d, .what = *what, .before = until, .each = each, .arg = arg };
+/* ---- every time ---- */
 
-    TRY(debug_travel(d));
-    TRY(ask(&q, travel_begin(d->travel)));
-    (void)scan(&q, until);
-    (void)debug_remove(d, what);
-    return go_to(d, machine_insns(d->machine));
+static struct err all_of(struct asking *q)
+{
+    TRY(past_go(q->d, q->from));
+    while (machine_insns(q->d->machine) < q->before && !q->enough) {
+        const uint64_t now = machine_insns(q->d->machine), until = q->before - now > SLICE ? now + SLICE : q->before;
+
+        if (q->what.kind == PAST_POINT)
+            (void)scan_points(q, until);
+        else
+            past_watch(q, until);
+        if (machine_insns(q->d->machine) < until)
+            break;
+    }
+    return OK;
+}
+
+/* ---- asking ---- */
+
+static struct err check(const struct debug *d, const struct past_question *what)
+{
+    if (what->vp != PAST_ANY && what->vp >= debug_vps(d))
+        return err_make(ERR_USAGE, "there is no processor %u", what->vp);
+    if (what->kind == PAST_CHANGED && strcmp(what->reg.name, "rip") == 0)
+        return err_make(ERR_USAGE, "rip changes with every instruction");
+    return OK;
+}
+
+/* What must be set up on the processors and taken away again. */
+static struct err prepare(struct asking *q)
+{
+    if (q->what.kind == PAST_POINT && !debug_add(q->d, &q->what.point))
+        return err_make(ERR_USAGE, "nothing at %#" PRIx64 " can be watched", q->what.point.at);
+    if (q->what.kind == PAST_CHANGED && past_grain(&q->what.reg) == WATCH_SYSTEM)
+        for (unsigned k = 0; k < debug_vps(q->d); k++)
+            cpu_part_system(q->d->machine->vps[k], true);
+    return OK;
+}
+
+static void clean_up(struct asking *q)
+{
+    if (q->what.kind == PAST_POINT)
+        (void)debug_remove(q->d, &q->what.point);
+    for (unsigned k = 0; k < debug_vps(q->d); k++)
+        cpu_part_system(q->d->machine->vps[k], false);
+}
+
+static struct err answer(struct asking *q)
+{
+    struct err e;
+
+    TRY(past_go(q->d, q->before));          /* where the run is known to go, or ends */
+    if (q->from < travel_begin(q->d->travel))
+        q->from = travel_begin(q->d->travel);
+    TRY(prepare(q));
+    e = q->each != NULL ? all_of(q) : last_of(q);
+    clean_up(q);
+    return e;
+}
+
+static struct err ask(struct asking *q)
+{
+    struct stand here;
+    struct err e, back;
+
+    TRY(check(q->d, &q->what));
+    TRY(past_leave(q->d, &here));
+    e = answer(q);
+    back = past_return(q->d, &here);
+    return failed(&e) ? e : back;
+}
+
+struct err past_last(struct debug *d, const struct past_question *what, uint64_t from, uint64_t before, struct past_answer *out)
+{
+    struct asking q = { .d = d, .what = *what, .from = from, .before = before };
+    struct err e = ask(&q);
+
+    *out = q.last;
+    return e;
+}
+
+struct err past_each(struct debug *d, const struct past_question *what, uint64_t from, uint64_t until,
+                     bool (*each)(void *arg, const struct past_answer *a), void *arg)
+{
+    struct asking q = { .d = d, .what = *what, .from = from, .before = until, .each = each, .arg = arg };
+
+    return ask(&q);
 }

@@ -300,6 +300,12 @@ static struct err open_trace(struct machine *m, struct hv_config *cfg)
     return OK;
 }
 
+void board_trace(struct machine *m, void (*trace)(void *self, const char *line), void *self)
+{
+    if (m->board->hv != NULL)
+        hv_set_trace(m->board->hv, trace != NULL ? trace : m->trace_file != NULL ? on_trace : NULL, trace != NULL ? self : m);
+}
+
 static struct err create_hypervisor(struct machine *m, struct board *b)
 {
     struct hv_config cfg = { .nvps = m->nvps, .tsc_hz = MACHINE_TSC_HZ, .apic_hz = MACHINE_APIC_HZ, .crash = on_crash,

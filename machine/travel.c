@@ -263,10 +263,11 @@ struct err travel_to(struct travel *t, uint64_t insns)
     return e;
 }
 
-struct err travel_back(struct travel *t, uint64_t before, travel_scan_fn *scan, void *arg, bool *found)
+struct err travel_back(struct travel *t, uint64_t before, uint64_t since, travel_scan_fn *scan, void *arg, bool *found)
 {
     *found = false;
-    while (!*found && before > travel_begin(t)) {
+    since = since < travel_begin(t) ? travel_begin(t) : since;
+    while (!*found && before > since) {
         uint64_t from = t->list[count_until(t, before - 1) - 1].insns;
 
         TRY(go_back(t, &t->list[count_until(t, before - 1) - 1]));

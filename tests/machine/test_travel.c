@@ -181,11 +181,11 @@ static void searches_find_the_last_one(void **state)
     (void)state;
     must(travel_create(&t, m));
     must(travel_to(t, 2600000));
-    must(travel_back(t, 2600000, multiples, &s, &found));
+    must(travel_back(t, 2600000, 0, multiples, &s, &found));
     assert_true(found);
     assert_int_equal(s.last, 1500000);
     s.every = 4000000;
-    must(travel_back(t, 2600000, multiples, &s, &found));
+    must(travel_back(t, 2600000, 0, multiples, &s, &found));
     assert_true(found);             /* instruction 0 */
     assert_int_equal(s.last, 0);
     travel_free(t);
@@ -224,14 +224,15 @@ static void last_answers_are_the_last_of_all(void **state)
     must(debug_travel(d));
     for (unsigned k = 0; k < sizeof points / sizeof points[0] * 2; k++) {
         const struct point *what = &points[k / 2];
+        const struct past_question question = { .kind = PAST_POINT, .vp = PAST_ANY, .point = *what };
         struct answers all = { .n = 0 };
         struct past_answer last;
         uint64_t before = at[k % 2], hash;
 
         must(debug_goto(d, before, &stop));
         hash = machine_hash(m);
-        must(past_each(d, what, before, count, &all));
-        must(past_last(d, what, before, &last));
+        must(past_each(d, &question, 0, before, count, &all));
+        must(past_last(d, &question, 0, before, &last));
         assert_int_equal(machine_insns(m), before);
         assert_true(machine_hash(m) == hash);
         assert_int_equal(last.found, all.n > 0);
