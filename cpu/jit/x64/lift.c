@@ -103,7 +103,7 @@ static struct cold *cold(struct lift *l, uint8_t *site)
         l->ncold++;
     else
         l->lost = true;
-    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .in_loop = l->in_loop, .owed = l->owed, .before = l->vec };
+    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .in_loop = l->c->loops, .owed = l->owed, .before = l->vec };
     return c;
 }
 
@@ -191,7 +191,8 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
         asm_alu_imm(a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
         asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
         miss = cold(l, asm_jcc(a, CC_NE));
-        asm_alu(a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
+        if (!lift_near_first(l, bytes))
+            asm_alu(a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
     }
     miss->found = a->at;
     miss->resume = tail ? NULL : miss->site;
@@ -259,8 +260,7 @@ static void call_handler(struct lift *l)
     l->share.on = false;
     handler_args(l, l->k);
     call_glue(l, l->k, written ? g->call_flags : jit_keeps_flags(op) ? g->call_plain : g->call, false);
-    if (l->in_loop)
-        lift_near_forget(l);
+    lift_near_forget(l);
     l->host_flags = 0;
 }
 
@@ -500,6 +500,7 @@ static void lift_code(struct lift *l)
     asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), l->t->parts[0].run->count);
     dry = asm_jcc(&l->a, CC_B);
     l->t->code = codebuf_runs_at(&l->jit->code, l->a.at);
+    lift_near_forget(l);
     lift_body(l, true);
     lift_end(l);
     mark(l, l->c->count);

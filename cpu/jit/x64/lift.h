@@ -124,7 +124,7 @@ struct lift {
     unsigned nlinks;
     unsigned nways;
     uint8_t near_of[JIT_INSNS];       /* lift_near.c: the place of each instruction, or 0, and how many have one */
-    unsigned nnear, near_taken;
+    unsigned nnear, near_taken, near_found;
     bool in_loop;                       /* in the copy of a loop's body that remembers pages */
     struct vec_state around;            /* lift_loop.c: what is in registers from one round to the next */
     struct owed around_owed;            /* ... and the flags that are nowhere */
@@ -193,6 +193,7 @@ uint8_t *lift_share_again(struct lift *l, const struct share *s);   /* out of li
 void lift_share_missed(struct lift *l, uint8_t *site, bool write);  /* the way out of such a probe */
 void lift_near_plan(struct lift *l);
 uint8_t *lift_near(struct lift *l, unsigned bytes);
+bool lift_near_first(struct lift *l, unsigned bytes);
 void lift_near_again(struct lift *l, const struct cold *c);         /* out of line */
 void lift_near_forget(struct lift *l);                              /* C code has run, or the loop begins */
 bool lift_leaves(const struct insn *i, unsigned n);                 /* general register n is what it was; HOST_NONE: of no interest */

@@ -81,7 +81,6 @@ bool lift_loop(struct lift *l)
     test(l);
     l->around = l->vec = to_keep(&l->vec);
     l->around_owed = l->owed;
-    lift_near_forget(l);
     l->in_loop = true;
     loop = codebuf_runs_at(&l->jit->code, l->a.at + 5);        /* behind the jump, which at first leads elsewhere */
     back(l, loop);

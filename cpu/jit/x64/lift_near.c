@@ -2,7 +2,7 @@
  * A loop (lift_loop.c) that walks through memory by constant steps, or stays where it is: each such access remembers
  * the page it was on last. As long as it is there no TLB is asked, and what makes the host's address does not wait for the
  * guest's. Nothing changes the TLB while no C code runs, so what is remembered is right from round to round; it is forgotten
- * when the loop is entered and behind every handler. */
+ * before the first round, which remembers what its probes find, and behind every handler. */
 #include "cpu/jit/x64/lift.h"
 
 #define NEAR_AT(n, field) CPU_AT(jit_near[n].field)
@@ -69,6 +69,24 @@ uint8_t *lift_near(struct lift *l, unsigned bytes)
     miss = asm_jcc(a, CC_AE);
     asm_alu(a, ALU_ADD, 8, HOST_AX, NEAR_AT(n - 1, addend));
     return miss;
+}
+
+/* The first round asks the TLB, and what it has found is remembered. AX: the linear address, and then the host's; CX: the entry,
+ * DX: the page. False: nothing was done. */
+bool lift_near_first(struct lift *l, unsigned bytes)
+{
+    struct asm_buf *a = &l->a;
+    const unsigned n = l->near_of[l->k];
+
+    if (l->in_loop || n == 0 || bytes == 0 || l->near_found & 1u << n)
+        return false;
+    l->near_found |= 1u << n;
+    asm_mov(a, 8, HOST_CX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
+    asm_store(a, 8, NEAR_AT(n - 1, page), HOST_DX);
+    asm_store(a, 8, NEAR_AT(n - 1, addend), HOST_CX);
+    asm_store_imm(a, 8, NEAR_AT(n - 1, limit), (int32_t)PAGE_SIZE - (int32_t)bytes + 1);
+    asm_alu(a, ALU_ADD, 8, HOST_AX, rm_reg(HOST_CX));
+    return true;
 }
 
 /* Out of line: the TLB as always, and what it says is remembered. */
