@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * A radix tree of 64 ways. What a reference count above one protects is never written: whoever wants to write walks down from
  * the root and replaces what is shared on the way. Pages have numbers, and their counts lie together: copying a node of the
- * lowest level counts 64 pages, most of which were made one after the other. */
+ * lowest level counts 64 pages, most of which were made one after the other (base/pages_pool.c). */
 #include "base/pages.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/bytes.h"
 #include "base/invariant.h"
-
-#ifndef MAP_POPULATE
-#define MAP_POPULATE 0
-#endif
+#include "base/pages_pool.h"
 
 #define WAYS_SHIFT 6
 #define WAYS       (1u << WAYS_SHIFT)
@@ -28,113 +23,25 @@ struct pages_node {
     void *way[WAYS];            /* nodes, or leaves in the lowest level but one; NULL: nothing there */
 };
 
-/* ---- the pages of this process ---- */
-
-#define SLAB_SHIFT 6
-#define SLAB_PAGES (1u << SLAB_SHIFT)
-#define SLAB_BYTES ((size_t)SLAB_PAGES * PAGES_PAGE)
-#define ZERO_PAGE  1u           /* stands for all pages of zeros; is never freed, its count means "shared" */
-
-static struct {
-    uint8_t **slabs;
-    uint32_t *refs;             /* of a free page: the next free one */
-    uint64_t *hash;             /* 0: not known */
-    uint32_t nslabs, room, next, free, live;
-} pool = { .next = ZERO_PAGE + 1 };
-
-static uint64_t node_bytes;
-
 uint64_t pages_memory(void)
 {
-    return (uint64_t)pool.live * PAGES_PAGE + node_bytes;
+    return pool_memory();
 }
 
-static uint8_t *bytes_of(uint32_t page)
+void pages_squeeze(uint64_t bytes)
 {
-    return pool.slabs[page >> SLAB_SHIFT] + (size_t)(page & (SLAB_PAGES - 1)) * PAGES_PAGE;
-}
-
-static void pool_make_room(void)
-{
-    uint32_t n = pool.room == 0 ? 64 : pool.room * 2;
-
-    pool.slabs = realloc(pool.slabs, n * sizeof(uint8_t *));
-    pool.refs = realloc(pool.refs, (size_t)n * SLAB_PAGES * sizeof(uint32_t));
-    pool.hash = realloc(pool.hash, (size_t)n * SLAB_PAGES * sizeof(uint64_t));
-    invariant(pool.slabs != NULL && pool.refs != NULL && pool.hash != NULL, "out of memory for saved pages: %u are kept", pool.live);
-    pool.room = n;
-}
-
-/* A slab is filled soon, and one call for all of it is half as dear as a fault for each page. */
-static void pool_grow(void)
-{
-    uint8_t *slab = mmap(NULL, SLAB_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-
-    invariant(slab != MAP_FAILED, "out of memory for saved pages: %u are kept", pool.live);
-    if (pool.nslabs == pool.room)
-        pool_make_room();
-    pool.slabs[pool.nslabs++] = slab;
-    if (pool.nslabs == 1) {
-        pool.hash[ZERO_PAGE] = 0;
-        pool.refs[ZERO_PAGE] = 2;
-    }
-}
-
-static uint32_t page_new(void)
-{
-    uint32_t page = pool.free;
-
-    if (page != 0) {
-        pool.free = pool.refs[page];
-    } else {
-        page = pool.next++;
-        if (page >> SLAB_SHIFT >= pool.nslabs)
-            pool_grow();
-    }
-    pool.refs[page] = 1;
-    pool.hash[page] = 0;
-    pool.live++;
-    return page;
-}
-
-static void page_unref(uint32_t page)
-{
-    if (page <= ZERO_PAGE || --pool.refs[page] != 0)
-        return;
-    pool.refs[page] = pool.free;
-    pool.free = page;
-    pool.live--;
-}
-
-static const uint8_t *page_bytes(uint32_t page)
-{
-    return page == 0 ? NULL : bytes_of(page);
+    pool_squeeze(bytes);
 }
 
 /* ---- nodes ---- */
-
-static void *node_allocate(size_t bytes)
-{
-    void *at = malloc(bytes);
-
-    invariant(at != NULL, "out of memory for saved pages: %u are kept", pool.live);
-    node_bytes += bytes;
-    return at;
-}
-
-static void node_free(void *at, size_t bytes)
-{
-    node_bytes -= bytes;
-    free(at);
-}
 
 static void leaf_unref(struct leaf *leaf)
 {
     if (leaf == NULL || --leaf->refs != 0)
         return;
     for (unsigned k = 0; k < WAYS; k++)
-        page_unref(leaf->page[k]);
-    node_free(leaf, sizeof *leaf);
+        pool_drop(leaf->page[k]);
+    pool_free(leaf, sizeof *leaf);
 }
 
 /* `level` 0 are leaves. */
@@ -150,7 +57,7 @@ static void unref(void *at, unsigned level)
         return;
     for (unsigned k = 0; k < WAYS; k++)
         unref(node->way[k], level - 1);
-    node_free(node, sizeof *node);
+    pool_free(node, sizeof *node);
 }
 
 /* For writing: alone, whatever shares it keeps the old one. */
@@ -160,7 +67,7 @@ static struct leaf *leaf_own(struct leaf *leaf)
 
     if (leaf != NULL && leaf->refs == 1)
         return leaf;
-    own = node_allocate(sizeof *own);
+    own = pool_allocate(sizeof *own);
     if (leaf != NULL)
         *own = *leaf;
     else
@@ -170,8 +77,7 @@ static struct leaf *leaf_own(struct leaf *leaf)
         return own;
     leaf->refs--;
     for (unsigned k = 0; k < WAYS; k++)
-        if (own->page[k] > ZERO_PAGE)
-            pool.refs[own->page[k]]++;
+        pool_hold(own->page[k]);
     return own;
 }
 
@@ -182,7 +88,7 @@ static struct pages_node *node_own(struct pages_node *node)
 
     if (node != NULL && node->refs == 1)
         return node;
-    own = node_allocate(sizeof *own);
+    own = pool_allocate(sizeof *own);
     if (node != NULL)
         *own = *node;
     else
@@ -255,57 +161,75 @@ static uint32_t *place(struct pages *p, uint64_t at)
 
 const uint8_t *pages_get(const struct pages *p, uint64_t at)
 {
-    return page_bytes(find(p, at));
+    return pool_bytes(find(p, at));
+}
+
+bool pages_has(const struct pages *p, uint64_t at)
+{
+    return find(p, at) != POOL_NONE;
+}
+
+const uint8_t *pages_look(const struct pages *p, uint64_t at, uint8_t *room)
+{
+    return pool_look(find(p, at), room);
 }
 
 uint64_t pages_hash(const struct pages *p, uint64_t at)
 {
     uint32_t page = find(p, at);
 
-    invariant(page != 0, "no page %llu to hash", (unsigned long long)at);
-    if (pool.hash[page] == 0)
-        pool.hash[page] = bytes_hash(bytes_of(page), PAGES_PAGE, 0);
-    return pool.hash[page];
+    invariant(page != POOL_NONE, "no page %llu to hash", (unsigned long long)at);
+    return pool_hash(page);
+}
+
+/* What hangs there now is let go. */
+static void hang(uint32_t *way, uint32_t page)
+{
+    const uint32_t old = *way;
+
+    *way = page;
+    pool_drop(old);
 }
 
 void pages_put(struct pages *p, uint64_t at, const uint8_t *bytes)
 {
+    uint8_t room[PAGES_PAGE];
     uint32_t page = find(p, at), *way;
 
-    if (page != 0 && memcmp(bytes_of(page), bytes, PAGES_PAGE) == 0)
+    if (page != POOL_NONE && memcmp(pool_look(page, room), bytes, PAGES_PAGE) == 0)
         return;
     way = place(p, at);
     if (bytes_zero(bytes, PAGES_PAGE)) {
-        page_unref(*way);
-        if (pool.nslabs == 0)
-            pool_grow();
-        *way = ZERO_PAGE;
+        hang(way, POOL_ZERO);
         return;
     }
-    if (*way == 0 || pool.refs[*way] > 1) {
-        page_unref(*way);
-        *way = page_new();
-    }
-    memcpy(bytes_of(*way), bytes, PAGES_PAGE);
-    pool.hash[*way] = 0;
+    if (!pool_alone(*way))
+        hang(way, pool_new());
+    memcpy(pool_write(*way), bytes, PAGES_PAGE);
 }
 
 uint8_t *pages_edit(struct pages *p, uint64_t at)
 {
     uint32_t *way = place(p, at);
 
-    if (*way == 0 || pool.refs[*way] > 1) {
-        uint32_t own = page_new();
+    if (!pool_alone(*way)) {
+        uint32_t own = pool_new();
+        const uint8_t *old = *way == POOL_NONE ? NULL : pool_bytes(*way);
 
-        if (*way != 0)
-            memcpy(bytes_of(own), bytes_of(*way), PAGES_PAGE);
+        if (old != NULL)
+            memcpy(pool_write(own), old, PAGES_PAGE);
         else
-            memset(bytes_of(own), 0, PAGES_PAGE);
-        page_unref(*way);
-        *way = own;
+            memset(pool_write(own), 0, PAGES_PAGE);
+        hang(way, own);
     }
-    pool.hash[*way] = 0;
-    return bytes_of(*way);
+    return pool_write(*way);
+}
+
+uint32_t pages_hang(struct pages *p, uint64_t at, uint32_t page)
+{
+    pool_hold(page);
+    hang(place(p, at), page);
+    return page;
 }
 
 void pages_remove(struct pages *p, uint64_t at)
@@ -315,23 +239,25 @@ void pages_remove(struct pages *p, uint64_t at)
     if (find(p, at) == 0)
         return;
     way = place(p, at);
-    page_unref(*way);
-    *way = 0;
+    hang(way, POOL_NONE);
 }
 
 struct walk {
     void (*differs)(void *arg, uint64_t at, const uint8_t *a, const uint8_t *b);
     void (*page)(void *arg, uint64_t at, const uint8_t *bytes);
     void *arg;
+    bool first_only;            /* the second one's bytes are not asked for */
 };
 
 static void compare_leaves(const struct walk *w, const struct leaf *a, const struct leaf *b, uint64_t first)
 {
+    uint8_t one[PAGES_PAGE], other[PAGES_PAGE];
+
     for (unsigned k = 0; k < WAYS; k++) {
         uint32_t x = a == NULL ? 0 : a->page[k], y = b == NULL ? 0 : b->page[k];
 
         if (x != y)
-            w->differs(w->arg, first << WAYS_SHIFT | k, page_bytes(x), page_bytes(y));
+            w->differs(w->arg, first << WAYS_SHIFT | k, pool_look(x, one), w->first_only ? NULL : pool_look(y, other));
     }
 }
 
@@ -356,6 +282,16 @@ void pages_compare(const struct pages *a, const struct pages *b,
                    void (*differs)(void *arg, uint64_t at, const uint8_t *a, const uint8_t *b), void *arg)
 {
     const struct walk w = { .differs = differs, .arg = arg };
+
+    invariant(a->levels == b->levels, "maps of different sizes are compared");
+    if (a->root != b->root)
+        compare(&w, a->root, b->root, a->levels - 1, 0);
+}
+
+void pages_changed(const struct pages *a, const struct pages *b, void (*differs)(void *arg, uint64_t at, const uint8_t *a, const uint8_t *b),
+                  void *arg)
+{
+    const struct walk w = { .differs = differs, .arg = arg, .first_only = true };
 
     invariant(a->levels == b->levels, "maps of different sizes are compared");
     if (a->root != b->root)

@@ -22,12 +22,17 @@ void pages_init(struct pages *p, uint64_t limit);               /* page numbers 
 void pages_drop(struct pages *p);                               /* leaves an empty map */
 void pages_copy(struct pages *to, const struct pages *from);    /* `to` is dropped first */
 
-const uint8_t *pages_get(const struct pages *p, uint64_t at);   /* NULL: no such page */
+const uint8_t *pages_get(const struct pages *p, uint64_t at);   /* NULL: no such page; good until a write to it or pages_squeeze() */
+bool           pages_has(const struct pages *p, uint64_t at);
+/* To be looked at once: in `room` if it lies packed. */
+const uint8_t *pages_look(const struct pages *p, uint64_t at, uint8_t *room);
 uint64_t       pages_hash(const struct pages *p, uint64_t at);  /* of an existing page's bytes; calculated once */
 
 /* Make the page hold these bytes. All zeros take no memory but are a page nevertheless. */
 void     pages_put(struct pages *p, uint64_t at, const uint8_t *bytes);
 uint8_t *pages_edit(struct pages *p, uint64_t at);              /* for writing now; new pages are zero */
+/* A page of the pool (base/pages_pool.h), which may hang in many places. Returns it. */
+uint32_t pages_hang(struct pages *p, uint64_t at, uint32_t page);
 void     pages_remove(struct pages *p, uint64_t at);
 
 /* In ascending order. */
@@ -36,6 +41,12 @@ void pages_each(const struct pages *p, void (*page)(void *arg, uint64_t at, cons
 void pages_compare(const struct pages *a, const struct pages *b,
                    void (*differs)(void *arg, uint64_t at, const uint8_t *a, const uint8_t *b), void *arg);
 
+/* The same, but the bytes of the second are not to be used. */
+void pages_changed(const struct pages *a, const struct pages *b, void (*differs)(void *arg, uint64_t at, const uint8_t *a, const uint8_t *b),
+                  void *arg);
+
+/* Packs pages that were not asked for lately, and keeps equal ones once, until all take no more than so many bytes, if that is possible. */
+void     pages_squeeze(uint64_t bytes);
 uint64_t pages_memory(void);    /* bytes that all pages and trees of this process take now */
 
 #endif

@@ -141,7 +141,7 @@ static void differs(void *arg, uint64_t page, const uint8_t *now, const uint8_t 
 
 static void put_map(struct checkpointer *c, const struct pages *now, struct pages *before)
 {
-    pages_compare(now, before, differs, c);
+    pages_changed(now, before, differs, c);
     pages_copy(before, now);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/invariant.h"
 #include "base/pack.h"
+#include "base/pages_pool.h"
 #include "machine/checkpoints_internal.h"
 #include "machine/identity.h"
 
@@ -149,7 +150,7 @@ static bool add_point(struct checkpoints *c, struct chain *chain, struct reader 
     p.records = (size_t)reader_varint(in);
     if (reader_varint(in) != p.changes - (before == NULL ? 0 : before->changes) || !reader_done(in))
         return false;
-    if (before != NULL && moment_before(&p.at, &before->at))
+    if (p.at.insns < chain->begins || (before != NULL && moment_before(&p.at, &before->at)))
         return false;
     chain->points = grown(chain->points, chain->npoints, &chain->points_room, sizeof *chain->points);
     chain->points[chain->npoints++] = p;
@@ -212,10 +213,10 @@ struct place {
     uint64_t *done[1 + SNAPSHOT_MAX_BACKINGS];      /* a bit for each page that is as it was then */
 };
 
-static struct err fits(const struct chain *chain, const struct machine *m, struct memories *memories)
+static struct err fits(const struct chain *chain, const struct machine *m, uint64_t begins, struct memories *memories)
 {
     memories_find(m, memories);
-    if (chain->identity != identity_devices(m) || chain->nmaps != 1 + memories->n || chain->begins != machine_insns(m))
+    if (chain->identity != identity_devices(m) || chain->nmaps != 1 + memories->n || chain->begins != begins)
         return err_make(ERR_UNSUPPORTED, "its checkpoints are of another version of Partita or another machine");
     for (unsigned k = 0; k < memories->n; k++)
         if (chain->limit[1 + k] != memories->list[k].limit)
@@ -290,7 +291,7 @@ struct err checkpoint_restore(const struct checkpoints *c, size_t k, struct mach
     struct place p = { .m = m, .chain = ref->chain };
     struct err e;
 
-    TRY(fits(ref->chain, m, &p.memories));
+    TRY(fits(ref->chain, m, machine_insns(m), &p.memories));
     pages_init(&p.state, STATE_PAGES);
     for (unsigned n = 0; n < ref->chain->nmaps; n++) {
         p.done[n] = calloc(ref->chain->limit[n] / 64 + 1, sizeof *p.done[n]);
@@ -301,4 +302,75 @@ struct err checkpoint_restore(const struct checkpoints *c, size_t k, struct mach
         free(p.done[n]);
     pages_drop(&p.state);
     return e;
+}
+
+/* ---- as snapshots ---- */
+
+/* A page of the pool for contents; made when they are first asked for. */
+static uint32_t page_of(const struct chain *chain, uint32_t *pages, uint32_t number)
+{
+    const struct contents *c;
+
+    if (number < CONTENTS_FIRST)
+        return number == CONTENTS_ZERO ? POOL_ZERO : POOL_NONE;
+    c = &chain->contents[number - CONTENTS_FIRST];
+    if (pages[number - CONTENTS_FIRST] == POOL_NONE)
+        pages[number - CONTENTS_FIRST] = pool_new_frozen(c->bytes, c->len);
+    return pages[number - CONTENTS_FIRST];
+}
+
+/* From the checkpoint before. */
+static struct snapshot *next_snapshot(const struct chain *chain, size_t point, const struct snapshot *before, uint32_t *pages)
+{
+    struct snapshot *at = calloc(1, sizeof *at);
+
+    invariant(at != NULL, "out of memory for checkpoints");
+    for (unsigned k = 0; k < chain->nmaps; k++)
+        pages_copy(&at->maps[k], &before->maps[k]);
+    if (point == 0) {
+        pages_drop(&at->maps[STATE_MAP]);       /* a chain has the whole of it */
+        pages_init(&at->maps[STATE_MAP], STATE_PAGES);
+    }
+    for (size_t k = point == 0 ? 0 : chain->points[point - 1].changes; k < chain->points[point].changes; k++) {
+        const struct change *change = &chain->changes[k];
+
+        pages_hang(&at->maps[change->map], change->page, page_of(chain, pages, change->number));
+    }
+    at->insns = chain->points[point].at.insns;
+    return at;
+}
+
+static size_t ref_of(const struct checkpoints *c, const struct chain *chain, size_t point)
+{
+    size_t k = 0;
+
+    while (c->refs[k].chain != chain || c->refs[k].point != point)
+        k++;
+    return k;
+}
+
+void checkpoints_snapshots(const struct checkpoints *c, struct snapshots *s, const struct snapshot *beginning,
+                           void (*each)(void *arg, size_t k, struct snapshot *at), void *arg)
+{
+    for (size_t n = 0; n < c->nchains; n++) {
+        const struct chain *chain = c->chains[n];
+        const struct snapshot *before = beginning;
+        struct memories memories;
+        struct err e = fits(chain, s->m, beginning->insns, &memories);
+        uint32_t *pages = failed(&e) ? NULL : calloc(chain->ncontents + 1, sizeof *pages);
+
+        if (failed(&e))
+            continue;
+        invariant(pages != NULL, "out of memory for checkpoints");
+        for (size_t point = 0; point < chain->npoints; point++) {
+            struct snapshot *at = next_snapshot(chain, point, before, pages);
+
+            snapshot_enter(s, at);
+            each(arg, ref_of(c, chain, point), at);
+            before = at;
+        }
+        for (size_t k = 0; k < chain->ncontents; k++)
+            pool_drop(pages[k]);
+        free(pages);
+    }
 }

@@ -42,4 +42,12 @@ bool                checkpoints_before(const struct checkpoints *c, uint64_t ins
 /* The machine stands where its run began. An error leaves it undefined, but for ERR_UNSUPPORTED: then nothing has happened. */
 struct err          checkpoint_restore(const struct checkpoints *c, size_t k, struct machine *m) MUST_USE;
 
+struct snapshots;
+struct snapshot;
+
+/* All that fit the machine as snapshots of it (machine/snapshot.h), whose contents stay packed where they are; `beginning` is one of
+ * where its run began. `each` gets them in any order. */
+void                checkpoints_snapshots(const struct checkpoints *c, struct snapshots *s, const struct snapshot *beginning,
+                                          void (*each)(void *arg, size_t k, struct snapshot *at), void *arg);
+
 #endif

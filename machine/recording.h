@@ -59,5 +59,7 @@ void             replayer_free(struct replayer *r);
 /* Machines that stand where their run began go to a checkpoint of their recording. An error leaves them undefined, but for
  * ERR_UNSUPPORTED: then they stay where they are. */
 struct err       replay_checkpoint(struct machine *m, size_t k) MUST_USE;
+/* They were put to the instant of this checkpoint: the log goes on from there. False: it cannot be. */
+bool             replay_from_checkpoint(struct machine *m, size_t k);
 
 #endif

@@ -172,6 +172,18 @@ struct err replay_checkpoint(struct machine *m, size_t k)
     return OK;
 }
 
+bool replay_from_checkpoint(struct machine *m, size_t k)
+{
+    const struct recording *r = m->cfg.replay;
+    const struct moment at = checkpoint_at(r->checkpoints, k), now = machine_moment(m);
+    const size_t records = checkpoint_records(r->checkpoints, k);
+
+    if (moment_before(&at, &now) || moment_before(&now, &at) || !records_fit(&r->log, records, &at))
+        return false;
+    nondet_set_cursor(m->nondet, records);
+    return true;
+}
+
 struct err replay_skip(struct machine *m, uint64_t insns)
 {
     struct err e;

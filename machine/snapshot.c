@@ -155,9 +155,10 @@ static void page_differs(void *arg, uint64_t page, const uint8_t *then, const ui
 static void put_back_dirty(struct ram *ram, const struct pages *then)
 {
     const uint64_t pages = ram->len >> PAGE_SHIFT;
+    uint8_t room[PAGE_SIZE];
 
     for (uint64_t page = 0; (page = ram_next_dirty(ram, page, DIRTY_SNAPSHOT)) < pages; page++)
-        memory_put_back(ram, page, pages_get(then, page));
+        memory_put_back(ram, page, pages_look(then, page, room));
 }
 
 struct err snapshot_restore(struct snapshots *s, const struct snapshot *at)
@@ -169,7 +170,7 @@ struct err snapshot_restore(struct snapshots *s, const struct snapshot *at)
 
         if (b->ram != NULL) {
             put_back_dirty(b->ram, &at->maps[1 + k]);
-            pages_compare(&at->maps[1 + k], &s->base[1 + k], page_differs, b->ram);
+            pages_changed(&at->maps[1 + k], &s->base[1 + k], page_differs, b->ram);
         } else {
             pages_copy(b->pages, &at->maps[1 + k]);
         }

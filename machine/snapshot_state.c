@@ -44,7 +44,7 @@ static void put_stream(struct pages *map, const struct writer *w, unsigned strea
         memcpy(page, w->bytes + n * PAGE_SIZE, left < PAGE_SIZE ? left : PAGE_SIZE);
         pages_put(map, first + n, page);
     }
-    while (n < STREAM_PAGES && pages_get(map, first + n) != NULL)
+    while (n < STREAM_PAGES && pages_has(map, first + n))
         pages_remove(map, first + n++);
 }
 

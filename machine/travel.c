@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "base/invariant.h"
+#include "base/pages.h"
 #include "machine/internal.h"
+#include "machine/recording.h"
 #include "machine/snapshot.h"
 
 #define NEAR            ((uint64_t)1 << 19)
@@ -17,7 +19,7 @@
 #define COARSE_MAX      24u     /* of distances below 2^40 */
 #define MEMORY_LEAST    ((uint64_t)32 << 20)
 
-struct checkpoint { uint64_t insns; struct snapshot *at; };
+struct checkpoint { uint64_t insns; struct snapshot *at; size_t of_file; };      /* its number in the recording plus 1; 0: it is ours */
 
 struct travel {
     struct machine *m;
@@ -52,20 +54,38 @@ static size_t count_until(const struct travel *t, uint64_t insns)
     return low;
 }
 
-static void add_here(struct travel *t)
+static void insert(struct travel *t, size_t at, struct checkpoint c)
 {
-    size_t at = count_until(t, now(t));
-
-    if (at > 0 && t->list[at - 1].insns == now(t))
-        return;
     if (t->n == t->room) {
         t->room = t->room * 2 + 64;
         t->list = realloc(t->list, t->room * sizeof *t->list);
         invariant(t->list != NULL, "out of memory for checkpoints");
     }
     memmove(&t->list[at + 1], &t->list[at], (t->n - at) * sizeof *t->list);
-    t->list[at] = (struct checkpoint){ now(t), snapshot_take(t->s) };
+    t->list[at] = c;
     t->n++;
+}
+
+static void add_here(struct travel *t)
+{
+    size_t at = count_until(t, now(t));
+
+    if (at == 0 || t->list[at - 1].insns != now(t))
+        insert(t, at, (struct checkpoint){ now(t), snapshot_take(t->s), 0 });
+}
+
+static void add_of_file(void *arg, size_t k, struct snapshot *at)
+{
+    struct travel *t = arg;
+
+    insert(t, count_until(t, snapshot_insns(at)), (struct checkpoint){ snapshot_insns(at), at, k + 1 });
+}
+
+static void drop(struct travel *t, size_t at)
+{
+    snapshot_drop(t->s, t->list[at].at);
+    t->n--;
+    memmove(&t->list[at], &t->list[at + 1], (t->n - at) * sizeof *t->list);
 }
 
 static uint64_t gap_at(const struct travel *t, uint64_t distance)
@@ -88,7 +108,7 @@ static void thin(struct travel *t, uint64_t cursor)
     for (size_t k = 1; k < t->n; k++) {
         uint64_t next = k + 1 < t->n ? t->list[k + 1].insns : t->list[k].insns;
 
-        if (next - t->list[kept - 1].insns <= gap_at(t, distance(t->list[k].insns, cursor)))
+        if (t->list[k].of_file == 0 && next - t->list[kept - 1].insns <= gap_at(t, distance(t->list[k].insns, cursor)))
             snapshot_drop(t->s, t->list[k].at);
         else
             t->list[kept++] = t->list[k];
@@ -114,6 +134,8 @@ static void tidy(struct travel *t, uint64_t cursor)
 {
     count_used(t);
     thin(t, cursor);
+    if (snapshots_memory(t->s) > bound(t))
+        pages_squeeze(bound(t) / 8 * 7);
     if (t->coarse > 0 && snapshots_memory(t->s) < bound(t) / 4 * 3)
         t->coarse--;
     while (snapshots_memory(t->s) > bound(t) && t->coarse < COARSE_MAX && t->n > 2) {
@@ -152,6 +174,8 @@ struct err travel_create(struct travel **out, struct machine *m)
     invariant(t != NULL, "out of memory for travelling");
     *t = (struct travel){ .m = m, .s = s, .end = m->clock.state.insns, .spacing = SPACING };
     add_here(t);
+    if (m->cfg.replay != NULL)
+        checkpoints_snapshots(m->cfg.replay->checkpoints, s, t->list[0].at, add_of_file, t);
     *out = t;
     return OK;
 }
@@ -242,11 +266,24 @@ static struct err run_to(struct travel *t, uint64_t insns, travel_scan_fn *scan,
     return OK;
 }
 
-static struct err go_back(struct travel *t, const struct checkpoint *to)
+/* To the last checkpoint that is not behind `insns`. One of a file that cannot be used is forgotten. */
+static struct err go_back(struct travel *t, uint64_t insns)
 {
-    TRY(snapshot_restore(t->s, to->at));
-    board_mute(t->m, now(t) < t->end);
-    return OK;
+    for (;;) {
+        const size_t at = count_until(t, insns) - 1, k = t->list[at].of_file;
+        struct err e = snapshot_restore(t->s, t->list[at].at);
+
+        if (failed(&e) || (k != 0 && !replay_from_checkpoint(t->m, k - 1))) {
+            if (k == 0)
+                return e;
+            drop(t, at);
+            continue;
+        }
+        if (now(t) > t->end)                    /* over what nobody has seen */
+            t->end = now(t);
+        board_mute(t->m, now(t) < t->end);
+        return OK;
+    }
 }
 
 struct err travel_to(struct travel *t, uint64_t insns)
@@ -257,7 +294,7 @@ struct err travel_to(struct travel *t, uint64_t insns)
     if (at == 0)
         return err_make(ERR_USAGE, "the run begins at instruction %" PRIu64, travel_begin(t));
     if (now(t) > insns || now(t) < t->list[at - 1].insns)
-        TRY(go_back(t, &t->list[at - 1]));
+        TRY(go_back(t, insns));
     e = run_to(t, insns, NULL, NULL, NULL);
     tidy(t, now(t));
     return e;
@@ -268,9 +305,10 @@ struct err travel_back(struct travel *t, uint64_t before, uint64_t since, travel
     *found = false;
     since = since < travel_begin(t) ? travel_begin(t) : since;
     while (!*found && before > since) {
-        uint64_t from = t->list[count_until(t, before - 1) - 1].insns;
+        uint64_t from;
 
-        TRY(go_back(t, &t->list[count_until(t, before - 1) - 1]));
+        TRY(go_back(t, before - 1));
+        from = now(t);
         TRY(run_to(t, before, scan, arg, found));
         tidy(t, before);
         before = from;

@@ -32,7 +32,7 @@ static size_t unwritten(const struct overlay *o, uint64_t at, size_t len)
 {
     size_t n = 0;
 
-    while (n < len && pages_get(&o->written, (at + n) / PAGES_PAGE) == NULL)
+    while (n < len && !pages_has(&o->written, (at + n) / PAGES_PAGE))
         n += smaller(len - n, PAGES_PAGE - (at + n) % PAGES_PAGE);
     return n;
 }
@@ -60,7 +60,7 @@ static struct err overlay_read(struct block *b, uint64_t at, void *to, size_t le
 /* The page for writing; a new one starts as what the base holds. */
 static struct err own_page(struct overlay *o, uint64_t at, uint8_t **out)
 {
-    bool is_new = pages_get(&o->written, at) == NULL;
+    bool is_new = !pages_has(&o->written, at);
     struct err e = OK;
 
     *out = pages_edit(&o->written, at);

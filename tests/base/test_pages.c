@@ -114,11 +114,54 @@ static void comparing_finds_what_differs(void **state)
     assert_int_equal(pages_memory(), 0);
 }
 
+/* Squeezed pages are what they were, take less, equal ones once; written and freed they leave nothing. */
+static void squeezed_pages_are_the_same(void **state)
+{
+    struct pages a, b = { 0 };
+    uint8_t room[PAGES_PAGE];
+    uint64_t before;
+
+    (void)state;
+    pages_init(&a, 1000);
+    for (unsigned k = 0; k < 300; k++) {
+        memset(bytes, (int)k % 7, sizeof bytes);
+        for (unsigned n = 0; n < 8; n++)
+            bytes[n * 97] = (uint8_t)(k % 50 * (n + 1));
+        pages_put(&a, k, bytes);
+    }
+    pages_copy(&b, &a);
+    before = pages_memory();
+    pages_squeeze(before - 1);
+    assert_in_range(pages_memory(), before / 2, before - 1);            /* no more than was asked for */
+    pages_squeeze(0);
+    assert_in_range(pages_memory(), 1, 300 * 150);
+    pages_edit(&b, 17)[5] = 0x99;
+    for (unsigned k = 0; k < 300; k++) {
+        const uint8_t *page = k % 2 ? pages_get(&a, k) : pages_look(&a, k, room);
+
+        assert_true(pages_has(&a, k));
+        for (unsigned n = 0; n < 8; n++)
+            assert_int_equal(page[n * 97], (uint8_t)(k % 50 * (n + 1)));
+        assert_int_equal(page[5], k % 7);
+    }
+    assert_int_equal(pages_get(&b, 17)[5], 0x99);
+    assert_int_equal(pages_get(&b, 17)[6], 17 % 7);
+    pages_squeeze(0);
+    assert_int_equal(pages_get(&b, 17)[5], 0x99);
+    assert_int_equal(pages_get(&a, 17)[5], 17 % 7);
+    pages_put(&a, 16, filled(3));
+    assert_int_equal(pages_get(&b, 16)[5], 16 % 7);
+    pages_drop(&a);
+    pages_drop(&b);
+    assert_int_equal(pages_memory(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_are_independent), cmocka_unit_test(zeros_are_pages_without_memory),
         cmocka_unit_test(equal_contents_stay_the_same_page), cmocka_unit_test(comparing_finds_what_differs),
+        cmocka_unit_test(squeezed_pages_are_the_same),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,7 +2,7 @@
  * Travels through the run of a real guest: seeks at random, steps backwards, compares with a straight run, and says how long it took
  * and what the checkpoints hold.
  *
- *     prove_travel [-l LENGTH] [-s SEEKS] [-b STEPS back] [-m MiB] [-smp N] [-jit on|off] [-hv on|off] -kernel K [-initrd I] [-append A] */
+ *     prove_travel [-time cpu] [-replay FILE] [-l LENGTH] [-s SEEKS] [-b STEPS back] [-m MiB] [-smp N] [-jit on|off] [-hv on|off] -kernel K [-initrd I] [-append A] */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "machine/internal.h"
+#include "machine/replay.h"
 #include "machine/snapshot.h"
 #include "machine/travel.h"
 
@@ -17,6 +18,7 @@
 #define TIMES  4096
 
 static struct machine_config cfg;
+static clockid_t clock_used = CLOCK_MONOTONIC;    /* -time cpu: what the processor was used, on a busy host */
 static uint64_t length = 2000000000, seeks = 60, steps = 300, seed = 88172645463325252u;
 
 static uint64_t random_below(uint64_t n)
@@ -39,7 +41,7 @@ static double now(void)
 {
     struct timespec ts;
 
-    clock_gettime(CLOCK_MONOTONIC, &ts);
+    clock_gettime(clock_used, &ts);
     return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec * 1e-6;
 }
 
@@ -67,6 +69,18 @@ static void print(const char *what, struct times *t)
     printf("%s: median %.2f ms, 95%% %.2f ms, worst %.2f ms (%u)\n", what, t->ms[t->n / 2], t->ms[t->n * 95 / 100], t->ms[t->n - 1], t->n);
 }
 
+static void replays(const char *path)
+{
+    struct recording_about about;
+    struct recording *r;
+
+    must(recording_open(&r, path));
+    recording_about(r, &about);
+    recording_config(r, &cfg);
+    length = about.insns - steps - 1;
+    printf("%" PRIu64 " checkpoints in it, %.1f MiB\n", about.checkpoints, (double)about.checkpoint_bytes / 1048576);
+}
+
 static uint64_t number(const char *text) { return strtoull(text, NULL, 0); }
 
 static void option(const char *name, const char *value)
@@ -74,6 +88,8 @@ static void option(const char *name, const char *value)
     if (strcmp(name, "-l") == 0) length = number(value);
     else if (strcmp(name, "-s") == 0) seeks = number(value);
     else if (strcmp(name, "-b") == 0) steps = number(value);
+    else if (strcmp(name, "-replay") == 0) replays(value);
+    else if (strcmp(name, "-time") == 0) clock_used = strcmp(value, "cpu") == 0 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
     else if (strcmp(name, "-m") == 0) cfg.ram_bytes = number(value) << 20;
     else if (strcmp(name, "-smp") == 0) cfg.nvps = (unsigned)number(value);
     else if (strcmp(name, "-hv") == 0) cfg.hv = strcmp(value, "on") == 0;
@@ -129,6 +145,15 @@ int main(int argc, char **argv)
     ms = straight(&p);
     must(machine_create(&m, &cfg));
     must(travel_create(&t, m));
+    for (unsigned k = 0; k < seeks / 4 && cfg.replay != NULL; k++) {       /* where nobody has been */
+        unsigned to = (unsigned)random_below(POINTS);
+
+        timed(&seek, t, p.insns[to]);
+        check(m, &p, to);
+    }
+    if (cfg.replay != NULL)
+        print("first seeks", &seek);
+    seek.n = 0;
     begin = now();
     must(travel_to(t, p.insns[POINTS - 1]));
     printf("straight %.0f ms, with checkpoints %.0f ms\n", ms, now() - begin);

@@ -5,8 +5,11 @@
 
 #include <stdio.h>
 
+#include "base/pages.h"
 #include "machine/internal.h"
 #include "machine/recording.h"
+#include "machine/snapshot.h"
+#include "machine/travel.h"
 #include "tests/replay/frames.h"
 #include "tests/replay/guest.h"
 
@@ -176,6 +179,41 @@ static void what_did_not_change_is_not_written(void **state)
     assert_true((many.checkpoint_bytes - few.checkpoint_bytes) / (many.checkpoints - few.checkpoints) < 16384);
 }
 
+/* Where nobody has been yet, and back, in any order; from each of them on as it was recorded. */
+static void one_travels_by_them(void **state)
+{
+    struct travel_about about;
+    struct recording *r;
+    struct travel *t;
+    struct machine *m;
+    struct past p;
+    uint32_t seed = 3;
+
+    (void)state;
+    record(file, EVERY, 2, true, &p);
+    r = open_recording(file);
+    m = make_replay(r, true);
+    must(travel_create(&t, m));
+    travel_about(t, &about);
+    assert_true(about.checkpoints > p.insns[POINTS] / EVERY - 1);
+    for (unsigned k = 0; k < 60; k++) {
+        const unsigned to = next_random(&seed) % POINTS;
+
+        must(travel_to(t, p.insns[to]));
+        assert_true(machine_insns(m) == p.insns[to] && machine_hash(m) == p.hash[to]);
+        if (k % 8 == 0)
+            pages_squeeze(k);
+        if (k % 10 == 3 && machine_run(m, 20000) == RUN_DIFFERS)
+            fail_msg("%s", machine_error(m));
+    }
+    must(travel_to(t, p.insns[2]));
+    assert_int_equal(machine_run(m, UINT64_MAX), RUN_DEBUG_EXIT);
+    assert_true(machine_hash(m) == p.hash[POINTS]);
+    travel_free(t);
+    machine_free(m);
+    recording_close(r);
+}
+
 /* ---- adding ---- */
 
 static struct recording *add(const char *path, enum run expected)
@@ -334,6 +372,21 @@ static size_t frame_at(const struct blob *b, uint8_t kind)
     return 0;
 }
 
+static void travel_anywhere(const struct recording *r)
+{
+    struct machine *m = make_replay(r, true);
+    struct travel *t;
+
+    must(travel_create(&t, m));
+    for (unsigned k = 0; k < 4; k++) {
+        struct err e = travel_to(t, 20000 + 47000 * (k * 3 % 4));
+
+        (void)e;
+    }
+    travel_free(t);
+    machine_free(m);
+}
+
 /* Checksums that are right again. Whatever is in the file: it is refused, or a replay from its checkpoints goes on or says that
  * it is not what was recorded. PARTITA_SNAPSHOT_ROUNDS=N for more. */
 static void made_up_checkpoints_do_no_harm(void **state)
@@ -373,6 +426,7 @@ static void made_up_checkpoints_do_no_harm(void **state)
             went++;
         }
         machine_free(m);
+        travel_anywhere(r);
         recording_close(r);
     }
     assert_true(refused > 0 && went > 0);
@@ -409,6 +463,7 @@ int main(void)
         cmocka_unit_test(a_replay_goes_on_from_any_checkpoint),
         cmocka_unit_test(making_them_changes_nothing),
         cmocka_unit_test(what_did_not_change_is_not_written),
+        cmocka_unit_test(one_travels_by_them),
         cmocka_unit_test(they_can_be_added_later),
         cmocka_unit_test(they_can_be_added_to_what_was_cut_short),
         cmocka_unit_test(nobody_adds_while_it_is_recorded),
