@@ -26,7 +26,7 @@ void jit_flags_from_raw(struct cpu *cpu)
 
 static const uint8_t saved[6] = { HOST_BP, HOST_BX, HOST_12, HOST_13, HOST_14, HOST_15 };
 
-void lift_registers(struct asm_buf *a, bool load)
+static void registers(struct asm_buf *a, bool load)
 {
     for (unsigned n = 0; n < 16; n++)
         if (pinned[n] != HOST_NONE && load)
@@ -86,13 +86,13 @@ static void vectors_off(struct asm_buf *a, bool called)
 
 static void load_state(struct asm_buf *a)
 {
-    lift_registers(a, true);
+    registers(a, true);
     asm_mov(a, 8, HOST_BUDGET, CPU_AT(budget));
 }
 
 static void store_state(struct asm_buf *a)
 {
-    lift_registers(a, false);
+    registers(a, false);
     asm_store(a, 8, CPU_AT(budget), HOST_BUDGET);
     vectors_off(a, false);
 }
@@ -167,11 +167,11 @@ static void make_x87_on(struct asm_buf *a)
 {
     uint8_t *no;
 
-    lift_registers(a, false);
+    registers(a, false);
     asm_alu_imm(a, ALU_SUB, 8, rm_reg(HOST_SP), 8);
     c_call(a, (uintptr_t)jit_x87_give);
     asm_alu_imm(a, ALU_ADD, 8, rm_reg(HOST_SP), 8);
-    lift_registers(a, true);
+    registers(a, true);
     asm_alu_imm(a, ALU_CMP, 1, rm_reg(HOST_AX), 1);     /* CF: 0 */
     no = asm_jcc(a, CC_B);
     asm_op(a, 0xdd, 4, 4, CPU_AT(jit_x87_image));       /* FRSTOR */
@@ -274,12 +274,12 @@ static void make_near(struct asm_buf *a, int32_t tag, const uint8_t *reprobe)
 /* Found: equal, as after make_reprobe(). AX and CX are lost. Nothing here calculates with the vector unit. */
 static void make_find(struct asm_buf *a)
 {
-    lift_registers(a, false);
+    registers(a, false);
     asm_alu_imm(a, ALU_SUB, 8, rm_reg(HOST_SP), 8);
     asm_mov(a, 8, HOST_SI, rm_reg(HOST_AX));
     c_call(a, (uintptr_t)jit_find);
     asm_alu_imm(a, ALU_ADD, 8, rm_reg(HOST_SP), 8);
-    lift_registers(a, true);
+    registers(a, true);
     asm_mov(a, 8, HOST_DX, rm_reg(HOST_AX));
     asm_test(a, 8, rm_reg(HOST_DX), HOST_DX);
     asm_setcc(a, CC_E, rm_reg(HOST_AX));
@@ -347,7 +347,7 @@ static void make_follow(struct asm_buf *a, const uint8_t *stop)
     c_call(a, (uintptr_t)jit_follow);
     asm_test(a, 8, rm_reg(HOST_AX), HOST_AX);
     asm_aim(asm_jcc(a, CC_E), stop);
-    lift_registers(a, true);
+    registers(a, true);
     asm_jmp_rm(a, rm_reg(HOST_AX));
 }
 

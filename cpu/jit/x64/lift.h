@@ -161,8 +161,6 @@ static inline bool awkward(uint8_t o, unsigned bytes)
 unsigned lift_read(struct lift *l, uint8_t o, unsigned bytes, unsigned scratch);    /* where it is now; may lose host flags */
 void lift_write(struct lift *l, uint8_t o, unsigned bytes, unsigned from);          /* not awkward */
 
-void lift_registers(struct asm_buf *a, bool load);      /* the pinned ones, to struct cpu or from there */
-
 /* ---- memory ---- */
 
 /* The linear address of the operand into AX; false: only the handler can. */

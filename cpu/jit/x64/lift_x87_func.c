@@ -5,6 +5,8 @@
 #include "cpu/jit/x64/lift.h"
 
 #include "cpu/exec_x87.h"
+#include "cpu/fp_num.h"
+#include "cpu/fp_quick.h"
 
 #define FCW_RC_PC 0x0f00u       /* rounding and precision control */
 #define FCW_USUAL 0x0300u       /* to nearest, 64 bits */
@@ -38,6 +40,55 @@ static bool split(struct cpu *cpu, struct fp80 r, unsigned flags, bool up)
     return true;
 }
 
+/* As fp_to80() to nearest, of what the quick functions have answered: normal, and never exact or half between two. */
+static struct fp80 nearest(struct fp_num n, bool *up)
+{
+    uint64_t mant = fp_high(n) + ((uint64_t)n.sig >> 63);
+    int exp = n.exp + EXP_BIAS;
+
+    *up = (uint64_t)n.sig >> 63;
+    if (mant == 0) {
+        mant = 1ull << 63;
+        exp++;
+    }
+    return (struct fp80){ mant, (uint16_t)(n.sign << 15 | exp) };
+}
+
+static bool ask_quick(uint32_t op, const struct fp_num v[2], struct fp_num r[2])
+{
+    switch (op) {
+    case OP_FSIN:    return fp_quick_sincos(v[0], &r[0], &r[1]);
+    case OP_FCOS:    return fp_quick_sincos(v[0], &r[1], &r[0]);
+    case OP_FSINCOS: return fp_quick_sincos(v[0], &r[0], &r[1]);
+    case OP_FPTAN:   return fp_quick_tan(v[0], &r[0]);
+    case OP_F2XM1:   return fp_quick_2xm1(v[0], &r[0]);
+    case OP_FYL2X:   return !v[0].sign && fp_quick_yl2x(v[1], v[0], &r[0]);
+    case OP_FYL2XP1: return fp_quick_yl2xp1(v[1], v[0], &r[0]);
+    default:         return fp_quick_atan2(v[1], v[0], &r[0]);
+    }
+}
+
+/* What is usual. *last: the result that the stack's top will be. */
+static bool quickly(struct cpu *cpu, uint32_t op, const struct fp_num v[2], struct fp80 *last, bool *up)
+{
+    const bool two = op == OP_FYL2X || op == OP_FYL2XP1 || op == OP_FPATAN;
+    struct fp_num r[2];
+    bool first;
+
+    if (v[0].kind != FP_KIND_FINITE || v[0].denormal || (two && (v[1].kind != FP_KIND_FINITE || v[1].denormal)) ||
+        !ask_quick(op, v, r))
+        return false;
+    *last = cpu->jit_x87_out = nearest(r[0], up);
+    first = *up;
+    if (op == OP_FSINCOS) {
+        *last = nearest(r[1], up);
+        *up |= first;
+    } else if (op == OP_FPTAN) {
+        *last = (struct fp80){ 1ull << 63, EXP_BIAS };
+    }
+    return true;
+}
+
 /* One result in r[0], or two. False: out of range, or for another reason. */
 static bool calculate(uint32_t op, struct fp_env *e, const struct fp_num v[2], struct fp_num r[2])
 {
@@ -62,7 +113,11 @@ bool jit_x87_function(struct cpu *cpu, uint32_t op)
     struct fp80 last;
     bool up;
 
-    if ((cpu->s.fcw & FCW_RC_PC) != FCW_USUAL || !calculate(op, &e, v, r))
+    if ((cpu->s.fcw & FCW_RC_PC) != FCW_USUAL)
+        return false;
+    if (quickly(cpu, op, v, &last, &up))
+        return split(cpu, last, FP_PE, up);
+    if (!calculate(op, &e, v, r))
         return false;
     last = cpu->jit_x87_out = fp_to80(&e, r[0]);
     up = e.up;
@@ -98,16 +153,31 @@ static void indefinite(struct asm_buf *a)
     load80(a, rm_at(HOST_AX, 0));
 }
 
+/* Those of the pinned registers that C code does not keep, to struct cpu or from there. */
+static void volatile_registers(struct asm_buf *a, bool load)
+{
+    for (unsigned n = 0; n < 16; n++) {
+        const unsigned host = pinned[n];
+
+        if (host == HOST_NONE || host == HOST_BX || host == HOST_BP || (host >= HOST_12 && host <= HOST_15))
+            continue;
+        if (load)
+            asm_mov(a, 8, host, rm_at(HOST_CPU, (int32_t)(8 * n)));
+        else
+            asm_store(a, 8, rm_at(HOST_CPU, (int32_t)(8 * n)), host);
+    }
+}
+
 static void call(struct asm_buf *a)
 {
-    lift_registers(a, false);
+    volatile_registers(a, false);
     asm_alu_imm(a, ALU_SUB, 8, rm_reg(HOST_SP), 8);
     asm_lea(a, 8, HOST_DI, rm_at(HOST_CPU, -CPU_BASE));
     asm_mov(a, 4, HOST_SI, rm_reg(HOST_CX));
     asm_mov_imm(a, HOST_AX, (uintptr_t)jit_x87_function);
     asm_call_rm(a, rm_reg(HOST_AX));
     asm_alu_imm(a, ALU_ADD, 8, rm_reg(HOST_SP), 8);
-    lift_registers(a, true);
+    volatile_registers(a, true);
 }
 
 static void done(struct asm_buf *a)
