@@ -70,6 +70,13 @@ void nondet_replay(struct nondet *nd, const struct ndlog *log)
     nd->log = log;
 }
 
+void nondet_go_live(struct nondet *nd)
+{
+    nd->log = NULL;
+    nd->taken = 0;
+    nd->lost[0] = '\0';
+}
+
 bool nondet_replaying(const struct nondet *nd)
 {
     return nd->log != NULL;

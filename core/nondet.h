@@ -40,6 +40,7 @@ void     nondet_free(struct nondet *nd);
  * `log` and never asks the host; what is posted then is dropped. */
 void     nondet_record(struct nondet *nd, struct ndlog_batch *batch);
 void     nondet_replay(struct nondet *nd, const struct ndlog *log);
+void     nondet_go_live(struct nondet *nd);             /* from here on the host is asked, whatever the log holds */
 bool     nondet_replaying(const struct nondet *nd);
 
 /* The machine loop tells where the run stands; what is taken or asked for until it stands elsewhere belongs to this moment. */

@@ -8,9 +8,10 @@
 
 #include "base/attrs.h"
 #include "gui/gdb_session.h"
+#include "gui/past_request.h"
 #include "gui/screen.h"
 
-#define WORDS 6
+#define WORDS 16
 
 struct command {
     const char *name, *takes, *help;
@@ -205,6 +206,77 @@ static void screenshot(struct gdb_session *s, char **words, unsigned n)
         sayf(s, "%s\n", e.text);
 }
 
+/* ---- the past, and other places ---- */
+
+static void say_line(void *arg, const char *text)
+{
+    say(arg, text);
+    say(arg, "\n");
+}
+
+static void say_error(struct gdb_session *s, const struct err *e)
+{
+    if (failed(e))
+        sayf(s, "%s\n", e->text);
+}
+
+/* Here, unless they say when. */
+static void past(struct gdb_session *s, char **words, unsigned n)
+{
+    struct past_request r;
+    struct err e = OK;
+    int taken = 1;
+
+    past_request_init(&r);
+    for (unsigned k = 0; k < n && taken > 0 && !failed(&e); k += (unsigned)taken) {
+        e = past_request_take(&r, words + k, (int)(n - k), &taken);
+        if (!failed(&e) && taken == 0)
+            e = err_make(ERR_USAGE, "'%.60s' is no part of a question", words[k]);
+    }
+    if (r.at == UINT64_MAX)
+        r.at = machine_insns(s->machine);
+    if (r.text != NULL && strcmp(r.text, "stack") == 0 && r.vp == PAST_ANY)
+        r.vp = s->vp;
+    if (!failed(&e) && r.text == NULL)
+        past_request_help(say_line, s);
+    else if (!failed(&e))
+        e = past_request_run(&r, s->debug, say_line, s);
+    say_error(s, &e);
+    past_request_free(&r);
+}
+
+static void savevm(struct gdb_session *s, char **words, unsigned n)
+{
+    struct err e = debug_save(s->debug, words[0]);
+
+    if (!failed(&e) && n > 1)
+        e = machine_save(s->machine, words[1]);
+    say_error(s, &e);
+}
+
+/* As after `goto`, gdb does not know. */
+static void loadvm(struct gdb_session *s, char **words, unsigned n)
+{
+    struct err e = debug_load(s->debug, words[0]);
+
+    (void)n;
+    say_error(s, &e);
+    if (failed(&e))
+        return;
+    s->stop = (struct debug_stop){ .why = DEBUG_NOTHING, .vp = debug_current(s->debug), .insns = machine_insns(s->machine) };
+    sayf(s, "at instruction %" PRIu64 "; tell gdb: maintenance flush register-cache\n", machine_insns(s->machine));
+}
+
+static void record(struct gdb_session *s, char **words, unsigned n)
+{
+    struct err e = debug_record(s->debug, words[0]);
+
+    (void)n;
+    say_error(s, &e);
+    if (!failed(&e))
+        sayf(s, "from here on a run of its own, recorded to %s\n", words[0]);
+}
+
 /* ---- points by physical address ---- */
 
 static void added(struct gdb_session *s, const struct point *p)
@@ -281,13 +353,17 @@ static const struct command commands[] = {
     { "help", "", "this list", 0, 0, help },
     { "info", "registers", "registers of the selected processor", 1, 1, info },
     { "insns", "", "instructions since the start, of all processors", 0, 0, insns },
+    { "loadvm", "NAME|FILE", "the machine as it was saved", 1, 1, loadvm },
     { "msr", "NUMBER [VALUE]", "read or write an architectural MSR", 1, 2, msr },
+    { "past", "[QUESTION ...]", "who did it last, and when; without a question: how to ask", 0, WORDS - 1, past },
     { "pbreak", "ADDRESS", "breakpoint at a physical address", 1, 1, pbreak },
     { "points", "", "list what pbreak and pwatch set", 0, 0, points },
     { "power", "", "press the power button", 0, 0, power },
     { "punset", "ADDRESS", "take back what pbreak and pwatch set there", 1, 1, punset },
     { "pwatch", "ADDRESS [BYTES [w|r|a]]", "watch physical memory, writes by devices included", 1, 3, pwatch },
     { "quit", "", "end the machine", 0, 0, quit },
+    { "record", "FILE", "a replay goes on from here as a run of its own, recorded", 1, 1, record },
+    { "savevm", "NAME [FILE]", "the machine as it is, under that name and to a file", 1, 2, savevm },
     { "screen", "", "the text on the screen", 0, 0, screen },
     { "screenshot", "FILE", "write the screen there: a picture when the name ends in .ppm, else text", 1, 1, screenshot },
     { "xp", "ADDRESS [BYTES]", "physical memory", 1, 2, xp },

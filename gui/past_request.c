@@ -2,6 +2,7 @@
  * The words of a question, rows of a table each; what needs the machine or symbols is looked up when it is asked. */
 #include "gui/past_request.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +10,19 @@
 
 #include "base/attrs.h"
 #include "base/bytes.h"
-#include "gui/options.h"
 
 #define FRAMES_MAX  256u
 #define BACK        ((uint64_t)1 << 24)
+
+static bool number(const char *text, uint64_t *out, const char **rest)
+{
+    char *end;
+
+    errno = 0;
+    *out = strtoull(text, &end, 0);
+    *rest = end;
+    return *text >= '0' && *text <= '9' && errno == 0;
+}
 
 static const struct { const char *name; enum point_kind kind; bool physical; } kinds[] = {
     { "write:", POINT_WRITE, false }, { "read:", POINT_READ, false }, { "access:", POINT_ACCESS, false },
@@ -82,7 +92,7 @@ static struct err take_number(const char *option, const char *word, uint64_t lea
 {
     const char *rest;
 
-    if (word == NULL || !options_number(word, to, &rest) || *rest != '\0' || *to < least)
+    if (word == NULL || !number(word, to, &rest) || *rest != '\0' || *to < least)
         return err_make(ERR_USAGE, "%s %s: give a number%s", option, word != NULL ? word : "", least > 0 ? " from 1 on" : "");
     return OK;
 }
@@ -98,7 +108,7 @@ static struct err take_question(struct past_request *r, const char *word)
 struct err past_request_take(struct past_request *r, char *const *words, int n, int *taken)
 {
     const char *value = n > 1 ? words[1] : NULL;
-    uint64_t *number = number_of(r, words[0]), vp;
+    uint64_t *to = number_of(r, words[0]), vp;
 
     *taken = 1;
     if (is_question(words[0]))
@@ -108,8 +118,8 @@ struct err past_request_take(struct past_request *r, char *const *words, int n, 
         return OK;
     }
     *taken = 2;
-    if (number != NULL)
-        return take_number(words[0], value, number == &r->nth || number == &r->limit, number);
+    if (to != NULL)
+        return take_number(words[0], value, to == &r->nth || to == &r->limit, to);
     if (strcmp(words[0], "--vp") == 0) {
         TRY(take_number(words[0], value, 0, &vp));
         r->vp = vp < PAST_ANY ? (unsigned)vp : PAST_ANY - 1;
@@ -131,7 +141,7 @@ static bool address(const struct past_request *r, const char *text, uint64_t *ou
     char name[512];
     const size_t len = strcspn(text, "+");
 
-    if (options_number(text, out, rest))
+    if (number(text, out, rest))
         return true;
     *rest = text + len;
     if (len == 0 || len >= sizeof name)
@@ -152,7 +162,7 @@ static struct err resolve_point(struct past_request *r)
             *p = (struct point){ kinds[k].kind, kinds[k].physical, 0, 1 };
     good = address(r, rest, &p->at, &rest);
     if (good && *rest == '+' && p->kind != POINT_BREAK)
-        good = options_number(rest + 1, &p->len, &rest) && p->len > 0;
+        good = number(rest + 1, &p->len, &rest) && p->len > 0;
     return good && *rest == '\0' ? OK : err_make(ERR_USAGE, "%.100s: give an address or a symbol (--symbols)%s", r->text,
                                                  p->kind != POINT_BREAK ? ", and +BYTES if you like" : "");
 }
@@ -166,7 +176,7 @@ static struct err resolve_register(struct past_request *r, struct debug *d)
     r->what.kind = PAST_CHANGED;
     if (reg != NULL)
         r->what.reg = *reg;
-    else if (strncmp(name, "msr=", 4) == 0 && options_number(name + 4, &msr, &rest) && *rest == '\0' && msr <= UINT32_MAX)
+    else if (strncmp(name, "msr=", 4) == 0 && number(name + 4, &msr, &rest) && *rest == '\0' && msr <= UINT32_MAX)
         r->what.reg = debug_reg_of_msr((uint32_t)msr);
     else
         return err_make(ERR_USAGE, "%.100s: there is no such register; an MSR without a name is msr=NUMBER", r->text);
@@ -200,7 +210,7 @@ static struct err resolve_events(struct past_request *r)
     } while (*at == ',' && *++at != '\0');
     if (*at != '=')
         return OK;
-    if (!options_number(at + 1, &vector, &rest) || *rest != '\0' || vector > 255)
+    if (!number(at + 1, &vector, &rest) || *rest != '\0' || vector > 255)
         return err_make(ERR_USAGE, "%.100s: a vector is a number up to 255", r->text);
     r->what.vector = (unsigned)vector;
     return OK;

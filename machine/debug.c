@@ -30,6 +30,7 @@ void debug_free(struct debug *d)
     if (d == NULL)
         return;
     debug_travel_free(d);
+    debug_saved_free(d);
     points_free(d->points);
     free(d->regs);
     free(d);

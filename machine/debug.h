@@ -48,6 +48,15 @@ struct debug_stop debug_step_back(struct debug *d, unsigned vp);
 struct debug_stop debug_run_back(struct debug *d);
 struct err debug_goto(struct debug *d, uint64_t insns, struct debug_stop *stop) MUST_USE;     /* either way */
 
+/* A replay goes on from here as a run of its own, recorded to `path`, its beginning kept in a file beside it; backwards one cannot go
+ * any more. After an error that comes late it is live all the same. */
+struct err debug_record(struct debug *d, const char *path) MUST_USE;
+
+/* The machine as it is, under a name, and it again; one that had that name is replaced. Loading leaves
+ * a history only if nothing was changed by hand in between: else one cannot go back beyond it. */
+struct err debug_save(struct debug *d, const char *name) MUST_USE;
+struct err debug_load(struct debug *d, const char *name) MUST_USE;     /* a name, or a file of machine_save() */
+
 /* ---- on the way ---- */
 
 void debug_pause(struct debug *d);      /* as soon as may be; from a poll, or a signal handler */

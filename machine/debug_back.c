@@ -28,8 +28,15 @@ void debug_travel_free(struct debug *d)
     d->travel = NULL;
 }
 
+void debug_note_travel(struct debug *d)
+{
+    if (d->travel != NULL)
+        travel_note(d->travel);
+}
+
 void debug_changed(struct debug *d)
 {
+    d->changes++;
     if (d->travel != NULL)
         travel_forget_future(d->travel);
 }

@@ -16,6 +16,8 @@ struct debug {
     unsigned stood_vp;
     void (*poll)(void *arg);
     void *poll_arg;
+    struct debug_saved *saved;  /* debug_save.c */
+    uint64_t changes;           /* made by hand so far */
     struct debug_reg *regs;     /* made when first asked for */
     unsigned nregs;
 };
@@ -24,8 +26,11 @@ bool     debug_may_change(const struct debug *d);       /* debug.c */
 /* debug.c: without checkpoints on the way */
 struct debug_stop debug_run_plain(struct debug *d, uint64_t instructions);
 
+void     debug_saved_free(struct debug *d);             /* debug_save.c */
+
 /* debug_back.c */
 void     debug_travel_free(struct debug *d);
+void     debug_note_travel(struct debug *d);            /* how far the run had come */
 void     debug_changed(struct debug *d);        /* by hand: what came later will not come like that */
 uint64_t debug_slice(struct debug *d, uint64_t left);   /* how far to run at once */
 

@@ -55,6 +55,7 @@ struct machine {
     struct inputs inputs;
     struct recorder *recorder;          /* cfg.record */
     struct replayer *replayer;          /* cfg.replay */
+    char *live_record, *live_start;     /* live.c: names of files */
     struct debug *debug;                /* debug.c; NULL: nobody asked for one */
     void *trace_file;                   /* FILE * of -trace */
     char error[256];

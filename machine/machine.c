@@ -155,6 +155,8 @@ void machine_free(struct machine *m)
     recorder_free(m->recorder);
     replayer_free(m->replayer);
     inputs_free(&m->inputs);
+    free(m->live_record);
+    free(m->live_start);
     if (m->trace_file != NULL && m->trace_file != stderr)
         fclose(m->trace_file);
     free(m);

@@ -300,15 +300,25 @@ static void write_piece(struct ndlog_writer *out, unsigned index, uint64_t at, c
     free(room);
 }
 
+/* From the file, or from what another recording held of it. */
+static struct err piece_of(const struct input *i, struct file *f, uint64_t at, uint8_t *to, uint64_t len)
+{
+    if (i->bytes == NULL)
+        return file_read_at(f, at, to, len);
+    memcpy(to, i->bytes + at, len);
+    return OK;
+}
+
 struct err embedded_write(struct ndlog_writer *out, const struct input *i, unsigned index)
 {
     uint8_t *piece = malloc(PIECE);
     uint64_t hash = i->len;
-    struct err e;
-    struct file *f;
+    struct err e = OK;
+    struct file *f = NULL;
 
     invariant(piece != NULL, "out of memory for an input file");
-    e = file_open(&f, i->path, FILE_READ);
+    if (i->bytes == NULL)
+        e = file_open(&f, i->path, FILE_READ);
     if (failed(&e)) {
         free(piece);
         return e;
@@ -316,7 +326,7 @@ struct err embedded_write(struct ndlog_writer *out, const struct input *i, unsig
     for (uint64_t at = 0; at < i->len && !failed(&e); at += PIECE) {
         uint64_t len = i->len - at < PIECE ? i->len - at : PIECE;
 
-        e = file_read_at(f, at, piece, len);
+        e = piece_of(i, f, at, piece, len);
         if (failed(&e))
             break;
         for (uint64_t k = 0; k < len; k += INPUT_PIECE)
