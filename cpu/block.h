@@ -25,6 +25,7 @@ struct block {
     insn_fn *first;             /* the first instruction's own handler, whatever counts or replaces the block stands before it */
     struct jit_block *jit;      /* its translation, or NULL */
     struct jit_part *parts;     /* translations that it is a part of */
+    uint64_t unsited;           /* by instruction: accesses that found keeping a TLB entry useless */
     uint32_t heat;              /* runs until it is translated */
     uint32_t samples;           /* how often it was what would have run next when a slice of time was over */
     uint32_t missed;            /* how often its translation was left for a probe that serves several accesses */

@@ -195,10 +195,10 @@ struct cpu_stats {
      * of all; changes of space, and those that found it kept */
     uint64_t tlb_fills, tlb_fetches, tlb_victims, tlb_flushes, tlb_switches, tlb_kept;
     /* of the translator: what it made, how much of that of several blocks, what it gave up, instructions and the host's bytes for
-     * them; ways out that were joined to their target or looked up; shared probes that failed, and blocks made anew without;
-     * times that all was dropped; and what
+     * them; ways out that were joined to their target or looked up; shared probes that failed, and blocks made anew without, as
+     * paths without keeping entries of the TLB; times that all was dropped; and what
      * handlers were called for from translated code, when counted */
-    uint64_t jit_blocks, jit_paths, jit_lost, jit_insns, jit_bytes, jit_links, jit_finds, jit_share_misses, jit_unshared, jit_resets;
+    uint64_t jit_blocks, jit_paths, jit_lost, jit_insns, jit_bytes, jit_links, jit_finds, jit_share_misses, jit_unshared, jit_unsited, jit_resets;
     uint64_t jit_handlers;
 };
 const struct cpu_stats *cpu_stats(const struct cpu *cpu);

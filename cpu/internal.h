@@ -138,6 +138,13 @@ struct shadow_page {
 
 #define JIT_NEAR 8u
 
+/* What an access of translated code keeps of the TLB (cpu/jit/x64/lift_site.c). */
+#define JIT_SITES 8192u
+struct jit_site_kept {
+    uint32_t at;                    /* the entry that it found last: bytes from the beginning of the bank */
+    uint32_t left;                  /* how often it may still be another one until somebody thinks about it */
+};
+
 struct cpu {
     struct device dev;
     struct cpu_private p;
@@ -149,6 +156,7 @@ struct cpu {
     uint8_t jit_mxcsr;              /* the host's MXCSR is the guest's, and newer than s.mxcsr */
     uint8_t jit_x87;                /* the host's x87 unit has the guest's registers, FCW and FSW */
     uint8_t jit_x87_image[108];     /* on their way, as FNSAVE has them */
+    uint32_t jit_site_missed;       /* the access whose `left` came to nothing; 0: none */
     uint8_t jit_looks;              /* the translator wants to see which blocks run (cpu/jit/path.c) */
     struct fp80 jit_x87_in[2];      /* a function's operands, ST0 first, and what it leaves: see jit_x87_function() */
     struct fp80 jit_x87_out, jit_x87_last;
@@ -188,6 +196,7 @@ struct cpu {
     struct cpu_stats stats;
 
     struct block_shortcut shortcuts[BLOCK_SHORTCUTS];
+    struct jit_site_kept jit_sites[JIT_SITES];
     struct tlb_entry *banks[BANK_COUNT];    /* those of `space`, and slow_bank */
     struct tlb_space *space;                /* in force */
     struct tlb_space *spaces[TLB_SPACES];   /* NULL: not made yet */

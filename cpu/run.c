@@ -244,6 +244,8 @@ static void step(struct cpu *cpu)
 
 static unsigned slice_of(struct cpu *cpu, struct block *b)
 {
+    if (UNLIKELY(cpu->jit_site_missed != 0))
+        jit_think(cpu->jit);
     if (UNLIKELY(cpu->jit_looks)) {
         jit_look(cpu->jit, b);
         return b->count;

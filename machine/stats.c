@@ -20,7 +20,7 @@ static const struct { const char *name; size_t at; } counters[] = {
 static const struct { const char *name; size_t at; } translator[] = {
 #define COUNTER(field) { #field, offsetof(struct cpu_stats, jit_##field) }
     COUNTER(blocks), COUNTER(paths), COUNTER(lost), COUNTER(insns), COUNTER(bytes), COUNTER(links), COUNTER(finds), COUNTER(share_misses),
-    COUNTER(unshared), COUNTER(resets), COUNTER(handlers),
+    COUNTER(unshared), COUNTER(unsited), COUNTER(resets), COUNTER(handlers),
 #undef COUNTER
 };
 

@@ -37,7 +37,7 @@ struct jit_block {
     const uint8_t *code;        /* its budget is taken */
     const uint8_t *check;       /* takes its budget, or leaves */
     struct jit_part *parts;
-    unsigned nparts;
+    unsigned nparts, insns;
     bool loops;                 /* the last part is followed by the first */
     bool gone;                  /* forgotten */
     struct jit_link *incoming;
@@ -52,6 +52,7 @@ struct jit_glue {
     const uint8_t *x87_function[3];     /* by enum x87_shape: CX the operation, DX what FSW must not have; equal: done */
     const uint8_t *fp_on;       /* puts the guest's MXCSR in force; CF: the interpreter must do */
     const uint8_t *reprobe[2];  /* the probe again among the victims: reading, writing */
+    const uint8_t *site[2];     /* the probe of an access that keeps an entry */
     const uint8_t *near[2];     /* the probe of an access that remembers its page */
     const uint8_t *share[2];    /* the probe of several accesses, reading or writing */
     const uint8_t *missed;      /* as tail, and such a probe has failed */
@@ -60,6 +61,12 @@ struct jit_glue {
     const uint8_t *last, *last_plain;   /* one that jumps to no other block itself; plain: as call_plain */
     const uint8_t *follow;      /* the end of a link */
     const uint8_t *dry;         /* the budget does not suffice for the block */
+};
+
+struct jit_site {
+    struct jit_part *part;
+    unsigned k;                 /* which instruction of it */
+    uint64_t since;             /* s.retired when the counting began */
 };
 
 struct jit {
@@ -76,6 +83,8 @@ struct jit {
     struct jit_code insns;              /* of what is being translated */
     struct block *seen[JIT_PARTS];      /* path.c: blocks that ran one after another, while cpu->jit_looks */
     unsigned nseen, nseen_insns;
+    struct jit_site *sites;             /* by number, from 1 on: what cpu->jit_sites are of */
+    unsigned nsites;
 };
 
 /* ---- a backend ---- */
@@ -101,6 +110,9 @@ const uint8_t *jit_go_on(struct cpu *cpu);      /* the same after an instruction
 void jit_dry(struct cpu *cpu, struct jit_part *p);              /* leave before this block */
 unsigned jit_next(struct cpu *cpu, const struct insn *i);       /* an insn_fn: EXEC_NEXT */
 unsigned jit_next_counted(struct cpu *cpu, const struct insn *i);       /* the same; the one before i has been called */
+
+/* A place for an access of this part, by its instruction; 0: there is none left. */
+unsigned jit_site(struct jit *j, struct jit_part *p, unsigned k);
 
 /* ---- paths ---- */
 

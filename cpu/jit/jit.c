@@ -286,6 +286,7 @@ static struct jit_block *translation_of(struct jit *j, struct block *const *bloc
     for (unsigned n = 0; n < count; n++)
         t->parts[n] = (struct jit_part){ .from = blocks[n], .run = copy_of(j, blocks[n], t), .of = t };
     lay_out(t, &j->insns);
+    t->insns = j->insns.count;
     return t;
 }
 
@@ -389,6 +390,43 @@ void jit_missed(struct cpu *cpu)
     translate_soon(b);
 }
 
+/* ---- what accesses keep of the TLB ---- */
+
+#define SITE_MISSES     256u
+#define SITE_RATE       16u     /* of so many times that code runs an access may miss once */
+
+unsigned jit_site(struct jit *j, struct jit_part *p, unsigned k)
+{
+    const unsigned n = j->nsites;
+
+    if (n >= JIT_SITES)
+        return 0;
+    j->nsites++;
+    j->sites[n] = (struct jit_site){ p, k, j->cpu->s.retired };
+    j->cpu->jit_sites[n] = (struct jit_site_kept){ 0, SITE_MISSES };
+    return n;
+}
+
+void jit_think(struct jit *j)
+{
+    struct cpu *cpu = j->cpu;
+    const unsigned n = cpu->jit_site_missed;
+    struct jit_site *site = &j->sites[n];
+    const uint64_t now = cpu->s.retired, rounds = (now - site->since) / site->part->of->insns;
+    struct block *head = site->part->of->parts[0].from;
+
+    cpu->jit_site_missed = 0;
+    cpu->jit_sites[n].left = SITE_MISSES;
+    site->since = now;
+    if (rounds >= SITE_MISSES * SITE_RATE || site->part->of->gone)
+        return;
+    site->part->from->unsited |= UINT64_C(1) << site->k;
+    cpu->stats.jit_unsited++;
+    drop(j, site->part->of);
+    if (head->jit == NULL)
+        translate_soon(head);
+}
+
 /* ---- the engine as a whole ---- */
 
 bool jit_without_avx512;
@@ -422,6 +460,9 @@ struct jit *jit_create(struct cpu *cpu, const struct cpu_config *cfg)
     if (cfg->count_handlers)
         j->handler_calls = calloc(OP_COUNT, sizeof *j->handler_calls);
     cpu->jit_mxcsr_c = 0x1f80;
+    j->sites = calloc(JIT_SITES, sizeof *j->sites);
+    invariant(j->sites != NULL, "out of memory for the translator");
+    j->nsites = 1;
     if (!codebuf_open(&j->code, CODE_BYTES) || !make_glue(j)) {
         jit_free(j);
         return NULL;
@@ -436,6 +477,7 @@ void jit_free(struct jit *j)
     arena_free(&j->arena);
     codebuf_close(&j->code);
     free(j->handler_calls);
+    free(j->sites);
     free(j);
 }
 
@@ -450,6 +492,8 @@ void jit_reset(struct jit *j)
         return;
     arena_reset(&j->arena);
     jit_look_away(j, NULL);
+    j->nsites = 1;
+    j->cpu->jit_site_missed = 0;
     j->cpu->stats.jit_resets += j->code.used != j->glue_bytes;
     j->code.used = j->glue_bytes;
 }

@@ -144,6 +144,8 @@ static void make(struct program *p)
     if (any(2))
         patch(p);
     items(p, any(4));
+    for (unsigned n = any(3); n > 0; n--)
+        PUT(p, 0x48, 0x83, 0xc6 + any(2), any(2) ? any(128) : any(9));     /* add rsi or rdi, n: from page to page */
     if (any(3) == 0)
         exchange_page(p);
     PUT(p, 0x49, 0x83, 0xef, 0x01);                 /* sub r15, 1 */
@@ -168,8 +170,8 @@ static void prepare(struct cpu *cpu)
     lockstep_data(cpu, noise, sizeof noise);
     for (unsigned n = 0; n < 16; n++)
         cpu->s.gpr[n] = random_value();
-    cpu->s.gpr[RSI] = FIXTURE_DATA + 128 + any(64);
-    cpu->s.gpr[RDI] = (any(2) ? FIXTURE_DATA : LOCKSTEP_APART) + 0x1000 - any(160);
+    cpu->s.gpr[RSI] = FIXTURE_DATA + (any(2) ? 128 + any(64) : 0x1000 - any(400));
+    cpu->s.gpr[RDI] = (any(2) ? LOCKSTEP_APART : FIXTURE_DATA + (any(2) ? TLB_ENTRIES << PAGE_SHIFT : 0)) + 0x1000 - any(160);
     cpu->s.gpr[R14] = any(6) == 0 ? FIXTURE_CODE + 128 + any(0x1100) : FIXTURE_DATA + 0x800;
     cpu->s.gpr[R15] = 1 + any(150);
     cpu->s.gpr[RSP] = FIXTURE_STACK;

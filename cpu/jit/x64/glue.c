@@ -216,13 +216,11 @@ static void make_call(struct asm_buf *a, bool flags, const uint8_t *leave)
     asm_ret(a);
 }
 
-/* AX: a linear address, DX: the page of its last byte, as the probe has left them. Found: equal, and AX is the host's. The slot
- * as in tlb.c, victim_of(). */
-static void make_reprobe(struct asm_buf *a, int32_t tag)
-{
-    const int32_t victims = (int32_t)(TLB_ENTRIES * sizeof(struct tlb_entry));
-    uint8_t *none;
+#define VICTIMS ((int32_t)(TLB_ENTRIES * sizeof(struct tlb_entry)))
 
+/* The address in AX has its place there at CX + VICTIMS: as in tlb.c, victim_of(). */
+static void victim_slot(struct asm_buf *a)
+{
     asm_mov(a, 8, HOST_CX, rm_reg(HOST_AX));
     asm_shift(a, SHIFT_SHR, 8, rm_reg(HOST_CX), PAGE_SHIFT + 11);
     asm_shift(a, SHIFT_SHL, 8, rm_reg(HOST_CX), PAGE_SHIFT + 1);
@@ -230,9 +228,17 @@ static void make_reprobe(struct asm_buf *a, int32_t tag)
     asm_shift(a, SHIFT_SHR, 8, rm_reg(HOST_CX), PAGE_SHIFT - 5);
     asm_alu_imm(a, ALU_AND, 4, rm_reg(HOST_CX), (TLB_VICTIMS - 1) << 5);
     asm_alu(a, ALU_ADD, 8, HOST_CX, CPU_AT(tlb));
-    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, victims + tag));
+}
+
+/* AX: a linear address, DX: the page of its last byte, as the probe has left them. Found: equal, and AX is the host's. */
+static void make_reprobe(struct asm_buf *a, int32_t tag)
+{
+    uint8_t *none;
+
+    victim_slot(a);
+    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, VICTIMS + tag));
     none = asm_jcc(a, CC_NE);
-    asm_mov(a, 8, HOST_CX, rm_at(HOST_CX, victims + (int32_t)offsetof(struct tlb_entry, addend)));
+    asm_mov(a, 8, HOST_CX, rm_at(HOST_CX, VICTIMS + (int32_t)offsetof(struct tlb_entry, addend)));
     asm_lea(a, 8, HOST_AX, rm_sum(HOST_AX, HOST_CX, 0, 0));
     asm_aim(none, a->at);
     asm_ret(a);
@@ -268,6 +274,45 @@ static void make_near(struct asm_buf *a, int32_t tag, const uint8_t *reprobe)
     asm_aim(asm_jcc(a, CC_NE), reprobe);
     asm_mov(a, 8, HOST_CX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
     asm_lea(a, 8, HOST_AX, rm_sum(HOST_AX, HOST_CX, 0, 0));
+    asm_ret(a);
+}
+
+/* CX: which site's. As make_near(), but found: CX is the entry, which the site keeps from now on. Its misses are counted; the run
+ * loop thinks about those that are many. */
+static void make_site(struct asm_buf *a, int32_t tag)
+{
+    const struct rm left = rm_sum(HOST_CPU, HOST_DX, 3, CPU_AT(jit_sites).disp + (int32_t)offsetof(struct jit_site_kept, left));
+    uint8_t *found, *none, *some, *busy, *done;
+
+    _Static_assert(sizeof(struct jit_site_kept) == 8, "the index is scaled by 8");
+    asm_push(a, HOST_CX);
+    lift_slot(a, HOST_AX);
+    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
+    found = asm_jcc(a, CC_E);
+    victim_slot(a);
+    asm_lea(a, 8, HOST_CX, rm_at(HOST_CX, VICTIMS));
+    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
+    none = asm_jcc(a, CC_NE);
+    asm_aim(found, a->at);
+    asm_pop(a, HOST_DX);
+    asm_push(a, HOST_CX);
+    asm_alu(a, ALU_SUB, 8, HOST_CX, CPU_AT(tlb));
+    asm_store(a, 4, rm_sum(HOST_CPU, HOST_DX, 3, CPU_AT(jit_sites).disp + (int32_t)offsetof(struct jit_site_kept, at)), HOST_CX);
+    asm_pop(a, HOST_CX);
+    asm_alu_imm(a, ALU_SUB, 4, left, 1);
+    some = asm_jcc(a, CC_NE);
+    asm_alu_imm(a, ALU_CMP, 4, CPU_AT(jit_site_missed), 0);
+    busy = asm_jcc(a, CC_NE);
+    asm_store(a, 4, CPU_AT(jit_site_missed), HOST_DX);
+    done = asm_jmp(a);
+    asm_aim(busy, a->at);
+    asm_store_imm(a, 4, left, 1);
+    asm_aim(done, a->at);
+    asm_aim(some, a->at);
+    asm_alu(a, ALU_CMP, 4, HOST_AX, rm_reg(HOST_AX));
+    asm_ret(a);
+    asm_aim(none, a->at);
+    asm_lea(a, 8, HOST_SP, rm_at(HOST_SP, 8));
     asm_ret(a);
 }
 
@@ -385,6 +430,8 @@ bool backend_glue(struct jit *j)
     GLUE(reprobe[0], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, read)));
     GLUE(reprobe[1], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, write)));
     GLUE(find, make_find(&a));
+    GLUE(site[0], make_site(&a, (int32_t)offsetof(struct tlb_entry, read)));
+    GLUE(site[1], make_site(&a, (int32_t)offsetof(struct tlb_entry, write)));
     GLUE(near[0], make_near(&a, (int32_t)offsetof(struct tlb_entry, read), codebuf_writable(&j->code, j->glue.reprobe[0])));
     GLUE(near[1], make_near(&a, (int32_t)offsetof(struct tlb_entry, write), codebuf_writable(&j->code, j->glue.reprobe[1])));
     GLUE(share[0], make_share(&a, (int32_t)offsetof(struct tlb_entry, read), codebuf_writable(&j->code, j->glue.reprobe[0])));

@@ -169,12 +169,22 @@ static bool probe_constant(struct lift *l, int32_t tag, unsigned bytes, struct c
     return true;
 }
 
+/* CX: the slot of the address in AX, DX: the page of its last byte. */
+static void slot_and_page(struct asm_buf *a, unsigned bytes)
+{
+    lift_slot(a, HOST_AX);
+    if (bytes != 0)
+        asm_lea(a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)bytes - 1));
+    asm_alu_imm(a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
+}
+
 /* As mem_hit_read() and mem_hit_write(): the slot is that of the first byte's page, the tag must be the last byte's page. */
 static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
 {
     struct asm_buf *a = &l->a;
     struct cold *miss;
     const int32_t tag = write ? (int32_t)offsetof(struct tlb_entry, write) : (int32_t)offsetof(struct tlb_entry, read);
+    unsigned kept = 0;
     uint8_t *far;
 
     if (lift_shared(l, write, bytes))
@@ -183,12 +193,10 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
     if (far != NULL) {
         miss = cold(l, far);
         miss->near = l->near_of[l->k];
-        miss->near_bytes = (uint8_t)bytes;
     } else if (bytes == 0 || !probe_constant(l, tag, bytes, &miss)) {
-        lift_slot(a, HOST_AX);
-        if (bytes != 0)
-            asm_lea(a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)bytes - 1));
-        asm_alu_imm(a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
+        kept = lift_site(l, bytes);
+        if (kept == 0)
+            slot_and_page(a, bytes);
         asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
         miss = cold(l, asm_jcc(a, CC_NE));
         if (!lift_near_first(l, bytes))
@@ -196,7 +204,9 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
     }
     miss->found = a->at;
     miss->resume = tail ? NULL : miss->site;
-    miss->again = far != NULL ? l->jit->glue.near[write] : l->jit->glue.reprobe[write];
+    miss->bytes = (uint8_t)bytes;
+    miss->site_kept = (uint16_t)kept;
+    miss->again = far != NULL ? l->jit->glue.near[write] : kept != 0 ? l->jit->glue.site[write] : l->jit->glue.reprobe[write];
     l->host_flags = 0;
 }
 
@@ -380,6 +390,8 @@ static void cold_path(struct lift *l, struct cold *c)
     }
     if (c->near != 0) {
         lift_near_again(l, c);
+    } else if (c->site_kept != 0) {
+        lift_site_again(l, c);
     } else if (c->again != NULL) {
         asm_aim(asm_call(&l->a), codebuf_writable(&l->jit->code, c->again));
         asm_aim(asm_jcc(&l->a, CC_E), c->found);

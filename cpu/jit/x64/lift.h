@@ -88,7 +88,9 @@ struct cold {
     bool page;                  /* DX does not have the page of the address in AX yet */
     bool missed;                /* because a shared probe failed */
     bool in_loop;               /* lift_near.c: pages are remembered there */
-    uint8_t near, near_bytes;   /* the place that this access has, or 0, and its length */
+    uint16_t site_kept;         /* lift_site.c: the place that this access has, or 0 */
+    uint8_t near;               /* lift_near.c: the place that this access has, or 0 */
+    uint8_t bytes;              /* its length, if it has either */
     uint8_t *at;                /* where this begins */
     struct owed owed;           /* as in struct lift, on the way here */
     struct vec_state before, after;
@@ -125,6 +127,8 @@ struct lift {
     unsigned nways;
     uint8_t near_of[JIT_INSNS];       /* lift_near.c: the place of each instruction, or 0, and how many have one */
     unsigned nnear, near_taken, near_found;
+    uint16_t site_of[JIT_INSNS];        /* lift_site.c */
+    uint8_t site_taken;
     bool in_loop;                       /* in the copy of a loop's body that remembers pages */
     struct vec_state around;            /* lift_loop.c: what is in registers from one round to the next */
     struct owed around_owed;            /* ... and the flags that are nowhere */
@@ -189,6 +193,8 @@ bool lift_shared(struct lift *l, bool write, unsigned bytes);
 void lift_share_after(struct lift *l);                              /* what this instruction leaves of it */
 uint8_t *lift_share_again(struct lift *l, const struct share *s);   /* out of line, after a handler; the jump taken when it fails */
 void lift_share_missed(struct lift *l, uint8_t *site, bool write);  /* the way out of such a probe */
+unsigned lift_site(struct lift *l, unsigned bytes);     /* CX: the entry that this access found last, DX: what its tag must be; 0: no place */
+void lift_site_again(struct lift *l, const struct cold *c);         /* out of line */
 void lift_near_plan(struct lift *l);
 uint8_t *lift_near(struct lift *l, unsigned bytes);
 bool lift_near_first(struct lift *l, unsigned bytes);

@@ -82,6 +82,7 @@ bool lift_loop(struct lift *l)
     l->around = l->vec = to_keep(&l->vec);
     l->around_owed = l->owed;
     l->in_loop = true;
+    l->site_taken = 0;
     loop = codebuf_runs_at(&l->jit->code, l->a.at + 5);        /* behind the jump, which at first leads elsewhere */
     back(l, loop);
     asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), l->t->parts[0].run->count);

@@ -95,13 +95,13 @@ void lift_near_again(struct lift *l, const struct cold *c)
     struct asm_buf *a = &l->a;
     uint8_t *none;
 
-    asm_lea(a, 8, HOST_DX, rm_at(HOST_AX, c->near_bytes - 1));
+    asm_lea(a, 8, HOST_DX, rm_at(HOST_AX, c->bytes - 1));
     asm_alu_imm(a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
     asm_aim(asm_call(a), codebuf_writable(&l->jit->code, c->again));
     none = asm_jcc(a, CC_NE);
     asm_store(a, 8, NEAR_AT(c->near - 1, page), HOST_DX);
     asm_store(a, 8, NEAR_AT(c->near - 1, addend), HOST_CX);
-    asm_store_imm(a, 8, NEAR_AT(c->near - 1, limit), (int32_t)PAGE_SIZE - c->near_bytes + 1);
+    asm_store_imm(a, 8, NEAR_AT(c->near - 1, limit), (int32_t)PAGE_SIZE - c->bytes + 1);
     asm_aim(asm_jmp(a), c->found);
     asm_aim(none, a->at);
 }
