@@ -66,7 +66,7 @@ struct jit_glue {
 struct jit_site {
     struct jit_part *part;
     unsigned k;                 /* which instruction of it */
-    uint64_t since;             /* s.retired when the counting began */
+    uint64_t since;             /* how many instructions had run when the counting began */
 };
 
 struct jit {

@@ -392,8 +392,14 @@ void jit_missed(struct cpu *cpu)
 
 /* ---- what accesses keep of the TLB ---- */
 
-#define SITE_MISSES     256u
-#define SITE_RATE       16u     /* of so many times that code runs an access may miss once */
+#define SITE_MISSES     64u
+#define SITE_RATE       64u     /* of so many times that code runs an access may miss once */
+
+/* Between two instructions; s.retired is not up to date during a turn. */
+static uint64_t insns_now(const struct cpu *cpu)
+{
+    return cpu->turn_insns + (cpu->turn_budget - cpu->budget);
+}
 
 unsigned jit_site(struct jit *j, struct jit_part *p, unsigned k)
 {
@@ -402,7 +408,7 @@ unsigned jit_site(struct jit *j, struct jit_part *p, unsigned k)
     if (n >= JIT_SITES)
         return 0;
     j->nsites++;
-    j->sites[n] = (struct jit_site){ p, k, j->cpu->s.retired };
+    j->sites[n] = (struct jit_site){ p, k, insns_now(j->cpu) };
     j->cpu->jit_sites[n] = (struct jit_site_kept){ 0, SITE_MISSES };
     return n;
 }
@@ -412,7 +418,7 @@ void jit_think(struct jit *j)
     struct cpu *cpu = j->cpu;
     const unsigned n = cpu->jit_site_missed;
     struct jit_site *site = &j->sites[n];
-    const uint64_t now = cpu->s.retired, rounds = (now - site->since) / site->part->of->insns;
+    const uint64_t now = insns_now(cpu), rounds = (now - site->since) / site->part->of->insns;
     struct block *head = site->part->of->parts[0].from;
 
     cpu->jit_site_missed = 0;
