@@ -90,7 +90,12 @@ static bool stays(const struct lift *l, uint8_t o)
     return false;
 }
 
-/* Instructions of registers whose flags follow from their operands; a memory operand's handler would not leave it behind. */
+static bool compares(const struct insn *i)
+{
+    return i->op == OP_CMP || i->op == OP_TEST;
+}
+
+/* Instructions of registers whose flags follow from their operands. */
 static bool of_operands(const struct insn *i)
 {
     if (FORM_KIND(i->form, 0) != KIND_REG || FORM_KIND(i->form, 1) == KIND_MEM || high_byte(i->o[0], i->width) ||
@@ -112,14 +117,20 @@ static bool shifts(const struct insn *i)
            FORM_KIND(i->form, 1) == KIND_IMM && !high_byte(i->o[0], i->width) && n != 0 && n < 8u * i->width;
 }
 
-static bool compares(const struct insn *i)
+/* Which operand of a comparison is in memory: SAVED_*, or 0. It is saved when it was read; a handler would not leave it behind, so
+ * where one must do it the interpreter goes on. */
+static unsigned in_memory(const struct insn *i)
 {
-    return i->op == OP_CMP || i->op == OP_TEST;
+    const unsigned n = FORM_KIND(i->form, 0) == KIND_MEM ? 0 : 1, other = 1 - n;
+
+    if (!compares(i) || FORM_KIND(i->form, n) != KIND_MEM || (FORM_KIND(i->form, other) == KIND_REG && high_byte(i->o[other], i->width)))
+        return 0;
+    return n == 0 ? SAVED_FIRST : SAVED_SECOND;
 }
 
 static bool alike(const struct insn *i)
 {
-    return from_register(i) && guest_number(i->o[0]) == guest_number(i->o[1]);
+    return FORM_KIND(i->form, 0) == KIND_REG && from_register(i) && guest_number(i->o[0]) == guest_number(i->o[1]);
 }
 
 /* Can the flags of the instruction at hand be made from its result and its other operand, as long as anyone may see them? */
@@ -153,10 +164,12 @@ static void apply(struct lift *l, const struct insn *i, enum alu op, bool saved)
 {
     const int32_t second = CPU_AT(jit_saved).disp + 8;
 
-    if (!from_register(i))
-        asm_alu_imm(&l->a, op, i->width, rm_reg(HOST_CX), (int32_t)i->imm);
+    if (saved)
+        asm_alu(&l->a, op, i->width, HOST_CX, rm_at(HOST_CPU, second));
+    else if (from_register(i))
+        asm_alu(&l->a, op, i->width, HOST_CX, guest(i->o[1]));
     else
-        asm_alu(&l->a, op, i->width, HOST_CX, saved ? rm_at(HOST_CPU, second) : guest(i->o[1]));
+        asm_alu_imm(&l->a, op, i->width, rm_reg(HOST_CX), (int32_t)i->imm);
 }
 
 /* CX: the first operand as it was, and then the flags. */
@@ -277,19 +290,36 @@ static unsigned read_later(const struct lift *l, unsigned host)
 void lift_flags_plan(struct lift *l)
 {
     const struct insn *i = l->i;
-    const unsigned host = shifts(i) ? lift_shift_leaves(i) : FLAGS_ARITH;
+    const unsigned host = shifts(i) ? lift_shift_leaves(i) : FLAGS_ARITH, memory = in_memory(i);
 
     l->saves = 0;
-    if (l->seen[l->k] == 0 || (!of_operands(i) && !shifts(i)) || read_later(l, host) != 0 || remakable(l))
+    if (l->seen[l->k] == 0 || (!of_operands(i) && !shifts(i) && memory == 0) || read_later(l, host) != 0 || remakable(l))
         return;
-    if (!compares(i) || !stays(l, i->o[0]))
+    l->saves = (uint8_t)memory;
+    if (memory != SAVED_FIRST && (!compares(i) || !stays(l, i->o[0]))) {
         l->saves |= SAVED_FIRST;
-    if (from_register(i) && !alike(i) && !stays(l, i->o[1]))
-        l->saves |= SAVED_SECOND;
-    if (l->saves & SAVED_FIRST)
         save(l, 0, i->o[0]);
-    if (l->saves & SAVED_SECOND)
+    }
+    if (from_register(i) && (memory != 0 || !alike(i)) && !stays(l, i->o[1])) {
+        l->saves |= SAVED_SECOND;
         save(l, 1, i->o[1]);
+    }
+}
+
+/* The operand at AX into DX, and saved. The handler, where there is no such address, is followed by the interpreter. */
+void lift_flags_operand(struct lift *l)
+{
+    const unsigned n = in_memory(l->i) == SAVED_FIRST ? 0 : 1;
+
+    if (l->i->width < 4)
+        asm_movzx(&l->a, l->i->width, HOST_DX, rm_at(HOST_AX, 0));
+    else
+        asm_mov(&l->a, l->i->width, HOST_DX, rm_at(HOST_AX, 0));
+    asm_store(&l->a, 8, rm_at(HOST_CPU, CPU_AT(jit_saved).disp + 8 * (int32_t)n), HOST_DX);
+    for (unsigned k = l->insn_cold; k < l->ncold; k++) {
+        l->cold[k].resume = NULL;
+        l->cold[k].whole = true;
+    }
 }
 
 bool lift_flags_owed(struct lift *l)

@@ -117,6 +117,15 @@ static bool into_register(struct lift *l, unsigned op, bool reads_cf, bool keeps
     return true;
 }
 
+/* CMP or TEST of what is in a register. */
+static void compare_from(struct lift *l, unsigned op, unsigned reg, struct rm with)
+{
+    if (op == OP_TEST)
+        asm_test(&l->a, l->i->width, with, reg);
+    else
+        asm_alu(&l->a, ALU_CMP, l->i->width, reg, with);
+}
+
 static bool from_memory(struct lift *l, unsigned op, bool reads_cf, bool keeps)
 {
     const struct insn *i = l->i;
@@ -128,7 +137,10 @@ static bool from_memory(struct lift *l, unsigned op, bool reads_cf, bool keeps)
     lift_probe(l, false, bytes);
     if (reads_cf)
         lift_flags_need(l, FLAG_CF);
-    if (!to.memory) {
+    if (l->saves != 0) {
+        lift_flags_operand(l);
+        alu_or_test_to(l, op, bytes, to, HOST_DX);
+    } else if (!to.memory) {
         if (op == OP_TEST)
             asm_test(&l->a, bytes, rm_at(HOST_AX, 0), to.reg);
         else
@@ -157,11 +169,17 @@ static bool into_memory(struct lift *l, unsigned op, bool reads_cf, bool keeps)
     if (!lift_address(l))
         return false;
     lift_probe(l, keeps, bytes);
-    if (!immediate(i, 1))
+    if (l->saves != 0)
+        lift_flags_operand(l);
+    else if (!immediate(i, 1))
         source = lift_read(l, i->o[1], bytes, HOST_DX);
     if (reads_cf)
         lift_flags_need(l, FLAG_CF);
-    if (immediate(i, 1))
+    if (l->saves != 0 && immediate(i, 1))
+        alu_or_test_imm(l, op, bytes, rm_reg(HOST_DX));
+    else if (l->saves != 0)
+        compare_from(l, op, HOST_DX, guest(i->o[1]));
+    else if (immediate(i, 1))
         alu_or_test_imm(l, op, bytes, rm_at(HOST_AX, 0));
     else
         alu_or_test_to(l, op, bytes, rm_at(HOST_AX, 0), source);
