@@ -27,10 +27,36 @@ static void put_all(struct program *p, const uint8_t *bytes, unsigned count)
 }
 #define PUT(p, ...) put_all(p, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
+static bool vectors;
+
+/* SSE and AVX in registers and memory, conversions, comparisons that make flags, AVX-512 with masks, the x87 unit. */
+static void vector(struct program *p)
+{
+    static const uint8_t prefix[] = { 0x66, 0x66, 0x66, 0xf2, 0xf2, 0xf3 }, opcode[] = { 0xfe, 0xef, 0xd4, 0x58, 0x59, 0x5c };
+    static const uint8_t x87[][2] = { { 0xd9, 0xe8 }, { 0xde, 0xc1 }, { 0xdd, 0xd8 }, { 0xd8, 0xc1 }, { 0xd9, 0xc9 }, { 0xd9, 0xfa }, { 0xdd, 0x06 } };
+    const unsigned n = any(COUNT_OF(prefix)), m = any(COUNT_OF(x87)), a = any(8), b = any(8);
+
+    switch (any(9)) {
+    case 0: PUT(p, prefix[n], 0x0f, opcode[n], 0xc0 | a << 3 | b); break;
+    case 1: PUT(p, 0x0f, 0x58 + any(2), 0xc0 | a << 3 | b); break;                          /* addps, mulps */
+    case 2: PUT(p, 0x0f, 0x10, 0x46 | a << 3, any(256)); break;                             /* movups xmm, [rsi + n] */
+    case 3: PUT(p, 0x0f, 0x11, 0x47 | a << 3, any(256)); break;                             /* movups [rdi + n], xmm */
+    case 4: PUT(p, 0xc5, (any(16) << 3) | 4 | 0x80, 0x58 + any(2), 0xc0 | a << 3 | b); break;       /* vaddps ymm */
+    case 5: PUT(p, 0xc5, (any(16) << 3) | 5 | 0x80, 0xfe, 0x46 | a << 3, any(256)); break;          /* vpaddd ymm, [rsi + n] */
+    case 6: PUT(p, 0x0f, 0x2e + any(2), 0xc0 | a << 3 | b); break;                          /* ucomiss, comiss */
+    case 7: PUT(p, 0x62, 0xf1, 0x7d | any(16) << 3, 0x48 | any(2) << 7 | any(8), 0xfe, 0xc0 | a << 3 | b); break;   /* vpaddd zmm {k} */
+    default: PUT(p, x87[m][0], x87[m][1]);
+    }
+}
+
 static void plain(struct program *p)
 {
     unsigned at;
 
+    if (vectors && any(2)) {
+        vector(p);
+        return;
+    }
     if (any(5) != 0) {
         random_plain(p);
         return;
@@ -175,15 +201,25 @@ static void prepare(struct cpu *cpu)
     cpu->s.gpr[R14] = any(6) == 0 ? FIXTURE_CODE + 128 + any(0x1100) : FIXTURE_DATA + 0x800;
     cpu->s.gpr[R15] = 1 + any(150);
     cpu->s.gpr[RSP] = FIXTURE_STACK;
+    for (unsigned n = 0; vectors && n < COUNT_OF(cpu->s.zmm); n++)
+        cpu->s.zmm[n] = any(4) ? random_value() : UINT64_C(0x3fe000003f800000) + any(1u << 30);
+    for (unsigned n = 0; vectors && n < 8; n++)
+        cpu->s.k[n] = any(3) ? random_value() : ~UINT64_C(0);
+    cpu->s.mxcsr = 0x1f80 | (any(2) ? any(0x10000) & 0xe07f : 0);
+    cpu->s.fcw = 0x37f;
+    cpu->p.cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+    cpu->s.xcr0 = any(16) ? 0xe7 : 3;
+    cpu->p.cr0 = any(32) ? cpu->p.cr0 & ~(uint64_t)(CR0_TS | CR0_EM) : cpu->p.cr0 | CR0_TS;
     cpu_set_rflags(cpu, any(4096) & FLAGS_ARITH);
     cpu_mode_changed(cpu);
 }
 
+/* A state: with vector instructions and the x87 unit, too. */
 static void paths_in_lockstep(void **state)
 {
     const struct lockstep l = { .programs = PROGRAMS, .turns = 600, .below = any, .seed = &random_seed, .make = make, .pages = pages, .prepare = prepare };
 
-    (void)state;
+    vectors = *state != NULL;
     lockstep_run(&l);
     print_message("%llu paths\n", (unsigned long long)lockstep_paths());
 #ifdef __x86_64__
@@ -193,7 +229,14 @@ static void paths_in_lockstep(void **state)
 
 static int open_max(void **state)
 {
-    (void)state;
+    *state = NULL;
+    lockstep_open("max");
+    return 0;
+}
+
+static int open_vectors(void **state)
+{
+    *state = &vectors;
     lockstep_open("max");
     return 0;
 }
@@ -209,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(paths_in_lockstep, open_max, close_both),
+        cmocka_unit_test_setup_teardown(paths_in_lockstep, open_vectors, close_both),
     };
 
     return cpu_jit_available() ? cmocka_run_group_tests(tests, NULL, NULL) : 77;
