@@ -246,12 +246,12 @@ static unsigned slice_of(struct cpu *cpu, struct block *b)
 {
     if (UNLIKELY(cpu->jit_site_missed != 0))
         jit_think(cpu->jit);
+    if (UNLIKELY(cpu->pmu))
+        return pmu_slice(cpu, b, SLICE);
     if (UNLIKELY(cpu->jit_looks)) {
         jit_look(cpu->jit, b);
         return b->count;
     }
-    if (UNLIKELY(cpu->pmu))
-        return pmu_slice(cpu, b, SLICE);
     return b->jit != NULL ? SLICE_TRANSLATED : SLICE;
 }
 
