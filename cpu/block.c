@@ -661,6 +661,28 @@ static struct block *lookup(const struct cpu *cpu, const uint8_t *host, uint64_t
     return NULL;
 }
 
+void block_cache_use(const struct cpu *cpu, uint64_t *bytes, uint64_t *pages)
+{
+    *bytes = cpu->blocks->arena.used_bytes;
+    *pages = cpu->blocks->npages;
+}
+
+void block_each(const struct cpu *cpu, const uint8_t *host, void (*each)(void *arg, const struct block *b), void *arg)
+{
+    const struct code_page *p = page_find(cpu->blocks, page_of(host));
+    const unsigned line = line_of(host), on_page = (unsigned)(host - page_of(host));
+
+    if (p == NULL)
+        return;
+    for (unsigned n = line < BLOCK_SPAN ? 0 : line - BLOCK_SPAN; n <= line; n++)
+        for (const struct block_link *l = p->start[n]; l != NULL; l = l->next)
+            if (l->block->host <= host && host < l->block->host + l->block->bytes)
+                each(arg, l->block);
+    for (const struct block_link *l = p->tails; l != NULL; l = l->next)
+        if (on_page < l->block->bytes - (PAGE_SIZE - (unsigned)(l->block->host - page_of(l->block->host))))
+            each(arg, l->block);
+}
+
 /* A block over two pages holds as long as its second page is still the one it was made from. */
 static bool tail_holds(struct cpu *cpu, const struct block *b)
 {

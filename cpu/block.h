@@ -58,6 +58,11 @@ struct ram *block_ram_of(const struct cpu *cpu, const uint8_t *host);
 /* The processor has seen this memory: it must hear of writes to code in it and of code arriving on its pages. */
 void block_watch_ram(struct cpu *cpu, struct ram *ram);
 
+void block_cache_use(const struct cpu *cpu, uint64_t *bytes, uint64_t *pages);
+
+/* The blocks that have a byte at this host address. */
+void block_each(const struct cpu *cpu, const uint8_t *host, void (*each)(void *arg, const struct block *b), void *arg);
+
 /* Something no longer watches the page of this host address: mark only what still is. */
 void block_refresh_code(struct cpu *cpu, const uint8_t *host);
 

@@ -45,6 +45,10 @@ struct cpu_translation {
     const uint32_t *begins;     /* in it: each instruction's code; [insns]: what lies out of line */
     uint32_t host_bytes;
     uint64_t runs_at;           /* the host's address of the code */
+    uint64_t runs;              /* cpu_show_code(): how often it was entered, when counted; of an interpreted one, runs to go */
+    unsigned bits;              /* of the guest's code: 16, 32, 64 */
+    unsigned nlinks;            /* cpu_show_code(): ways out of other translations that lead straight here ... */
+    uint64_t links[16];         /* ... and where the first ones come from */
     unsigned part, parts;       /* it is one of several blocks that were translated together, or the only one */
 };
 
@@ -57,6 +61,8 @@ struct cpu_config {
     uint64_t apic_hz;                           /* the APIC timer's input, CPUID 15h's crystal; 0: 200 MHz */
     uint64_t rdrand_seed;
     unsigned jit;                               /* translate a block when it has run so often; 0: never */
+    unsigned jit_off;                           /* a bit for each cpu_jit_pass() that is left out */
+    bool jit_counts;                            /* entries of translations are counted, for cpu_show_code() */
     void (*translated)(void *arg, const struct cpu_translation *t);     /* NULL, or told of each translation */
     void *translated_arg;
     bool count_handlers;                        /* cpu_handler_calls() is wanted */
@@ -203,9 +209,21 @@ struct cpu_stats {
 };
 const struct cpu_stats *cpu_stats(const struct cpu *cpu);
 
+/* What caches of code hold now: host code and the room for it, decoded blocks with what belongs to them, pages they came from,
+ * address spaces of the TLB. */
+struct cpu_code_use { uint64_t translated_bytes, translated_room, decoded_bytes, pages, spaces; };
+struct cpu_code_use cpu_code_use(const struct cpu *cpu);
+
 /* Handler calls from translated code, by instruction: name and count of the n-th in the order of the instructions, false: no more.
  * All zero unless config.count_handlers. */
 bool     cpu_handler_calls(const struct cpu *cpu, unsigned n, const char **name, uint64_t *calls);
+
+/* The n-th thing that a translator may leave out, for config.jit_off; false: no more. */
+bool     cpu_jit_pass(unsigned n, char *letter, const char **what);
+
+/* Blocks of decoded code with a byte at this linear address, in whatever mode, and what is made of them; host is NULL where nothing
+ * is. Between calls of cpu_run(). */
+void     cpu_show_code(struct cpu *cpu, gva_t lin, void (*show)(void *arg, const struct cpu_translation *t), void *arg);
 
 /* Drop every cache (TLB, decoded code): must change nothing a guest sees. */
 void     cpu_drop_caches(struct cpu *cpu);

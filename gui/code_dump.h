@@ -20,4 +20,8 @@ struct dump_wish {
 struct err code_dump_start(struct machine_config *cfg, const struct dump_wish *wish) MUST_USE;
 struct err code_dump_end(void) MUST_USE;        /* the file is complete, or why not */
 
+/* The code of the blocks at this address and what is made of it, as text that the caller frees; "" when there is none. */
+struct debug;
+struct err code_show(struct debug *d, unsigned vp, uint64_t gva, char **text) MUST_USE;
+
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/attrs.h"
+#include "gui/code_dump.h"
 #include "gui/gdb_session.h"
 #include "gui/past_request.h"
 #include "gui/screen.h"
@@ -189,6 +190,23 @@ static void goto_insns(struct gdb_session *s, char **words, unsigned n)
     sayf(s, "at instruction %" PRIu64 "; tell gdb: maintenance flush register-cache\n", machine_insns(s->machine));
 }
 
+static void jit(struct gdb_session *s, char **words, unsigned n)
+{
+    char *text = NULL;
+    uint64_t at;
+    struct err e;
+
+    (void)n;
+    if (!number(s, words[0], &at))
+        return;
+    e = code_show(s->debug, s->vp, at, &text);
+    if (failed(&e))
+        sayf(s, "%s\n", e.text);
+    else
+        say(s, text != NULL && *text != '\0' ? text : "no block lies there\n");
+    free(text);
+}
+
 static void screen(struct gdb_session *s, char **words, unsigned n)
 {
     static char text[1 << 16];
@@ -353,6 +371,7 @@ static const struct command commands[] = {
     { "help", "", "this list", 0, 0, help },
     { "info", "registers", "registers of the selected processor", 1, 1, info },
     { "insns", "", "instructions since the start, of all processors", 0, 0, insns },
+    { "jit", "ADDRESS", "the block there: guest code, host code, how often it ran, who leads there", 1, 1, jit },
     { "loadvm", "NAME|FILE", "the machine as it was saved", 1, 1, loadvm },
     { "msr", "NUMBER [VALUE]", "read or write an architectural MSR", 1, 2, msr },
     { "past", "[QUESTION ...]", "who did it last, and when; without a question: how to ask", 0, WORDS - 1, past },

@@ -10,8 +10,10 @@
 #include <time.h>
 
 #include "base/attrs.h"
+#include "base/bits.h"
 #include "base/log.h"
 #include "config.h"
+#include "cpu/cpu.h"
 #include "gui/options_internal.h"
 
 struct option_row {
@@ -203,11 +205,45 @@ static struct err set_nographic(struct options *o, const char *value)
     return o->machine.serial[0] == NULL ? set_serial(o, "stdio") : OK;
 }
 
+/* A letter for each thing that the translator is to leave out; an unknown one gets the list. */
+static struct err passes_off(struct options *o, const char *letters)
+{
+    char known[64] = "", letter;
+    const char *what;
+
+    for (const char *l = letters; *l != '\0'; l++) {
+        unsigned n = 0;
+
+        while (cpu_jit_pass(n, &letter, &what) && letter != *l)
+            n++;
+        if (cpu_jit_pass(n, &letter, &what)) {
+            o->machine.jit_off |= BIT(n);
+            continue;
+        }
+        for (n = 0; cpu_jit_pass(n, &letter, &what); n++)
+            known[n] = letter;
+        return err_make(ERR_USAGE, "-accel jit,off=%s: '%c' is none of %s (docs/jit.md)", letters, *l, known);
+    }
+    return OK;
+}
+
 static struct err set_accel(struct options *o, const char *value)
 {
-    o->machine.jit = strcmp(value, "jit") == 0;
+    char copy[64], *rest = NULL, *word;
+
+    snprintf(copy, sizeof copy, "%s", value);
+    word = strtok_r(copy, ",", &rest);
+    o->machine.jit = word != NULL && strcmp(word, "jit") == 0;
     if (!o->machine.jit && strcmp(value, "interp") != 0)
-        return err_make(ERR_USAGE, "-accel %s: interp and jit are known", value);
+        return err_make(ERR_USAGE, "-accel %s: interp and jit[,off=LETTERS][,count] are known", value);
+    while ((word = strtok_r(NULL, ",", &rest)) != NULL) {
+        if (strcmp(word, "count") == 0)
+            o->machine.jit_counts = true;
+        else if (strncmp(word, "off=", 4) == 0)
+            TRY(passes_off(o, word + 4));
+        else
+            return err_make(ERR_USAGE, "-accel jit: '%s' is neither off=LETTERS nor count", word);
+    }
     if (o->machine.jit && !machine_can_translate())
         return err_make(ERR_UNSUPPORTED, "-accel jit: this host has the interpreter only; use -accel interp");
     return OK;
@@ -453,7 +489,8 @@ static const struct option_row rows[] = {
     { "nographic", NULL,     "no screen, first serial port on the terminal", set_nographic },
     { "vga",       "std|none", "display adapter (default std)", set_vga },
     { "device",    "isa-debug-exit[,iobase=P,iosize=N]|pc-testdev|hyperv-testdev", "a device for test guests", set_device },
-    { "accel",     "interp|jit", "execution engine (default jit where the host has it)", set_accel },
+    { "accel",     "interp|jit[,off=LETTERS][,count]", "execution engine (default jit where the host has it); without what letters name\n"
+      "        (docs/jit.md), counting how often code is entered", set_accel },
     { "hv",        "on|off|KEY=VALUE[,...]", "the Hv#1 hypervisor interface (default on), or what of it is offered: profile=default|minimal,\n"
       "        privileges=, features=, recommendations=[all|none|MASK][+NAME][-NAME]..., version=; `-hv help` lists names", set_hv },
     { "clock",     "virtual|host|ips=N", "virtual: never wait for the host; host: keep the host's seconds; ips: instructions a virtual second", set_clock },

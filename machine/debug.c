@@ -205,6 +205,11 @@ bool debug_translate(struct debug *d, unsigned vp, uint64_t gva, uint64_t *gpa)
     return cpu_translate(d->machine->vps[vp], gva, 0, false, false, gpa);
 }
 
+void debug_show_code(struct debug *d, unsigned vp, uint64_t gva, void (*show)(void *arg, const struct cpu_translation *t), void *arg)
+{
+    cpu_show_code(d->machine->vps[vp], gva, show, arg);
+}
+
 /* One page's part of a transfer; 0: no plain memory lies there. */
 static size_t move(struct debug *d, unsigned vp, gpa_t gpa, void *to, const void *from, size_t len)
 {

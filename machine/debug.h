@@ -96,6 +96,10 @@ bool debug_reg_write(struct debug *d, unsigned vp, const struct debug_reg *reg, 
 bool debug_msr_read(struct debug *d, unsigned vp, uint32_t msr, uint64_t *value);
 bool debug_msr_write(struct debug *d, unsigned vp, uint32_t msr, uint64_t value);
 
+/* The code of blocks with a byte at this address, by this processor's tables, and what the translator makes of it. */
+struct cpu_translation;
+void debug_show_code(struct debug *d, unsigned vp, uint64_t gva, void (*show)(void *arg, const struct cpu_translation *t), void *arg);
+
 /* ---- memory ---- */
 
 /* Through the processor's page tables, whatever the rights, marking nothing as used. */

@@ -74,6 +74,8 @@ struct machine_config {
     struct machine_mce mces[MACHINE_MAX_MCES];  /* ascending */
     unsigned nmces;
     bool jit;                       /* translate code that runs often */
+    unsigned jit_off;               /* what of it is left out: a bit for each cpu_jit_pass() (cpu/cpu.h) */
+    bool jit_counts;                /* entries of translations are counted, for debug_show_code() */
     void (*translated)(void *arg, const struct cpu_translation *t);     /* NULL, or told of each translation (cpu/cpu.h) */
     void *translated_arg;
     bool count_handlers;            /* for machine_write_stats(): what translated code called handlers for */

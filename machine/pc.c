@@ -268,6 +268,8 @@ static struct err create_processors(struct machine *m, struct board *b)
     if (m->cfg.hv)
         cpu_config_partition(&cfg);
     cfg.jit = m->cfg.jit ? CPU_JIT_THRESHOLD : 0;
+    cfg.jit_off = m->cfg.jit_off;
+    cfg.jit_counts = m->cfg.jit_counts;
     cfg.translated = m->cfg.translated;
     cfg.translated_arg = m->cfg.translated_arg;
     cfg.count_handlers = m->cfg.count_handlers;

@@ -80,10 +80,59 @@ static void add_handlers(struct machine *m, struct text *t)
     }
 }
 
+/* Of all processors. */
+static void add_code_use(const struct machine *m, struct text *t)
+{
+    struct cpu_code_use sum = { 0 };
+
+    for (unsigned k = 0; k < m->nvps; k++) {
+        const struct cpu_code_use one = cpu_code_use(m->vps[k]);
+
+        sum.translated_bytes += one.translated_bytes;
+        sum.translated_room += one.translated_room;
+        sum.decoded_bytes += one.decoded_bytes;
+        sum.pages += one.pages;
+        sum.spaces += one.spaces;
+    }
+    add_counter(t, "translated_bytes", sum.translated_bytes);
+    add_counter(t, "translated_room", sum.translated_room);
+    add_counter(t, "decoded_bytes", sum.decoded_bytes);
+    add_counter(t, "pages", sum.pages);
+    add_counter(t, "spaces", sum.spaces);
+}
+
+static void add_rate(struct text *t, const char *name, uint64_t of, uint64_t among, double times)
+{
+    size_t room = sizeof t->bytes - t->len;
+    int n = snprintf(t->bytes + t->len, room, "%s\n    \"%s\": %.4f", t->separator, name,
+                     among != 0 ? times * (double)of / (double)among : 0.0);
+
+    if (n > 0 && (size_t)n < room)
+        t->len += (size_t)n;
+    t->separator = ",";
+}
+
+#define COUNTED(field) counter(m, offsetof(struct cpu_stats, field))
+
+/* How well caches do: parts of one, and events in a million instructions. */
+static void add_rates(const struct machine *m, struct text *t)
+{
+    const uint64_t insns = COUNTED(retired), found = COUNTED(block_hits), made = COUNTED(blocks_built);
+
+    add_rate(t, "blocks_found", found, found + made, 1);
+    add_rate(t, "spaces_kept", COUNTED(tlb_kept), COUNTED(tlb_switches), 1);
+    add_rate(t, "tlb_fills_per_million", COUNTED(tlb_fills) + COUNTED(tlb_fetches), insns, 1e6);
+    add_rate(t, "tlb_flushes_per_million", COUNTED(tlb_flushes), insns, 1e6);
+    add_rate(t, "block_lookups_per_million", found + made, insns, 1e6);
+    add_rate(t, "handlers_per_million", COUNTED(jit_handlers), insns, 1e6);
+    add_rate(t, "code_invalidations_per_million", COUNTED(code_invalidations), insns, 1e6);
+}
+
 struct err machine_write_stats(struct machine *m, const char *path, double host_seconds)
 {
-    char text[2048 + 3 * sizeof(struct text)];
+    char text[2048 + 5 * sizeof(struct text)];
     struct text hv = { .separator = "" }, jit = { .separator = "" }, handlers = { .separator = "" };
+    struct text rates = { .separator = "" }, code = { .separator = "" };
     size_t len;
 
     len = (size_t)snprintf(text, sizeof text,
@@ -97,6 +146,9 @@ struct err machine_write_stats(struct machine *m, const char *path, double host_
     for (size_t k = 0; k < COUNT_OF(translator); k++)
         add_counter(&jit, translator[k].name, counter(m, translator[k].at));
     add_handlers(m, &handlers);
+    add_rates(m, &rates);
+    add_code_use(m, &code);
+    len += (size_t)snprintf(text + len, sizeof text - len, ",\n  \"rates\": {%s\n  },\n  \"code\": {%s\n  }", rates.bytes, code.bytes);
     len += (size_t)snprintf(text + len, sizeof text - len, ",\n  \"jit\": {%s\n  },\n  \"handlers\": {%s\n  }", jit.bytes, handlers.bytes);
     board_counters(m, add_counter, &hv);
     if (hv.len != 0)

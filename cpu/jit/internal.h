@@ -7,6 +7,7 @@
 #include "cpu/jit/codebuf.h"
 #include "cpu/jit/jit.h"
 #include "cpu/jit/live.h"
+#include "cpu/jit/passes.h"
 
 /* From the end of a block to where it goes on. A link within one page holds as long as its target does: who runs a page has
  * its mapping. One to another page holds as a shortcut does, under the same tag. */
@@ -41,6 +42,10 @@ struct jit_block {
     bool loops;                 /* the last part is followed by the first */
     bool gone;                  /* forgotten */
     struct jit_link *incoming;
+    uint64_t runs;              /* while jit->counts */
+    size_t at;                  /* in the buffer */
+    uint32_t bytes;
+    const uint32_t *begins;     /* as jit->begins */
 };
 
 /* Ways out of translated code and back, made once. */
@@ -76,6 +81,8 @@ struct jit {
     struct jit_glue glue;
     struct arena arena;
     unsigned threshold;
+    unsigned off;                       /* a bit for each enum jit_pass */
+    bool counts;                        /* each translation counts in `runs` how often it is entered */
     uint32_t begins[JIT_INSNS + 1];     /* of the block at hand: where each instruction's code begins, then what is out of line */
     void (*translated)(void *arg, const struct cpu_translation *t);
     void *translated_arg;
@@ -86,6 +93,11 @@ struct jit {
     struct jit_site *sites;             /* by number, from 1 on: what cpu->jit_sites are of */
     unsigned nsites;
 };
+
+static inline bool jit_does(const struct jit *j, enum jit_pass pass)
+{
+    return !(j->off >> pass & 1);
+}
 
 /* ---- a backend ---- */
 

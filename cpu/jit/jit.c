@@ -111,7 +111,8 @@ const uint8_t *jit_find(struct cpu *cpu, uint64_t rip)
 
 const uint8_t *jit_go_on(struct cpu *cpu)
 {
-    const struct block_shortcut *s = cpu_goes_on(cpu) ? shortcut_again(cpu, cpu->p.rip) : NULL;
+    const bool goes_on = cpu_goes_on(cpu) && jit_does(cpu->jit, PASS_GO_ON);
+    const struct block_shortcut *s = goes_on ? shortcut_again(cpu, cpu->p.rip) : NULL;
 
     if (s == NULL || s->code == NULL || (cpu->p.inhibit && cpu->budget < s->block->count))
         return NULL;
@@ -136,7 +137,7 @@ const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l)
     to = s->block->jit;
     if (l->inner == s->block)
         l->inner_tag = s->tag;
-    if (!l->near || one_page(l->from->run, s->block)) {
+    if (jit_does(cpu->jit, PASS_LINKS) && (!l->near || one_page(l->from->run, s->block))) {
         incoming_remove(l);
         incoming_add(l, to);
         l->tag = s->tag;
@@ -230,43 +231,91 @@ static void count_made(struct jit *j, const struct jit_block *t, size_t bytes)
     s->jit_bytes += bytes;
 }
 
-/* For whoever listens: the block's own bytes, which may lie on two pages. What is out of line is shown with the last part. */
-static void tell_part(struct jit *j, const struct jit_part *p, size_t at, bool last)
+/* For whoever listens: the block's own bytes, which may lie on two pages. */
+static void guest_bytes(const struct block *b, uint8_t *guest, uint16_t *ends)
 {
-    const struct block *b = p->run;
-    uint32_t begins[BLOCK_INSNS + 1];
-    const uint32_t base = p->first == 0 ? 0 : j->begins[p->first];
-    const uint32_t end = last ? (uint32_t)(j->code.used - at) : j->begins[p->first + b->count];
     const unsigned here = (unsigned)(PAGE_SIZE - ((uintptr_t)b->host & ~PAGE_MASK)), first = b->bytes < here ? b->bytes : here;
-    uint8_t guest[BLOCK_INSNS * 16];
-    uint16_t ends[BLOCK_INSNS];
 
     memcpy(guest, b->host, first);
     if (b->tail != NULL && b->bytes > first)
         memcpy(guest + first, b->tail, b->bytes - first);
     for (unsigned n = 0; n < b->count; n++)
         ends[n] = b->insns[n].end;
-    for (unsigned n = 0; n <= b->count; n++)
-        begins[n] = j->begins[p->first + n] - base;
-    at += base;
-    j->translated(j->translated_arg, &(struct cpu_translation){
-        .rip = b->rip, .guest = guest, .insns = b->count, .ends = ends, .host = j->code.write + at, .begins = begins,
-        .host_bytes = end - base, .runs_at = (uintptr_t)codebuf_runs_at(&j->code, j->code.write + at),
-        .part = (unsigned)(p - p->of->parts), .parts = p->of->nparts,
-    });
 }
 
-static void tell(struct jit *j, const struct jit_block *t, size_t at)
+/* Where the first of the links into it come from. */
+static void note_links(const struct jit_block *t, struct cpu_translation *out)
+{
+    for (const struct jit_link *l = t->incoming; l != NULL; l = l->next) {
+        if (out->nlinks < COUNT_OF(out->links))
+            out->links[out->nlinks] = l->from->run->rip + l->from->run->bytes;
+        out->nlinks++;
+    }
+}
+
+/* What is out of line is shown with the last part. */
+static void tell_part(struct jit *j, const struct jit_part *p, bool last, void (*tell)(void *, const struct cpu_translation *), void *arg)
+{
+    const struct block *b = p->run;
+    const struct jit_block *t = p->of;
+    const uint32_t base = p->first == 0 ? 0 : t->begins[p->first], end = last ? t->bytes : t->begins[p->first + b->count];
+    uint8_t guest[BLOCK_INSNS * 16];
+    uint16_t ends[BLOCK_INSNS];
+    uint32_t begins[BLOCK_INSNS + 1];
+    struct cpu_translation out = {
+        .rip = b->rip, .guest = guest, .insns = b->count, .ends = ends, .host = j->code.write + t->at + base, .begins = begins,
+        .host_bytes = end - base, .runs_at = (uintptr_t)codebuf_runs_at(&j->code, j->code.write + t->at + base),
+        .part = (unsigned)(p - t->parts), .parts = t->nparts, .runs = t->runs, .bits = 64,
+    };
+
+    guest_bytes(b, guest, ends);
+    for (unsigned n = 0; n <= b->count; n++)
+        begins[n] = t->begins[p->first + n] - base;
+    note_links(t, &out);
+    tell(arg, &out);
+}
+
+static void tell(struct jit *j, const struct jit_block *t)
 {
     for (unsigned n = 0; j->translated != NULL && n < t->nparts; n++)
-        tell_part(j, &t->parts[n], at, n + 1 == t->nparts);
+        tell_part(j, &t->parts[n], n + 1 == t->nparts, j->translated, j->translated_arg);
+}
+
+static unsigned decode_of(const struct block *b)
+{
+    _Static_assert(DECODE_16 == 0 && DECODE_32 == 1 && DECODE_64 == 2, "each twice as wide as the one before");
+    return b->mode & MODE_DECODE;
+}
+
+/* A path is shown with each block that it is made of. */
+void jit_show(struct jit *j, const struct block *b, void (*show)(void *arg, const struct cpu_translation *t), void *arg)
+{
+    uint8_t guest[BLOCK_INSNS * 16];
+    uint16_t ends[BLOCK_INSNS];
+    struct cpu_translation out = {
+        .rip = b->rip, .guest = guest, .insns = b->count, .ends = ends, .runs = b->heat, .parts = 1, .bits = 16u << decode_of(b),
+    };
+    bool shown = false;
+
+    for (const struct jit_part *p = j != NULL ? b->parts : NULL; p != NULL; p = p->next)
+        if (!p->of->gone) {
+            tell_part(j, p, p == &p->of->parts[p->of->nparts - 1], show, arg);
+            shown = true;
+        }
+    if (shown)
+        return;
+    guest_bytes(b, guest, ends);
+    show(arg, &out);
 }
 
 /* The instructions of all parts in a row. */
-static void lay_out(struct jit_block *t, struct jit_code *c)
+static void lay_out(struct jit *j, struct jit_block *t)
 {
+    struct jit_code *c = &j->insns;
+
     c->count = 0;
     c->loops = t->loops;
+    c->keeps_flags = !jit_does(j, PASS_FLAGS);
     for (unsigned n = 0; n < t->nparts; n++) {
         struct block *b = t->parts[n].run;
 
@@ -282,12 +331,22 @@ static struct jit_block *translation_of(struct jit *j, struct block *const *bloc
 {
     struct jit_block *t = arena_alloc(&j->arena, sizeof *t);
 
-    *t = (struct jit_block){ .parts = arena_alloc(&j->arena, count * sizeof *t->parts), .nparts = count, .loops = loops };
+    *t = (struct jit_block){ .parts = arena_alloc(&j->arena, count * sizeof *t->parts), .nparts = count,
+                             .loops = loops && jit_does(j, PASS_LOOPS), .at = j->code.used };
     for (unsigned n = 0; n < count; n++)
         t->parts[n] = (struct jit_part){ .from = blocks[n], .run = copy_of(j, blocks[n], t), .of = t };
-    lay_out(t, &j->insns);
+    lay_out(j, t);
     t->insns = j->insns.count;
     return t;
+}
+
+static void keep_begins(struct jit *j, struct jit_block *t)
+{
+    const size_t bytes = (j->insns.count + 1u) * sizeof j->begins[0];
+    uint32_t *begins = arena_alloc(&j->arena, bytes);
+
+    memcpy(begins, j->begins, bytes);
+    t->begins = begins;
 }
 
 /* Host code, or NULL. */
@@ -304,8 +363,10 @@ static struct jit_block *make(struct jit *j, struct block *const *blocks, unsign
         t->parts[n].next = blocks[n]->parts;
         blocks[n]->parts = &t->parts[n];
     }
-    count_made(j, t, j->code.used - at);
-    tell(j, t, at);
+    t->bytes = (uint32_t)(j->code.used - at);
+    keep_begins(j, t);
+    count_made(j, t, t->bytes);
+    tell(j, t);
     return t;
 }
 
@@ -461,6 +522,8 @@ struct jit *jit_create(struct cpu *cpu, const struct cpu_config *cfg)
     invariant(j != NULL, "out of memory for the translator");
     j->cpu = cpu;
     j->threshold = cfg->jit;
+    j->off = cfg->jit_off;
+    j->counts = cfg->jit_counts;
     j->translated = cfg->translated;
     j->translated_arg = cfg->translated_arg;
     if (cfg->count_handlers)
@@ -502,6 +565,15 @@ void jit_reset(struct jit *j)
     j->cpu->jit_site_missed = 0;
     j->cpu->stats.jit_resets += j->code.used != j->glue_bytes;
     j->code.used = j->glue_bytes;
+}
+
+void jit_use(const struct jit *j, uint64_t *bytes, uint64_t *room, uint64_t *other)
+{
+    if (j == NULL)
+        return;
+    *bytes = j->code.used;
+    *room = j->code.bytes;
+    *other += j->arena.used_bytes;
 }
 
 bool jit_full(const struct jit *j)

@@ -30,6 +30,12 @@ void jit_think(struct jit *j);
 /* While cpu->jit_looks: b runs next, alone and interpreted. */
 void jit_look(struct jit *j, struct block *b);
 
+/* For cpu_show_code(). */
+void jit_show(struct jit *j, const struct block *b, void (*show)(void *arg, const struct cpu_translation *t), void *arg);
+
+/* Bytes of host code and room for it; what else it holds is added to `other`. */
+void jit_use(const struct jit *j, uint64_t *bytes, uint64_t *room, uint64_t *other);
+
 /* What a block's shortcut says of its translation. */
 const uint8_t *jit_code(const struct block *b);
 

@@ -105,6 +105,8 @@ unsigned jit_live_flags(const struct jit_code *c, unsigned read, unsigned seen, 
             seen = FLAGS_ARITH;         /* the budget may not suffice for the next block */
         before = reads(i, inner, read, seen);
 
+        if (c->keeps_flags)
+            before = read = seen = FLAGS_ARITH;
         read_after[k] = (uint16_t)read;
         seen_after[k] = (uint16_t)seen;
         seen = jit_observes(i) ? FLAGS_ARITH : seen & ~(unsigned)op_flags_written[i->op];

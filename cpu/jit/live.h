@@ -14,6 +14,7 @@ struct jit_code {
     uint8_t part[JIT_INSNS];    /* which of the blocks it comes from */
     unsigned count;
     bool loops;                 /* from the last one back to the first */
+    bool keeps_flags;           /* whether or not anybody reads them */
 };
 
 /* The last instruction of a block: another one follows here. Where it goes on otherwise, this code is left. */

@@ -130,7 +130,7 @@ void jit_sample(struct jit *j, struct block *b)
 {
     const uint32_t n = ++b->samples;
 
-    if (!backend_has_paths || j->cpu->jit_looks || (j->threshold > 1 && n < SAMPLES) || (n & (n - 1)) != 0)
+    if (!backend_has_paths || !jit_does(j, PASS_PATHS) || j->cpu->jit_looks || (j->threshold > 1 && n < SAMPLES) || (n & (n - 1)) != 0)
         return;
     j->nseen = 0;
     j->nseen_insns = 0;

@@ -69,6 +69,18 @@ static unsigned translation(void)
     return translate_after >= 0 ? (unsigned)translate_after : getenv("PARTITA_TEST_JIT") != NULL;
 }
 
+/* What the translator leaves out, by the letters of -accel jit,off=. */
+static unsigned passes_off(void)
+{
+    const char *letters = getenv("PARTITA_JIT_OFF"), *what;
+    unsigned off = 0;
+    char letter;
+
+    for (unsigned n = 0; letters != NULL && cpu_jit_pass(n, &letter, &what); n++)
+        off |= strchr(letters, letter) != NULL ? BIT(n) : 0;
+    return off;
+}
+
 static struct cpu *make_cpu(struct fixture *f, const char *model, unsigned index)
 {
     const struct cpu_ports ports = { .memory = f->memory, .smm_memory = f->smm_memory, .io = f->io, .clock = &f->clock };
@@ -80,6 +92,8 @@ static struct cpu *make_cpu(struct fixture *f, const char *model, unsigned index
     config.count = 2;
     config.tsc_hz = 1000000000;
     config.jit = translation();
+    config.jit_off = passes_off();
+    config.jit_counts = getenv("PARTITA_JIT_OFF") != NULL;
     config.translated = listener;
     config.translated_arg = listener_arg;
     return cpu_create(&f->tree, &config, &ports);

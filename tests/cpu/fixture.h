@@ -22,6 +22,8 @@ struct fixture {
     struct device *probe;
 };
 
+/* PARTITA_JIT_OFF=LETTERS in the environment: without these passes of the translator, and entries are counted. */
+
 /* cpu_config.jit of machines opened from now on; 0 at first, or 1 with PARTITA_TEST_JIT set: every test with translated code. */
 void     fixture_translate(unsigned threshold);
 

@@ -185,6 +185,56 @@ static void lawless_programs_in_lockstep(void **state)
     lockstep_run(&l);
 }
 
+/* ---- cpu_show_code() ---- */
+
+struct shown {
+    unsigned blocks, translated;
+    uint64_t rip, runs, link;
+};
+
+static void note(void *arg, const struct cpu_translation *t)
+{
+    struct shown *s = arg;
+
+    s->blocks++;
+    s->translated += t->host != NULL;
+    s->rip = t->rip;
+    s->runs = t->runs;
+    s->link = t->nlinks > 0 ? t->links[0] : 0;
+    assert_int_equal(t->bits, 64);
+    assert_int_equal(t->guest[0], 0xff);
+    assert_int_equal(t->ends[0], 2);
+    assert_int_equal(t->ends[1], 4);
+}
+
+/* jmp $+2; back: dec ecx; jnz back; hlt: ten times, of which translated code is entered once, or each time. */
+static void code_can_be_looked_at(void **state)
+{
+    static const uint8_t code[] = { 0xeb, 0x00, 0xff, 0xc9, 0x75, 0xfc, 0xf4 };
+    struct shown s = { 0 };
+    struct fixture f;
+
+    (void)state;
+    setenv("PARTITA_JIT_OFF", "lp", 1);
+    fixture_translate(1);
+    fixture_open(&f);
+    unsetenv("PARTITA_JIT_OFF");
+    fixture_mode(&f, FIXTURE_LONG);
+    fixture_code(&f, code, sizeof code);
+    f.cpu->s.gpr[RCX] = 10;
+    assert_int_equal(fixture_run(&f, 100), -1);
+    cpu_show_code(f.cpu, FIXTURE_CODE + 4, note, &s);
+    assert_int_equal(s.blocks, 1);
+    assert_int_equal(s.translated, 1);
+    assert_int_equal(s.rip, FIXTURE_CODE + 2);
+    assert_int_equal(s.runs, 10);
+    assert_int_equal(s.link, FIXTURE_CODE + 6);
+    cpu_show_code(f.cpu, FIXTURE_DATA, note, &s);
+    cpu_show_code(f.cpu, UINT64_C(0x123456789000), note, &s);
+    assert_int_equal(s.blocks, 1);
+    fixture_close(&f);
+}
+
 static int open_both(void **state)
 {
     (void)state;
@@ -202,6 +252,7 @@ static int close_both(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(code_can_be_looked_at),
         cmocka_unit_test_setup_teardown(lawless_programs_in_lockstep, open_both, close_both),
     };
 

@@ -315,6 +315,7 @@ static void monitor_commands(void **state)
     assert_non_null(strstr(monitor("info registers"), "rip        0000000000100020"));
     assert_non_null(strstr(monitor("info lunch"), "registers is known"));
     assert_string_equal(monitor("gva2gpa 0x100020"), "0x100020\n");
+    assert_string_equal(monitor("jit 0x100020"), "no block lies there\n");
     assert_non_null(strstr(monitor("xp 0x100020 4"), "0000000000100020: 31 c0 40 a3\n"));
     assert_non_null(strstr(monitor("xp 0x7ffffe 4"), "no plain memory"));
     assert_non_null(strstr(monitor("hash"), "insns=0 hash="));

@@ -435,7 +435,12 @@ static void cold_paths(struct lift *l)
 
 static bool lift_any(struct lift *l)
 {
-    return lift_move(l) || lift_int(l) || lift_muldiv(l) || lift_vec(l) || lift_x87(l) ||
+    const struct jit *j = l->jit;
+
+    if (!jit_does(j, PASS_LIFT))
+        return false;
+    return lift_move(l) || lift_int(l) || lift_muldiv(l) || (jit_does(j, PASS_VECTORS) && lift_vec(l)) ||
+           (jit_does(j, PASS_X87) && lift_x87(l)) ||
            lift_count(l) || lift_bits(l) || lift_exchange(l) || lift_string(l) || lift_system(l);
 }
 
@@ -512,6 +517,10 @@ static void lift_code(struct lift *l)
     asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), l->t->parts[0].run->count);
     dry = asm_jcc(&l->a, CC_B);
     l->t->code = codebuf_runs_at(&l->jit->code, l->a.at);
+    if (l->jit->counts) {
+        asm_mov_imm(&l->a, HOST_AX, (uintptr_t)&l->t->runs);
+        asm_step(&l->a, false, 8, rm_at(HOST_AX, 0));
+    }
     lift_near_forget(l);
     lift_body(l, true);
     lift_end(l);

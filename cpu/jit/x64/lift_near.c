@@ -48,7 +48,7 @@ void lift_near_plan(struct lift *l)
 {
     const struct jit_code *c = l->c;
 
-    for (unsigned k = 0; c->loops && k < c->count && l->nnear < JIT_NEAR; k++)
+    for (unsigned k = 0; c->loops && jit_does(l->jit, PASS_NEAR) && k < c->count && l->nnear < JIT_NEAR; k++)
         if (in_memory(c->insns[k]) && walks(c, c->insns[k]))
             l->near_of[k] = (uint8_t)++l->nnear;
 }

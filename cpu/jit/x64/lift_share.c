@@ -188,7 +188,7 @@ bool lift_shared(struct lift *l, bool write, unsigned bytes)
     const struct place now = { l->address.at, bytes, write };
     struct share s;
 
-    if (!l->address.simple || !near_enough(now.at) || l->a.at != l->address.end || lift_part(l, l->k)->from->missed >= JIT_MISSES)
+    if (!jit_does(l->jit, PASS_SHARE) || !l->address.simple || !near_enough(now.at) || l->a.at != l->address.end || lift_part(l, l->k)->from->missed >= JIT_MISSES)
         return false;
     if (!serves(&l->share, l->address.base, &now)) {
         s = plan(l, l->address.base, &now);
