@@ -161,6 +161,41 @@ static bool lanes(struct lift *l)
 
 /* ---- by a constant ---- */
 
+/* SHUFPS and SHUFPD: the lower half of V2 from V0, the upper from V1; `order` for these 16 bytes. */
+static void shuffle_two(struct lift *l, unsigned log, unsigned order)
+{
+    const unsigned count = 16u >> log, bits = log == 2 ? 2 : 1;
+
+    for (unsigned n = 0; n < count; n++) {
+        const unsigned from = order >> (bits * n) & (count - 1);
+
+        a64_put(&l->a, 0x6e000400 | (n << (log + 1) | 1u << log) << 16 | from << (11 + log) |
+                       (n < count / 2 ? 0u : 1u) << 5 | 2);                             /* INS */
+    }
+}
+
+static bool two_by_constant(struct lift *l, unsigned log)
+{
+    const struct insn *i = l->i;
+    const unsigned first = i->vl ? 1 : 0, second = first + 1;
+    const bool memory = in_memory(i, second);
+
+    vec_ready(l);
+    if (memory && !vec_memory(l, false, i->width, i->vl ? 1 : 16))
+        return false;
+    for (unsigned at = 0; at < i->width; at += 16) {
+        a64_mem(&l->a, A64_LDRQ, 0, HOST_CPU, vec_at(i->o[first], at));
+        if (memory)
+            a64_mem(&l->a, A64_LDRQ, 1, T2, (int32_t)at);
+        else
+            a64_mem(&l->a, A64_LDRQ, 1, HOST_CPU, vec_at(i->o[second], at));
+        shuffle_two(l, log, (unsigned)i->imm >> (log == 3 ? at / 8 : 0));
+        a64_mem(&l->a, A64_STRQ, 2, HOST_CPU, vec_at(i->o[0], at));
+    }
+    vec_zero_above(l, i->o[0], i->width);
+    return true;
+}
+
 /* Of V1 into V0; false: it has no such form here. */
 static bool shift_lanes(struct lift *l, unsigned log, unsigned n)
 {
@@ -267,6 +302,10 @@ bool lift_vec(struct lift *l)
     case OP_PSLLW: case OP_PSLLD: case OP_PSLLQ: case OP_PSRLW: case OP_PSRLD: case OP_PSRLQ: case OP_PSRAW: case OP_PSRAD:
     case OP_PSLLDQ: case OP_PSRLDQ: case OP_PSHUFD: case OP_PSHUFLW: case OP_PSHUFHW:
         return by_constant(l);
+    case OP_SHUFPS:
+        return two_by_constant(l, 2);
+    case OP_SHUFPD:
+        return two_by_constant(l, 3);
     default:
         return false;
     }

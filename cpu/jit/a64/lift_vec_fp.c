@@ -313,6 +313,47 @@ static bool compare(struct lift *l)
     return true;
 }
 
+/* Of numbers the sixteen predicates are eight twice: SDM 2A "CMPPD", table of the immediate. */
+static void predicate(struct lift *l, const struct shape *s, unsigned to)
+{
+    enum { FCMEQ = 0x4e20e400, FCMGE = 0x6e20e400, FCMGT = 0x6ea0e400, NOT = 0x6e205800, ONES = 0x6f07e7e0 };
+
+    switch (l->i->imm & 7) {
+    case 0: case 4: put(l, FCMEQ | format(s), to, FIRST, SECOND); break;
+    case 1:         put(l, FCMGT | format(s), to, SECOND, FIRST); break;
+    case 2:         put(l, FCMGE | format(s), to, SECOND, FIRST); break;
+    case 3:         a64_put(&l->a, V_ZERO | to); break;
+    case 5:         put(l, FCMGE | format(s), to, FIRST, SECOND); break;
+    case 6:         put(l, FCMGT | format(s), to, FIRST, SECOND); break;
+    default:        a64_put(&l->a, ONES | to); break;
+    }
+    if ((l->i->imm & 7) == 4)
+        put(l, NOT, to, to, 0);
+}
+
+static bool compare_lanes(struct lift *l)
+{
+    const struct insn *i = l->i;
+    const struct shape s = { (i->op - OP_CMPPS) & 2, (i->op - OP_CMPPS) & 1 ? 8 : 4 };
+    const unsigned first = i->vl ? 1 : 0;
+
+    _Static_assert(OP_CMPPD == OP_CMPPS + 1 && OP_CMPSS == OP_CMPPS + 2 && OP_CMPSD == OP_CMPPS + 3, "a row of four");
+    fp_ready(l);
+    if (!memory(l, first + 1, total(l, &s), !s.scalar))
+        return false;
+    guard_begin(l, &s);
+    for (unsigned at = 0; at < total(l, &s); at += 16) {
+        load(l, piece(&s), FIRST, first, at);
+        load(l, piece(&s), SECOND, first + 1, at);
+        operand(l, &s, FIRST, PASSED);
+        operand(l, &s, SECOND, PASSED);
+        predicate(l, &s, at == 0 ? RESULT : UPPER);
+    }
+    guard_end(l, &s);
+    store(l, &s);
+    return true;
+}
+
 /* ---- conversion ---- */
 
 #define WIDE (1u << 31)             /* of a general register */
@@ -395,6 +436,36 @@ static bool packed_integers(struct lift *l)
     return true;
 }
 
+/* Two elements of 4 bytes become 16: the lower two of the source, then the upper. */
+static bool to_doubles(struct lift *l)
+{
+    const struct shape singles = { false, 4 }, doubles = { false, 8 };
+    const bool integers = l->i->op == OP_CVTDQ2PD;
+    const unsigned bytes = l->i->width / 2;
+
+    if (integers)
+        vec_ready(l);               /* exact */
+    else
+        fp_ready(l);
+    if (!memory(l, 1, bytes, false))
+        return false;
+    load(l, bytes, SECOND, 1, 0);
+    if (!integers) {
+        guard_begin(l, &singles);
+        operand(l, &singles, SECOND, PASSED);
+        guard_end(l, &singles);
+    }
+    for (unsigned n = 0; n < bytes / 8; n++) {
+        const unsigned to = n == 0 ? RESULT : UPPER;
+
+        put(l, (integers ? 0x0f20a400 : 0x0e617800) | n << 30, to, SECOND, 0);       /* SSHLL, FCVTL */
+        if (integers)
+            put(l, 0x4e61d800, to, to, 0);                                           /* SCVTF */
+    }
+    store(l, &doubles);
+    return true;
+}
+
 bool lift_vec_fp(struct lift *l)
 {
     const struct insn *i = l->i;
@@ -413,7 +484,9 @@ bool lift_vec_fp(struct lift *l)
     case OP_CVTTSS2SI: case OP_CVTTSD2SI: return to_integer(l, true);
     case OP_CVTSS2SI: case OP_CVTSD2SI:   return to_integer(l, false);
     case OP_CVTSS2SD: case OP_CVTSD2SS:   return other_format(l);
+    case OP_CMPPS: case OP_CMPPD: case OP_CMPSS: case OP_CMPSD: return compare_lanes(l);
     case OP_CVTDQ2PS:                     return packed_integers(l);
+    case OP_CVTPS2PD: case OP_CVTDQ2PD:   return to_doubles(l);
     default:                              return false;
     }
 }

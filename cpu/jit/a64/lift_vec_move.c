@@ -172,6 +172,23 @@ static bool move_mask(struct lift *l)
     return true;
 }
 
+/* MOVMSKPS, MOVMSKPD: the sign of each element. */
+static bool move_signs(struct lift *l, unsigned size)
+{
+    const struct insn *i = l->i;
+    const unsigned to = pinned(guest_number(i->o[0]));
+
+    vec_ready(l);
+    a64_mov_imm(&l->a, T2, 0);
+    for (unsigned n = 0; n < (i->vl == 32 ? 32 : 16) / size; n++) {
+        a64_mem(&l->a, A64_LDRB, T3, HOST_CPU, vec_at(i->o[1], (n + 1) * size - 1));
+        a64_shift(&l->a, A64_LSR, 4, T3, T3, 7);
+        a64_rrr_by(&l->a, A64_ORR, 4, T2, T2, T3, A64_LSL, n);
+    }
+    a64_mov(&l->a, 4, to, T2);
+    return true;
+}
+
 bool lift_vec_move(struct lift *l)
 {
     if (l->i->flags & INSN_EVEX)
@@ -194,6 +211,8 @@ bool lift_vec_move(struct lift *l)
     case OP_MOVD_VE:       return from_general(l);
     case OP_MOVD_EV:       return to_general(l);
     case OP_PMOVMSKB:      return move_mask(l);
+    case OP_MOVMSKPS:      return move_signs(l, 4);
+    case OP_MOVMSKPD:      return move_signs(l, 8);
     default:               return false;
     }
 }
