@@ -42,7 +42,7 @@ struct checkpoint_log *checkpoint_log_create(struct machine *m, struct ndlog_wri
     struct checkpoint_log *l = calloc(1, sizeof *l);
 
     invariant(l != NULL, "out of memory for checkpoints");
-    *l = (struct checkpoint_log){ .m = m, .out = out, .pace = *pace, .page_ns = PAGE_NS, .page_bytes = PAGE_BYTES };
+    *l = (struct checkpoint_log){ .m = m, .out = out, .pace = *pace, .bytes = pace->bytes, .page_ns = PAGE_NS, .page_bytes = PAGE_BYTES };
     l->maker = checkpointer_create(m, sink, l);
     l->began_ns = l->last_ns = host_monotonic_ns();
     wait(l);

@@ -234,6 +234,7 @@ struct err replayer_begin(struct replayer *r)
         return OK;
     recording_about(r->from, &about);
     pace.end = about.insns + 1;
+    pace.bytes = about.checkpoint_bytes;
     TRY(ndlog_append(&r->out, r->from->path, &r->from->log));
     r->checkpoints = checkpoint_log_create(m, r->out, &pace);
     m->record_at = checkpoint_log_point(r->checkpoints);
