@@ -21,7 +21,6 @@ struct checkpointer {
     void *arg;
     struct memories memories;
     struct pages state, before[SNAPSHOT_MAX_BACKINGS];      /* as at the last one; `before` of memories that are page maps */
-    uint32_t *number[SNAPSHOT_MAX_BACKINGS];                /* of the others: which contents each page had then; 0: as at the beginning */
     struct known *known;            /* open addressing */
     uint32_t nknown, room;          /* `room` is a power of two */
     uint32_t next;                  /* number of the next contents */
@@ -105,15 +104,14 @@ static void put_packed(struct checkpointer *c, const uint8_t *bytes)
     writer_copy(&c->frame, len != 0 ? packed : bytes, len != 0 ? len : PAGE_SIZE);
 }
 
-/* `bytes` NULL: there is no such page any more. `was`: its contents before, or NONE if they are not known. Returns what they are. */
-static uint32_t put_page(struct checkpointer *c, uint64_t page, const uint8_t *bytes, uint32_t was)
+/* `bytes` NULL: there is no such page any more. Returns what it holds. It is mentioned, too, when it holds what it held: it was written,
+ * and who wrote it may be asked for. */
+static uint32_t put_page(struct checkpointer *c, uint64_t page, const uint8_t *bytes)
 {
     const uint32_t newest = c->next - 1;
     bool fresh = false;
     const uint32_t number = bytes == NULL ? CONTENTS_NONE : number_of(c, bytes, &fresh);
 
-    if (number == was && was != CONTENTS_NONE)
-        return number;
     open_frame(c);
     writer_varint(&c->frame, page - c->expected);
     writer_varint(&c->frame, fresh ? PAGE_FRESH : number < CONTENTS_FIRST ? number : PAGE_KNOWN + (newest - number));
@@ -124,19 +122,19 @@ static uint32_t put_page(struct checkpointer *c, uint64_t page, const uint8_t *b
     return number;
 }
 
-static void put_ram(struct checkpointer *c, struct ram *ram, uint32_t *numbers)
+static void put_ram(struct checkpointer *c, struct ram *ram)
 {
     const uint64_t pages = ram->len >> PAGE_SHIFT;
 
     for (uint64_t page = 0; (page = ram_next_dirty(ram, page, DIRTY_CHECKPOINT)) < pages; page++)
-        numbers[page] = put_page(c, page, ram->bytes + (page << PAGE_SHIFT), numbers[page]);
+        (void)put_page(c, page, ram->bytes + (page << PAGE_SHIFT));
     ram_clear_dirty(ram, DIRTY_CHECKPOINT);
 }
 
 static void differs(void *arg, uint64_t page, const uint8_t *now, const uint8_t *before)
 {
     (void)before;
-    (void)put_page(arg, page, now, CONTENTS_NONE);
+    (void)put_page(arg, page, now);
 }
 
 static void put_map(struct checkpointer *c, const struct pages *now, struct pages *before)
@@ -169,7 +167,7 @@ void checkpointer_take(struct checkpointer *c, size_t records)
 
         c->map = 1 + k;
         if (b->ram != NULL)
-            put_ram(c, b->ram, c->number[k]);
+            put_ram(c, b->ram);
         else
             put_map(c, b->pages, &c->before[k]);
         close_frame(c);
@@ -188,7 +186,7 @@ static void put_begin(struct checkpointer *c)
 {
     struct writer w = { 0 };
 
-    writer_uint(&w, 8, identity_devices(c->m));
+    writer_uint(&w, 8, chain_identity(c->m));
     writer_varint(&w, machine_insns(c->m));
     writer_varint(&w, c->memories.n);
     for (unsigned k = 0; k < c->memories.n; k++)
@@ -210,8 +208,6 @@ struct checkpointer *checkpointer_create(struct machine *m, checkpoint_sink_fn *
 
         if (b->ram != NULL) {
             ram_clear_dirty(b->ram, DIRTY_CHECKPOINT);
-            c->number[k] = calloc(b->limit, sizeof *c->number[k]);
-            invariant(c->number[k] != NULL, "out of memory for checkpoints");
         } else {
             pages_init(&c->before[k], b->limit);
             pages_copy(&c->before[k], b->pages);
@@ -227,7 +223,6 @@ void checkpointer_free(struct checkpointer *c)
         return;
     pages_drop(&c->state);
     for (unsigned k = 0; k < c->memories.n; k++) {
-        free(c->number[k]);
         if (c->memories.list[k].ram == NULL)
             pages_drop(&c->before[k]);
     }

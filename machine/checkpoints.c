@@ -170,6 +170,11 @@ bool checkpoints_add(struct checkpoints *c, const struct ndlog_frame *f)
     return add_point(c, c->chains[c->nchains - 1], &in);
 }
 
+uint64_t chain_identity(const struct machine *m)
+{
+    return identity_devices(m) + CHAIN_FORMAT;
+}
+
 /* ---- which ---- */
 
 size_t checkpoints_count(const struct checkpoints *c)
@@ -203,6 +208,23 @@ bool checkpoints_before(const struct checkpoints *c, uint64_t insns, size_t *k)
     return low > 0;
 }
 
+#define RAM_PLACE 1u       /* of memories RAM comes first, behind the state */
+
+bool checkpoint_unwritten(const struct checkpoints *c, size_t k, uint64_t first, uint64_t last, uint64_t *since)
+{
+    const struct ref *ref = &c->refs[k];
+    const struct point *p = &ref->chain->points[ref->point], *before = ref->point > 0 ? p - 1 : NULL;
+
+    *since = before != NULL ? before->at.insns : ref->chain->begins;
+    for (size_t n = before != NULL ? before->changes : 0; n < p->changes; n++) {
+        const struct change *change = &ref->chain->changes[n];
+
+        if (change->map == RAM_PLACE && change->page >= first && change->page <= last)
+            return false;
+    }
+    return true;
+}
+
 /* ---- going there ---- */
 
 struct place {
@@ -216,7 +238,7 @@ struct place {
 static struct err fits(const struct chain *chain, const struct machine *m, uint64_t begins, struct memories *memories)
 {
     memories_find(m, memories);
-    if (chain->identity != identity_devices(m) || chain->nmaps != 1 + memories->n || chain->begins != begins)
+    if (chain->identity != chain_identity(m) || chain->nmaps != 1 + memories->n || chain->begins != begins)
         return err_make(ERR_UNSUPPORTED, "its checkpoints are of another version of Partita or another machine");
     for (unsigned k = 0; k < memories->n; k++)
         if (chain->limit[1 + k] != memories->list[k].limit)

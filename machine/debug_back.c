@@ -234,7 +234,7 @@ struct debug_stop debug_run_back(struct debug *d)
 
     travel_note(d->travel);
     if (points_count(d->points) != 0) {
-        e = travel_back(d->travel, s.before, 0, scan, &s, &found);
+        e = travel_back(d->travel, s.before, 0, NULL, scan, &s, &found);
         found &= !failed(&e) && s.last.why != DEBUG_NOTHING;
     }
     if (!found)

@@ -11,6 +11,7 @@
 
 #define WINDOW_FIRST ((uint64_t)1 << 12)
 #define WINDOW_MAX  ((uint64_t)1 << 27)
+#define LOW_MEMORY  ((uint64_t)1 << 20)     /* below, ROM and RAM change places */
 #define SLICE       ((uint64_t)1 << 25)
 
 void past_answered(struct asking *q, const struct past_answer *a)
@@ -118,13 +119,34 @@ static struct err last_stepped(struct asking *q)
     return OK;
 }
 
+/* The pages that a write must hit to be an answer, where that is known: of RAM that lies there for good. */
+static bool pages_asked(const struct asking *q, struct travel_pages *out)
+{
+    const struct point *p = &q->what.point;
+    const struct machine *m = q->d->machine;
+
+    if (q->what.kind != PAST_POINT || !p->physical || p->kind != POINT_WRITE || p->at < LOW_MEMORY)
+        return false;
+    for (uint64_t page = p->at & PAGE_MASK; page <= p->at + p->len - 1; page += PAGE_SIZE) {
+        const struct space_page here = space_page(m->memory, page);
+
+        if (here.host == NULL || here.ram != m->ram || (page > p->at && here.ram_page != out->last + 1))
+            return false;
+        if (page <= p->at)
+            out->first = here.ram_page;
+        out->last = here.ram_page;
+    }
+    return true;
+}
+
 static struct err last_of(struct asking *q)
 {
+    struct travel_pages pages = { 0 };
     bool found;
 
     if (q->what.kind == PAST_CHANGED && past_grain(&q->what.reg) == WATCH_INSNS)
         return last_stepped(q);
-    return travel_back(q->d->travel, q->before, q->from, scan_last, q, &found);
+    return travel_back(q->d->travel, q->before, q->from, pages_asked(q, &pages) ? &pages : NULL, scan_last, q, &found);
 }
 
 /* ---- every time ---- */

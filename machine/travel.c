@@ -300,13 +300,31 @@ struct err travel_to(struct travel *t, uint64_t insns)
     return e;
 }
 
-struct err travel_back(struct travel *t, uint64_t before, uint64_t since, travel_scan_fn *scan, void *arg, bool *found)
+/* The recording's checkpoints say that nothing wrote there before `*before`, back to what it then is. */
+static bool pass_over(const struct travel *t, const struct travel_pages *only, uint64_t *before)
+{
+    size_t at = count_until(t, *before - 1);
+    uint64_t since;
+
+    while (at < t->n && t->list[at].of_file == 0)
+        at++;
+    if (only == NULL || at == t->n ||
+        !checkpoint_unwritten(t->m->cfg.replay->checkpoints, t->list[at].of_file - 1, only->first, only->last, &since) || since >= *before)
+        return false;
+    *before = since;
+    return true;
+}
+
+struct err travel_back(struct travel *t, uint64_t before, uint64_t since, const struct travel_pages *only, travel_scan_fn *scan, void *arg,
+                       bool *found)
 {
     *found = false;
     since = since < travel_begin(t) ? travel_begin(t) : since;
     while (!*found && before > since) {
         uint64_t from;
 
+        if (pass_over(t, only, &before))
+            continue;
         TRY(go_back(t, before - 1));
         from = now(t);
         TRY(run_to(t, before, scan, arg, found));

@@ -29,7 +29,10 @@ void       travel_forget_future(struct travel *t);
  * finds last, and ends with the first stretch in which it returned true: all before `before`, down to the stretch that `since` lies
  * in. *found: there was one. Where the machine then stands is of no meaning: travel_to() follows. */
 typedef bool travel_scan_fn(void *arg, uint64_t until);
-struct err travel_back(struct travel *t, uint64_t before, uint64_t since, travel_scan_fn *scan, void *arg, bool *found) MUST_USE;
+/* Only what writes these pages of RAM is looked for: stretches in which nothing does are passed over. NULL: each counts. */
+struct travel_pages { uint64_t first, last; };
+struct err travel_back(struct travel *t, uint64_t before, uint64_t since, const struct travel_pages *only, travel_scan_fn *scan, void *arg,
+                       bool *found) MUST_USE;
 
 struct travel_about { uint64_t checkpoints, bytes, bound, spacing; };
 void       travel_about(const struct travel *t, struct travel_about *out);

@@ -12,6 +12,15 @@ expect "$work/last" '"insns": [0-9]+, "vp": 0, "rip": "0x[0-9a-f]+", "physical":
 "$PARTITA" past "$work/run.ptr" pwrite:0x1000000+8 --at 0 | grep -qx '{}' || fail "something was found before the first instruction"
 "$PARTITA" past "$work/run.ptr" pwrite:0x7ff0000+8 --at 1000 | grep -qx '{}' || fail "something was found before it was"
 
+# with checkpoints, which say what was written between them, the answers are the same
+cp "$work/run.ptr" "$work/with.ptr"
+"$PARTITA" replay "$work/with.ptr" --checkpoints add,every=10000000 >/dev/null 2>&1 || [ $? -le 8 ] || fail "adding checkpoints"
+for question in pwrite:0x1000000+8 pwrite:0x1000000+4096 pwrite:0x2a03000+8 pwrite:0x3000000+4096 pwrite:0x7ff0000+8 write:0xffffffff82a03000+8; do
+    "$PARTITA" past "$work/run.ptr" $question >"$work/a"
+    "$PARTITA" past "$work/with.ptr" $question >"$work/b"
+    cmp "$work/a" "$work/b" || { fail "$question: another answer with checkpoints"; cat "$work/a" "$work/b"; }
+done
+
 for smp in 1 4; do
     "$PARTITA" run "${run[@]}" -smp $smp -stop-at 500000000 -hash-at 500000000 -snapshot-save "$work/s",at=200000000 >/dev/null 2>"$work/one"
     "$PARTITA" run "${run[@]}" -smp $smp -stop-at 500000000 -hash-at 500000000 -snapshot-load "$work/s" >/dev/null 2>"$work/other"

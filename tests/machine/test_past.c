@@ -7,6 +7,7 @@
 
 #include "base/attrs.h"
 #include "base/bytes.h"
+#include "machine/replay.h"
 #include "tests/machine/image.h"
 
 #define AT(offset) (IMAGE_AT + (offset))
@@ -362,12 +363,71 @@ static void asking_changes_nothing(void **state)
     machine_free(m);
 }
 
+/* ---- by the checkpoints of a recording ---- */
+
+#define RECORDED 100000u
+#define ASKED    50000u      /* checkpoints lie on both sides */
+
+static void record_with_checkpoints(const char *to)
+{
+    struct machine_config cfg;
+    struct machine *m;
+
+    machine_config_default(&cfg);
+    cfg.kernel = path;
+    cfg.ram_bytes = 8u << 20;
+    cfg.record = to;
+    cfg.checkpoints = 3001;
+    m = machine_made(&cfg);
+    machine_run(m, RECORDED);
+    machine_free(m);
+}
+
+static struct past_answer asked_of(const char *file, uint64_t at, bool whole)
+{
+    const struct past_question q = { .kind = PAST_POINT, .vp = PAST_ANY,
+                                     .point = { .kind = POINT_WRITE, .physical = true, .at = at, .len = whole ? 4096 : 4 } };
+    struct recording *r;
+    struct machine_config cfg;
+    struct past_answer a;
+    struct machine *m;
+
+    must(recording_open(&r, file));
+    recording_config(r, &cfg);
+    m = machine_made(&cfg);
+    must(debug_travel(machine_debug(m)));
+    must(past_last(machine_debug(m), &q, 0, ASKED, &a));
+    machine_free(m);
+    recording_close(r);
+    return a;
+}
+
+/* Each round writes the same to the stack: pages that hold what they held were written all the same. */
+static void stretches_without_writes_only_are_passed_over(void **state)
+{
+    char file[] = "/tmp/partita-test-past.ptr.XXXXXX";
+    struct past_answer a;
+
+    (void)state;
+    put_file(file, "", 0);
+    record_with_checkpoints(file);
+    a = asked_of(file, 0x17fffc, false);        /* where `call f` puts its return address */
+    assert_true(a.found);
+    assert_in_range(a.insns, ASKED - ROUND - 4, ASKED);
+    a = asked_of(file, 0x17f000, true);
+    assert_true(a.found);
+    assert_in_range(a.insns, ASKED - ROUND, ASKED);
+    a = asked_of(file, 0x500000, true);
+    assert_false(a.found);
+    unlink(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(registers_changed_when_steps_say_so), cmocka_unit_test(the_last_change_is_the_last_of_all),
         cmocka_unit_test(events_are_where_the_program_has_them), cmocka_unit_test(stacks_are_what_was_called),
-        cmocka_unit_test(asking_changes_nothing),
+        cmocka_unit_test(asking_changes_nothing), cmocka_unit_test(stretches_without_writes_only_are_passed_over),
     };
 
     return cmocka_run_group_tests(tests, write_image, remove_image);

@@ -181,11 +181,11 @@ static void searches_find_the_last_one(void **state)
     (void)state;
     must(travel_create(&t, m));
     must(travel_to(t, 2600000));
-    must(travel_back(t, 2600000, 0, multiples, &s, &found));
+    must(travel_back(t, 2600000, 0, NULL, multiples, &s, &found));
     assert_true(found);
     assert_int_equal(s.last, 1500000);
     s.every = 4000000;
-    must(travel_back(t, 2600000, 0, multiples, &s, &found));
+    must(travel_back(t, 2600000, 0, NULL, multiples, &s, &found));
     assert_true(found);             /* instruction 0 */
     assert_int_equal(s.last, 0);
     travel_free(t);
