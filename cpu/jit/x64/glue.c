@@ -29,10 +29,10 @@ static const uint8_t saved[6] = { HOST_BP, HOST_BX, HOST_12, HOST_13, HOST_14, H
 static void registers(struct asm_buf *a, bool load)
 {
     for (unsigned n = 0; n < 16; n++)
-        if (pinned[n] != HOST_NONE && load)
-            asm_mov(a, 8, pinned[n], rm_at(HOST_CPU, (int32_t)(8 * n)));
-        else if (pinned[n] != HOST_NONE)
-            asm_store(a, 8, rm_at(HOST_CPU, (int32_t)(8 * n)), pinned[n]);
+        if (pinned_always[n] != HOST_NONE && load)
+            asm_mov(a, 8, pinned_always[n], rm_at(HOST_CPU, (int32_t)(8 * n)));
+        else if (pinned_always[n] != HOST_NONE)
+            asm_store(a, 8, rm_at(HOST_CPU, (int32_t)(8 * n)), pinned_always[n]);
 }
 
 static void c_call(struct asm_buf *a, uintptr_t function)
@@ -123,8 +123,8 @@ static void to_interpreter(struct asm_buf *a, bool called)
 {
     asm_store(a, 8, rm_at(HOST_CPU, 8 * RSI), HOST_CX);
     for (unsigned n = 0; n < 16; n++)
-        if (pinned[n] != HOST_NONE && n != RSI)
-            asm_store(a, 8, rm_at(HOST_CPU, (int32_t)(8 * n)), pinned[n]);
+        if (pinned_always[n] != HOST_NONE && n != RSI)
+            asm_store(a, 8, rm_at(HOST_CPU, (int32_t)(8 * n)), pinned_always[n]);
     asm_store(a, 8, CPU_AT(budget), HOST_BUDGET);
     asm_store(a, 8, CPU_AT(block), HOST_DX);
     asm_mov(a, 8, HOST_CX, rm_at(HOST_DX, (int32_t)offsetof(struct block, rip)));

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-const uint8_t pinned[16] = {
+const uint8_t pinned_always[16] = {
     [RAX] = HOST_BX, [RCX] = HOST_8, [RDX] = HOST_9, [RBX] = HOST_10, [RSP] = HOST_12, [RBP] = HOST_13, [RSI] = HOST_SI,
     [RDI] = HOST_DI, [R8] = HOST_11, [R9] = HOST_NONE, [R10] = HOST_NONE, [R11] = HOST_NONE, [R12] = HOST_NONE,
     [R13] = HOST_NONE, [R14] = HOST_NONE, [R15] = HOST_NONE,
@@ -103,7 +103,7 @@ static struct cold *cold(struct lift *l, uint8_t *site)
         l->ncold++;
     else
         l->lost = true;
-    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .in_loop = l->c->loops, .owed = l->owed, .before = l->vec };
+    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .in_loop = l->c->loops, .swapped = l->swapped, .owed = l->owed, .before = l->vec };
     return c;
 }
 
@@ -262,14 +262,19 @@ static void call_handler(struct lift *l)
 {
     const struct jit_glue *g = &l->jit->glue;
     const unsigned op = l->i->op, written = op_flags_written[op] & FLAGS_ARITH;
+    const bool swapped = l->swapped;
 
     lift_flags_pay(l, l->owed);
     l->owed = (struct owed){ NULL, 0 };
     l->nowhere = false;
     lift_vec_flush(l);
     l->share.on = false;
+    if (swapped)
+        lift_pins_out(l);
     handler_args(l, l->k);
     call_glue(l, l->k, written ? g->call_flags : jit_keeps_flags(op) ? g->call_plain : g->call, false);
+    if (swapped)
+        lift_pins_in(l);
     lift_near_forget(l);
     l->host_flags = 0;
 }
@@ -331,6 +336,15 @@ uint8_t *lift_tag_check(struct lift *l)
     return stale;
 }
 
+/* From its beginning. */
+static void out_of_loop(struct lift *l)
+{
+    lift_pins_are(l, l->nswaps != 0);
+    lift_vec_store(l, &l->around);
+    lift_flags_pay(l, l->around_owed);
+    lift_pins_out(l);
+}
+
 static void link_stub(struct lift *l, struct jit_link *link, uint8_t *site)
 {
     struct asm_buf *a = &l->a;
@@ -339,10 +353,8 @@ static void link_stub(struct lift *l, struct jit_link *link, uint8_t *site)
     asm_aim(site, a->at);
     link->site = site;
     link->stub = a->at;
-    if (link->loop != NULL) {
-        lift_vec_store(l, &l->around);
-        lift_flags_pay(l, l->around_owed);
-    }
+    if (link->loop != NULL)
+        out_of_loop(l);
     asm_mov_imm(a, HOST_AX, (uintptr_t)link);
     if (!link->near) {
         asm_mov(a, 8, HOST_CX, rm_at(HOST_AX, (int32_t)offsetof(struct jit_link, tag)));
@@ -370,10 +382,13 @@ static void shared_again(struct lift *l, const struct cold *c)
     gone = lift_share_again(l, &c->share);
     good = asm_jmp(&l->a);
     asm_aim(gone, l->a.at);
+    if (c->swapped)
+        lift_pins_out(l);
     if (jit_inner_end(l->c, c->k))
         leave_before(l, lift_part(l, c->k + 1u));
     else
         bail(l, c->k + 1u, l->jit->glue.tail);
+    lift_pins_are(l, c->swapped);
     asm_aim(good, l->a.at);
 }
 
@@ -384,6 +399,7 @@ static void cold_path(struct lift *l, struct cold *c)
 
     asm_aim(c->site, l->a.at);
     c->at = l->a.at;
+    lift_pins_are(l, c->swapped);
     if (c->page) {              /* as the plain probe leaves it in DX */
         asm_mov(&l->a, 8, HOST_DX, rm_reg(HOST_AX));
         asm_alu_imm(&l->a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
@@ -398,6 +414,8 @@ static void cold_path(struct lift *l, struct cold *c)
     }
     lift_flags_pay(l, c->owed);
     lift_vec_store(l, &c->before);
+    if (c->swapped)
+        lift_pins_out(l);
     if (c->whole) {
         bail(l, c->k, c->missed ? l->jit->glue.missed : l->jit->glue.tail);
         return;
@@ -410,6 +428,8 @@ static void cold_path(struct lift *l, struct cold *c)
     call_glue(l, c->k, flags ? l->jit->glue.call_flags : jit_keeps_flags(i->op) ? l->jit->glue.call_plain : l->jit->glue.call, false);
     if (c->in_loop)
         lift_near_forget(l);
+    if (c->swapped)
+        lift_pins_in(l);
     shared_again(l, c);
     lift_vec_load(l, &c->after);
     if (flags)
@@ -531,8 +551,7 @@ static void lift_code(struct lift *l)
         link_stub(l, l->links[n], l->link_sites[n]);
     if (l->loop_dry != NULL) {
         asm_aim(l->loop_dry, l->a.at);
-        lift_vec_store(l, &l->around);
-        lift_flags_pay(l, l->around_owed);
+        out_of_loop(l);
     }
     asm_aim(dry, l->a.at);
     lift_dry(l, &l->t->parts[0]);
@@ -563,7 +582,10 @@ bool backend_translate(struct jit *j, struct jit_block *t)
     lift_vec_begin(&l);
     live_flags(&l);
     lift_near_plan(&l);
+    lift_pins_plan(&l);
+    lift_pins_are(&l, false);
     lift_code(&l);
+    lift_pins_are(&l, false);
     if (l.a.full || l.lost)
         return false;
     j->code.used = (size_t)(l.a.at - j->code.write + 15) & ~(size_t)15;

@@ -73,6 +73,7 @@ struct way_out {
     const struct block *inner;  /* behind a check of the mapping: the block that would be next, and the link that knows */
     struct jit_link *link;
     uint8_t k;
+    bool swapped;               /* as in struct cold */
     struct owed owed;           /* as in struct lift, on the way here */
     struct vec_state vec;
 };
@@ -91,6 +92,7 @@ struct cold {
     uint16_t site_kept;         /* lift_site.c: the place that this access has, or 0 */
     uint8_t near;               /* lift_near.c: the place that this access has, or 0 */
     uint8_t bytes;              /* its length, if it has either */
+    bool swapped;               /* lift_pins.c: registers are as the loop has them */
     uint8_t *at;                /* where this begins */
     struct owed owed;           /* as in struct lift, on the way here */
     struct vec_state before, after;
@@ -133,11 +135,15 @@ struct lift {
     struct vec_state around;            /* lift_loop.c: what is in registers from one round to the next */
     struct owed around_owed;            /* ... and the flags that are nowhere */
     uint8_t *loop_dry;
+    uint8_t pins[16], swaps[8][2];      /* lift_pins.c: where registers are in a loop; which is in the place of which */
+    unsigned nswaps;
+    bool swapped;                       /* the code that is made now has them there */
     struct way_out ways[LIFT_WAYS];
     struct cold cold[JIT_INSNS * 8 + 8];
 };
 
-extern const uint8_t pinned[16];        /* the host register of each guest register, HOST_NONE: none */
+extern const uint8_t pinned_always[16];         /* the host register of each guest register, HOST_NONE: none */
+extern _Thread_local const uint8_t *pinned;     /* the same where code is made now: another order in a loop (lift_pins.c) */
 
 /* ---- what is made ---- */
 
@@ -195,6 +201,10 @@ uint8_t *lift_share_again(struct lift *l, const struct share *s);   /* out of li
 void lift_share_missed(struct lift *l, uint8_t *site, bool write);  /* the way out of such a probe */
 unsigned lift_site(struct lift *l, unsigned bytes);     /* CX: the entry that this access found last, DX: what its tag must be; 0: no place */
 void lift_site_again(struct lift *l, const struct cold *c);         /* out of line */
+void lift_pins_plan(struct lift *l);
+void lift_pins_in(struct lift *l);      /* from here on; no flags change */
+void lift_pins_out(struct lift *l);
+void lift_pins_are(struct lift *l, bool swapped);       /* what the code that is made next finds */
 void lift_near_plan(struct lift *l);
 uint8_t *lift_near(struct lift *l, unsigned bytes);
 bool lift_near_first(struct lift *l, unsigned bytes);
@@ -275,6 +285,8 @@ void lift_pop_return(struct lift *l);           /* the rest of RET */
 bool lift_loop(struct lift *l);                 /* instead of that, when it goes back to the beginning */
 void lift_inner(struct lift *l);                /* the last instruction of a block that another follows here */
 void lift_ways_out(struct lift *l);
+/* The jump at `site` leaves for `rip`, with everything in its place. */
+struct way_out *lift_leave_to(struct lift *l, uint8_t *site, uint64_t rip);
 void lift_insn(struct lift *l);
 void lift_body(struct lift *l, bool mark);      /* all but the last instruction */
 void lift_dry(struct lift *l, const struct jit_part *p);            /* leave before this block, whose budget was taken */

@@ -30,30 +30,17 @@ static uint64_t head_rip(const struct lift *l)
     return l->t->parts[0].run->rip;
 }
 
-static void leave(struct lift *l, uint64_t rip)
-{
-    lift_flags_pay(l, l->owed);
-    lift_vec_flush(l);
-    lift_link(l, asm_jmp(&l->a), rip);
-}
-
-/* The end within a round: falls through when it goes on; the state after leaving is as before. */
+/* The end within a round: falls through when it goes on. */
 static void test(struct lift *l)
 {
     const bool taken = (uint64_t)l->i->disp == head_rip(l);
-    const enum condition cc = (enum condition)((l->i->opcode & 15) ^ (taken ? 0 : 1));
-    struct vec_state v;
-    uint8_t *again;
+    const enum condition ends = (enum condition)((l->i->opcode & 15) ^ (taken ? 1 : 0));
 
     lift_vec_settle(l);
     if (l->i->op != OP_JCC)
         return;
-    v = l->vec;
-    lift_flags_need(l, jit_condition_flags(cc));
-    again = asm_jcc(&l->a, cc);
-    leave(l, taken ? lift_rip_after(l, l->k) : (uint64_t)l->i->disp);
-    asm_aim(again, l->a.at);
-    l->vec = v;
+    lift_flags_need(l, jit_condition_flags(ends));
+    lift_leave_to(l, asm_jcc(&l->a, ends), taken ? lift_rip_after(l, l->k) : (uint64_t)l->i->disp);
 }
 
 static void back(struct lift *l, const uint8_t *loop)
@@ -76,13 +63,14 @@ bool lift_loop(struct lift *l)
 {
     const uint8_t *loop;
 
-    if (!l->c->loops || (!anything(&l->vec) && l->owed.i == NULL && l->nnear == 0))
+    if (!l->c->loops || (!anything(&l->vec) && l->owed.i == NULL && l->nnear == 0 && l->nswaps == 0))
         return false;
     test(l);
     l->around = l->vec = to_keep(&l->vec);
     l->around_owed = l->owed;
     l->in_loop = true;
     l->site_taken = 0;
+    lift_pins_in(l);
     loop = codebuf_runs_at(&l->jit->code, l->a.at + 5);        /* behind the jump, which at first leads elsewhere */
     back(l, loop);
     asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), l->t->parts[0].run->count);
@@ -94,9 +82,8 @@ bool lift_loop(struct lift *l)
     if (lift_vec_become(l, &l->around)) {
         back(l, loop);
     } else {
-        lift_flags_pay(l, l->owed);
-        lift_vec_flush(l);
-        lift_link(l, asm_jmp(&l->a), head_rip(l));
+        lift_leave_to(l, asm_jmp(&l->a), head_rip(l));
     }
+    lift_pins_are(l, false);
     return true;
 }

@@ -13,11 +13,11 @@ static struct way_out *way_out(struct lift *l, uint8_t *site, unsigned kind)
         l->nways++;
     else
         l->lost = true;
-    *w = (struct way_out){ .site = site, .kind = kind, .k = (uint8_t)l->k, .owed = l->owed, .vec = l->vec };
+    *w = (struct way_out){ .site = site, .kind = kind, .k = (uint8_t)l->k, .swapped = l->swapped, .owed = l->owed, .vec = l->vec };
     return w;
 }
 
-static struct way_out *leave_to(struct lift *l, uint8_t *site, uint64_t rip)
+struct way_out *lift_leave_to(struct lift *l, uint8_t *site, uint64_t rip)
 {
     struct way_out *w = way_out(l, site, WAY_LINK);
 
@@ -53,8 +53,11 @@ static void make_way_out(struct lift *l, const struct way_out *w)
     l->i = l->c->insns[w->k];
     l->vec = w->vec;
     asm_aim(w->site, l->a.at);
+    lift_pins_are(l, w->swapped);
     lift_flags_pay(l, w->owed);
     lift_vec_flush(l);
+    if (w->swapped)
+        lift_pins_out(l);
     if (w->kind == WAY_LINK)
         link_out(l, w);
     else if (w->kind == WAY_DRY)
@@ -80,9 +83,9 @@ static void condition(struct lift *l, uint64_t next)
         return;
     lift_flags_need(l, jit_condition_flags(cc));
     if (next == taken)
-        leave_to(l, asm_jcc(&l->a, (enum condition)(cc ^ 1)), not_taken);
+        lift_leave_to(l, asm_jcc(&l->a, (enum condition)(cc ^ 1)), not_taken);
     else
-        leave_to(l, asm_jcc(&l->a, cc), taken);
+        lift_leave_to(l, asm_jcc(&l->a, cc), taken);
 }
 
 /* AX must be where the path goes on. */
@@ -142,7 +145,7 @@ static void check_mapping(struct lift *l, const struct block *next)
 
     asm_mov_imm(&l->a, HOST_AX, (uintptr_t)link);
     asm_mov(&l->a, 8, HOST_CX, rm_at(HOST_AX, (int32_t)offsetof(struct jit_link, inner_tag)));
-    w = leave_to(l, lift_tag_check(l), next->rip);
+    w = lift_leave_to(l, lift_tag_check(l), next->rip);
     w->inner = next;
     w->link = link;
 }

@@ -157,7 +157,7 @@ static void indefinite(struct asm_buf *a)
 static void volatile_registers(struct asm_buf *a, bool load)
 {
     for (unsigned n = 0; n < 16; n++) {
-        const unsigned host = pinned[n];
+        const unsigned host = pinned_always[n];
 
         if (host == HOST_NONE || host == HOST_BX || host == HOST_BP || (host >= HOST_12 && host <= HOST_15))
             continue;
