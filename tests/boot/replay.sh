@@ -71,6 +71,18 @@ at --until "rip=0x$(sed 's/.* //' "$work/there")"
 [ "$(sed -n 's/^partita: at instruction \([0-9]*\),.*/\1/p' "$work/err")" -le "$n" ] || fail "--until rip is late"
 [ "$(sed 's/.* //' "$work/there")" = "$(sed 's/.* //' "$work/err")" ] || fail "--until rip stops elsewhere"
 
+# Checkpoints that are added later: the same place, found from one of them; the recording stays what it was.
+cp "$work/4-host.ptr" "$work/added.ptr"
+timeout 300 "$PARTITA" replay "$work/added.ptr" --checkpoints add,every=100000000 >"$work/out" 2>"$work/err" || { fail "--checkpoints add"; cat "$work/err"; }
+cmp "$work/4-host.out" "$work/out" || fail "--checkpoints add: the serial output differs"
+cmp -n "$(stat -c %s "$work/4-host.ptr")" "$work/4-host.ptr" "$work/added.ptr" || fail "--checkpoints add changed what was there"
+timeout 300 "$PARTITA" replay "$work/added.ptr" --goto "$n" >"$work/out" 2>"$work/err" || fail "--goto $n from a checkpoint"
+cmp "$work/there" "$work/err" || fail "--goto $n from a checkpoint leads elsewhere"
+[ ! -s "$work/out" ] || [ "$(stat -c %s "$work/out")" -lt "$(stat -c %s "$work/part")" ] || fail "--goto $n did not begin at a checkpoint"
+timeout 300 "$PARTITA" replay "$work/added.ptr" --checkpoints add >/dev/null 2>"$work/err"
+[ $? -eq 2 ] || fail "--checkpoints add, twice: status"
+expect "$work/err" 'has all its checkpoints already'
+
 # A recorder that is killed: what it had written replays, and what the guest had sent until then is the same.
 for moment in 'ready 1' 'ready 2'; do
     : >"$work/killed.out"
