@@ -159,6 +159,30 @@ static void making_them_changes_nothing(void **state)
     blob_free(&b);
 }
 
+/* Both ask which pages were written, each since it last looked itself. */
+static void snapshots_see_what_was_written_before_a_checkpoint(void **state)
+{
+    struct machine_config cfg = guest_config(kernel);
+    struct snapshots *s;
+    struct machine *m;
+
+    (void)state;
+    cfg.record = file;
+    cfg.checkpoints = 3001;
+    m = machine_made(&cfg);
+    must(snapshots_create(&s, m));
+    for (unsigned round = 0; round < 6; round++) {
+        struct snapshot *at = snapshot_take(s);
+
+        for (uint64_t page = 0; page < m->ram->len / 4096; page++)
+            if (snapshot_ram_page(at, page) != NULL)
+                assert_memory_equal(snapshot_ram_page(at, page), m->ram->bytes + page * 4096, 4096);
+        snapshot_drop(s, at);
+        assert_int_equal(machine_run(m, 7000), RUN_LIMIT);
+    }
+    machine_free(m);
+}
+
 /* The guest stores the same 2000 sums again and again, and all else is still: little is written. */
 static void what_did_not_change_is_not_written(void **state)
 {
@@ -462,6 +486,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_replay_goes_on_from_any_checkpoint),
         cmocka_unit_test(making_them_changes_nothing),
+        cmocka_unit_test(snapshots_see_what_was_written_before_a_checkpoint),
         cmocka_unit_test(what_did_not_change_is_not_written),
         cmocka_unit_test(one_travels_by_them),
         cmocka_unit_test(they_can_be_added_later),
