@@ -19,7 +19,8 @@ for seed in $(seq 32); do
     [ -z "$lost" ] || break
 done
 [ -n "$lost" ] || { fail "no seed finds the race"; finish; }
-grep -q "With seed $seed the program says \`$lost deposits are lost\`" "$top/docs/race.md" || fail "seed $seed: $lost lost; docs/race.md says otherwise"
+# With another kernel or compiler it is another seed, and another story: then the found race must be explained, not told alike.
+grep -q "With seed $seed the program says \`$lost deposits are lost\`" "$top/docs/race.md" && alike=yes || alike=
 
 awk '/^```gdb$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$top/docs/race.md" >"$work/wanted"
 sed -n 's/^(gdb) \(.*\)/echo (gdb) \1\\n\n\1/p' "$work/wanted" >"$work/script"
@@ -29,5 +30,13 @@ until grep -q 'gdb: listening' "$work/err" || ! kill -0 $!; do sleep 0.1; done
     -ex 'set print address off' -ex "file $work/programs/bin/lost" -ex "target remote 127.0.0.1:$port" -x "$work/script" -ex kill) >"$work/gdb" 2>&1 || fail "gdb's status"
 wait $!
 sed -n '/^(gdb)/,$p' "$work/gdb" | grep -v '^$' | head -n "$(wc -l <"$work/wanted")" >"$work/got"
-diff "$work/wanted" "$work/got" || fail "the session is another one than in docs/race.md"
+if [ -n "$alike" ]; then
+    diff "$work/wanted" "$work/got" || fail "the session is another one than in docs/race.md"
+else
+    echo "seed $seed, $lost lost: not the schedule of docs/race.md"
+    # $1 when all is over; $3 what a teller saw, $4 what was there when it wrote
+    value() { sed -n "s/^\\\$$1 = \([0-9]*\)\$/\1/p" "$work/got"; }
+    [ "$(value 1)" = $((200 - lost)) ] || fail "the balance is not what the program says"
+    [ "$(value 3)" -ne "$(value 4)" ] || fail "no lost deposit was found backwards"
+fi
 finish
