@@ -461,6 +461,12 @@ static void lift_block(struct lift *l)
     a64_sum_imm(a, A64_SUBS, 8, HOST_BUDGET, HOST_BUDGET, b->count);
     dry = a64_b_if(a, A64_CC);
     l->t->code = codebuf_runs_at(&l->jit->code, (uint8_t *)a->at);
+    if (l->jit->counts) {
+        a64_mov_imm(a, 0, (uintptr_t)&l->t->runs);
+        a64_mem(a, A64_LDRX, 1, 0, 0);
+        a64_sum_imm(a, A64_ADD, 8, 1, 1, 1);
+        a64_mem(a, A64_STRX, 1, 0, 0);
+    }
     for (l->k = 0; l->k + 1u < b->count; l->k++) {
         l->i = &b->insns[l->k];
         mark(l, l->k);
