@@ -152,8 +152,12 @@ void stimer_reset(struct vp *vp)
         disarm(vp, n);
 }
 
+/* Whoever made a state up may have armed a timer that no guest could. */
 void stimer_loaded(struct vp *vp)
 {
-    for (unsigned n = 0; n < HV_STIMER_COUNT; n++)
+    for (unsigned n = 0; n < HV_STIMER_COUNT; n++) {
+        if (vp->state.stimer_count[n] == 0)
+            vp->state.stimer_due_ns[n] = TIMER_OFF;
         timer_set(vp->hv->clock, &vp->stimers[n].timer, vp->state.stimer_due_ns[n]);
+    }
 }

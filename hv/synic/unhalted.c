@@ -105,7 +105,10 @@ void unhalted_init(struct vp *vp)
     timer_init(vp->hv->clock, &vp->unhalted, "time-unhalted timer", fire, vp);
 }
 
+/* Whoever made a state up may have armed what start() does not. */
 void unhalted_loaded(struct vp *vp)
 {
+    if (vp->state.unhalted_count == 0)
+        vp->state.unhalted_due_ns = TIMER_OFF;
     timer_set(vp->hv->clock, &vp->unhalted, vp->state.unhalted_due_ns);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "hv/internal.h"
 
 enum {
     GUEST_OS_ID = 0x40000000, HYPERCALL = 0x40000001, VP_INDEX = 0x40000002, RESET = 0x40000003, VP_RUNTIME = 0x40000010,
@@ -467,6 +468,23 @@ static void saved_state_loads_again(void **state)
     fixture_teardown((void **)&other);
 }
 
+/* A file of states may hold what no guest can bring about: timers that are due and have no period. */
+static void made_up_timers_without_a_period_do_not_run(void **state)
+{
+    struct fixture *f = *state;
+    struct vp *vp = f->hv->vps[0];
+
+    hello(f);
+    must_wrmsr(f, 0, 0x400000B0, 0xED0 | 1u << 12 | 3);     /* direct, periodic, enabled */
+    must_wrmsr(f, 0, 0x400000B1, 100);
+    must_wrmsr(f, 0, UNHALTED_COUNT, 100);
+    must_wrmsr(f, 0, UNHALTED_CONFIG, 1 << 8 | 0xE0);
+    vp->state.unhalted_count = vp->state.stimer_count[0] = 0;
+    vp->dev.class->loaded(&vp->dev);
+    run(f, 0, 1000000);
+    assert_int_equal(f->apic[0].nrequested, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -500,6 +518,7 @@ int main(void)
         TEST(tlfs_16_6_reenlightenment_registers),
         TEST(tlfs_7_9_1_run_time_counts_this_processors_instructions),
         TEST(saved_state_loads_again),
+        TEST(made_up_timers_without_a_period_do_not_run),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
