@@ -72,6 +72,8 @@ static void loaded(struct device *dev)
 {
     struct serial_line *line = (struct serial_line *)dev;
 
+    line->state.head %= QUEUE_BYTES;            /* whoever made a state up may have put anything there */
+    line->state.count = line->state.count < QUEUE_BYTES ? line->state.count : QUEUE_BYTES;
     timer_set(line->clock, &line->timer, line->state.due_ns);
 }
 
