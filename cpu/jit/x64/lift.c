@@ -103,7 +103,7 @@ static struct cold *cold(struct lift *l, uint8_t *site)
         l->ncold++;
     else
         l->lost = true;
-    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .in_loop = l->c->loops, .swapped = l->swapped, .owed = l->owed, .before = l->vec };
+    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .swapped = l->swapped, .owed = l->owed, .before = l->vec };
     return c;
 }
 
@@ -426,8 +426,7 @@ static void cold_path(struct lift *l, struct cold *c)
     }
     handler_args(l, c->k);
     call_glue(l, c->k, flags ? l->jit->glue.call_flags : jit_keeps_flags(i->op) ? l->jit->glue.call_plain : l->jit->glue.call, false);
-    if (c->in_loop)
-        lift_near_forget(l);
+    lift_near_forget(l);
     if (c->swapped)
         lift_pins_in(l);
     shared_again(l, c);

@@ -88,7 +88,6 @@ struct cold {
     bool whole;                 /* the interpreter does the rest of the block */
     bool page;                  /* DX does not have the page of the address in AX yet */
     bool missed;                /* because a shared probe failed */
-    bool in_loop;               /* lift_near.c: pages are remembered there */
     uint16_t site_kept;         /* lift_site.c: the place that this access has, or 0 */
     uint8_t near;               /* lift_near.c: the place that this access has, or 0 */
     uint8_t bytes;              /* its length, if it has either */
