@@ -6,16 +6,7 @@
 #include <string.h>
 
 #include "tests/check.h"
-
-static uint64_t random_state = 88172645463325252u;
-
-static uint64_t random_below(uint64_t n)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state % n;
-}
+#include "tests/random.h"
 
 /* Of few values and long rows, or of many and short ones. */
 static void fill(uint8_t *bytes, size_t len, unsigned values, unsigned row)

@@ -29,6 +29,20 @@ void lockstep_close(void)
     fixture_close(&fast);
 }
 
+int lockstep_open_max(void **state)
+{
+    (void)state;
+    lockstep_open("max");
+    return 0;
+}
+
+int lockstep_close_both(void **state)
+{
+    (void)state;
+    lockstep_close();
+    return 0;
+}
+
 /* Is there a translation of the program's first block? */
 static bool translated(void)
 {

@@ -30,6 +30,8 @@ struct lockstep {
 
 void lockstep_open(const char *model);
 void lockstep_close(void);
+int lockstep_open_max(void **state);             /* the same as a test's set-up and tear-down */
+int lockstep_close_both(void **state);
 void lockstep_run(const struct lockstep *l);     /* fails also when nothing was translated */
 uint64_t lockstep_paths(void);                  /* how many were translated since lockstep_open() */
 void lockstep_data(struct cpu *cpu, const void *bytes, size_t len);      /* in prepare(): at FIXTURE_DATA */

@@ -123,13 +123,6 @@ static void a_loop_walks_from_page_to_page(void **state)
     lockstep_run(&l);
 }
 
-static int open_max(void **state)
-{
-    (void)state;
-    lockstep_open("max");
-    return 0;
-}
-
 static int open_amd(void **state)
 {
     (void)state;
@@ -137,19 +130,12 @@ static int open_amd(void **state)
     return 0;
 }
 
-static int close_both(void **state)
-{
-    (void)state;
-    lockstep_close();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_loop_walks_from_page_to_page, open_max, close_both),
-        cmocka_unit_test_setup_teardown(in_lockstep, open_max, close_both),
-        cmocka_unit_test_setup_teardown(in_lockstep, open_amd, close_both),
+        cmocka_unit_test_setup_teardown(a_loop_walks_from_page_to_page, lockstep_open_max, lockstep_close_both),
+        cmocka_unit_test_setup_teardown(in_lockstep, lockstep_open_max, lockstep_close_both),
+        cmocka_unit_test_setup_teardown(in_lockstep, open_amd, lockstep_close_both),
     };
 
     if (!cpu_jit_available()) {

@@ -227,32 +227,17 @@ static void paths_in_lockstep(void **state)
 #endif
 }
 
-static int open_max(void **state)
-{
-    *state = NULL;
-    lockstep_open("max");
-    return 0;
-}
-
 static int open_vectors(void **state)
 {
     *state = &vectors;
-    lockstep_open("max");
-    return 0;
-}
-
-static int close_both(void **state)
-{
-    (void)state;
-    lockstep_close();
-    return 0;
+    return lockstep_open_max(state);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(paths_in_lockstep, open_max, close_both),
-        cmocka_unit_test_setup_teardown(paths_in_lockstep, open_vectors, close_both),
+        cmocka_unit_test_setup_teardown(paths_in_lockstep, lockstep_open_max, lockstep_close_both),
+        cmocka_unit_test_setup_teardown(paths_in_lockstep, open_vectors, lockstep_close_both),
     };
 
     return cpu_jit_available() ? cmocka_run_group_tests(tests, NULL, NULL) : 77;

@@ -235,25 +235,11 @@ static void code_can_be_looked_at(void **state)
     fixture_close(&f);
 }
 
-static int open_both(void **state)
-{
-    (void)state;
-    lockstep_open("max");
-    return 0;
-}
-
-static int close_both(void **state)
-{
-    (void)state;
-    lockstep_close();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(code_can_be_looked_at),
-        cmocka_unit_test_setup_teardown(lawless_programs_in_lockstep, open_both, close_both),
+        cmocka_unit_test_setup_teardown(lawless_programs_in_lockstep, lockstep_open_max, lockstep_close_both),
     };
 
     if (!cpu_jit_available())

@@ -60,10 +60,4 @@ static int remove_image(void **state)
     return unlink(path);
 }
 
-static void must(struct err e)
-{
-    if (failed(&e))
-        fail_msg("%s", e.text);
-}
-
 #endif

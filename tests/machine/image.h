@@ -34,13 +34,17 @@ static inline void image_write(char *path, const void *program, size_t len)
     put_file(path, image, sizeof fields + len);
 }
 
+static inline void must(struct err e)
+{
+    if (failed(&e))
+        fail_msg("%s", e.text);
+}
+
 static inline struct machine *machine_made(const struct machine_config *cfg)
 {
     struct machine *m = NULL;
-    struct err e = machine_create(&m, cfg);
 
-    if (failed(&e))
-        fail_msg("%s", e.text);
+    must(machine_create(&m, cfg));
     return m;
 }
 

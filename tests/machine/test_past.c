@@ -81,12 +81,6 @@ static int remove_image(void **state)
     return unlink(path);
 }
 
-static void must(struct err e)
-{
-    if (failed(&e))
-        fail_msg("%s", e.text);
-}
-
 static struct machine *create(unsigned nvps, bool jit)
 {
     struct machine_config cfg;

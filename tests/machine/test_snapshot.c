@@ -12,6 +12,7 @@
 #include "machine/snapshot_internal.h"
 #include "tests/check.h"
 #include "tests/machine/busy_guest.h"
+#include "tests/random.h"
 
 static char saved[] = "snapshot-test-XXXXXX";
 
@@ -141,16 +142,6 @@ static void decoded_code_survives(void **state)
 }
 
 /* ---- files ---- */
-
-static uint64_t random_state = 88172645463325252u;
-
-static uint64_t random_below(uint64_t n)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state % n;
-}
 
 static uint64_t rounds(uint64_t few)
 {

@@ -9,18 +9,9 @@
 #include "machine/past.h"
 #include "machine/snapshot_internal.h"
 #include "tests/machine/busy_guest.h"
+#include "tests/random.h"
 
 #define POINTS 24
-
-static uint64_t random_state = 88172645463325252u;
-
-static uint64_t random_below(uint64_t n)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state % n;
-}
 
 static struct machine_config config(void)
 {

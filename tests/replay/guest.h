@@ -11,6 +11,7 @@
 
 #include "base/file.h"
 #include "machine/machine.h"
+#include "machine/recording.h"
 #include "machine/replay.h"
 #include "tests/check.h"
 #include "tests/machine/image.h"
@@ -89,6 +90,24 @@ static inline struct machine *make_replay(const struct recording *r, bool jit)
     recording_config(r, &cfg);
     cfg.jit = jit && cfg.jit;
     return machine_made(&cfg);
+}
+
+static inline struct blob read_file(const char *path)
+{
+    struct blob b;
+
+    must(file_read_all(path, &b));
+    return b;
+}
+
+/* As if `file` held these bytes. */
+static inline struct err open_bytes(const char *file, struct recording **out, const uint8_t *bytes, size_t len)
+{
+    struct blob b = { malloc(len + 1), len };
+
+    assert_non_null(b.bytes);
+    memcpy(b.bytes, bytes, len);
+    return recording_of(out, file, b);
 }
 
 #endif

@@ -38,12 +38,6 @@ static uint32_t next_random(uint32_t *seed)
     return *seed >> 8;
 }
 
-static void must(struct err e)
-{
-    if (failed(&e))
-        fail_msg("%s", e.text);
-}
-
 /* ---- recording ---- */
 
 #define POINTS 40
@@ -76,23 +70,6 @@ static void record(const char *path, uint64_t every, unsigned vps, bool jit, str
     p->insns[POINTS] = machine_insns(m);
     p->hash[POINTS] = machine_hash(m);
     machine_free(m);
-}
-
-static struct blob read_file(const char *path)
-{
-    struct blob b;
-
-    must(file_read_all(path, &b));
-    return b;
-}
-
-static struct err open_bytes(struct recording **out, const uint8_t *bytes, size_t len)
-{
-    struct blob b = { malloc(len + 1), len };
-
-    assert_non_null(b.bytes);
-    memcpy(b.bytes, bytes, len);
-    return recording_of(out, file, b);
 }
 
 /* From the nearest checkpoint to a point, and on to the end, under the eyes of all hashes there. How far it jumped. */
@@ -341,7 +318,7 @@ static void a_recording_cut_anywhere_keeps_what_is_whole(void **state)
         struct recording_about about;
         struct machine *m;
 
-        must(open_bytes(&r, b.bytes, len));
+        must(open_bytes(file, &r, b.bytes, len));
         recording_about(r, &about);
         assert_false(about.complete);
         if (about.checkpoints > jumped) {
@@ -371,7 +348,7 @@ static void a_changed_byte_is_noticed(void **state)
         struct err e;
 
         b.bytes[at] ^= 0x10;
-        e = open_bytes(&r, b.bytes, b.len);
+        e = open_bytes(file, &r, b.bytes, b.len);
         b.bytes[at] ^= 0x10;
         assert_true(failed(&e) || r->log.cut_short);
         if (!failed(&e))
@@ -437,7 +414,7 @@ static void made_up_checkpoints_do_no_harm(void **state)
         for (unsigned n = 1 + next_random(&seed) % 3; n > 0; n--)
             bytes[first + next_random(&seed) % (b.len - first)] = (uint8_t)next_random(&seed);
         frames_repair(bytes, b.len);
-        e = open_bytes(&r, bytes, b.len);
+        e = open_bytes(file, &r, bytes, b.len);
         free(bytes);
         refused += failed(&e) != 0;
         if (failed(&e))
@@ -470,7 +447,7 @@ static void checkpoints_of_another_version_are_left_alone(void **state)
     b = read_file(file);
     b.bytes[frame_at(&b, FRAME_CHECKPOINT_CHAIN)] ^= 1;     /* of the devices' hash */
     frames_repair(b.bytes, b.len);
-    must(open_bytes(&r, b.bytes, b.len));
+    must(open_bytes(file, &r, b.bytes, b.len));
     m = make_replay(r, true);
     must(replay_skip(m, p.insns[POINTS - 1]));
     assert_true(machine_insns(m) == 0);

@@ -263,24 +263,6 @@ static void a_debugger_may_look_at_a_recorded_machine_only(void **state)
 
 /* ---- files that end early, or were changed ---- */
 
-static struct blob read_file(void)
-{
-    struct blob b;
-    struct err e = file_read_all(file, &b);
-
-    assert_false(failed(&e));
-    return b;
-}
-
-static struct err open_bytes(struct recording **out, const uint8_t *bytes, size_t len)
-{
-    struct blob b = { malloc(len + 1), len };
-
-    assert_non_null(b.bytes);
-    memcpy(b.bytes, bytes, len);
-    return recording_of(out, file, b);
-}
-
 /* However many bytes there are: it is refused, or replays what is whole and says that it was cut short. */
 static void a_recording_cut_at_any_byte_replays_to_its_last_record(void **state)
 {
@@ -292,10 +274,10 @@ static void a_recording_cut_at_any_byte_replays_to_its_last_record(void **state)
     (void)state;
     cfg.record_every = 40009;
     p = record_chunks(&cfg, 20, 99);
-    b = read_file();
+    b = read_file(file);
     for (size_t len = 0; len < b.len; len++) {
         struct recording *r = NULL;
-        struct err e = open_bytes(&r, b.bytes, len);
+        struct err e = open_bytes(file, &r, b.bytes, len);
         struct recording_about about;
         struct machine *m;
 
@@ -328,14 +310,14 @@ static void a_recording_with_any_byte_changed_is_refused_or_ends_there(void **st
 
     (void)state;
     record_chunks(&cfg, 5, 3);
-    b = read_file();
+    b = read_file(file);
     for (size_t at = 0; at < b.len; at++) {
         for (unsigned bit = 0; bit < 8; bit += 7) {
             struct recording *r = NULL;
             struct err e;
 
             b.bytes[at] ^= (uint8_t)(1u << bit);
-            e = open_bytes(&r, b.bytes, b.len);
+            e = open_bytes(file, &r, b.bytes, b.len);
             b.bytes[at] ^= (uint8_t)(1u << bit);
             refused += failed(&e) != 0;
             if (failed(&e))
@@ -359,11 +341,11 @@ static void zeros_behind_the_last_record_are_no_damage(void **state)
 
     (void)state;
     record_chunks(&cfg, 5, 3);
-    b = read_file();
+    b = read_file(file);
     longer = calloc(1, b.len + 4096);
     assert_non_null(longer);
     memcpy(longer, b.bytes, b.len);
-    e = open_bytes(&r, longer, b.len + 4096);
+    e = open_bytes(file, &r, longer, b.len + 4096);
     assert_false(failed(&e));
     assert_true(r->log.cut_short);
     recording_close(r);
@@ -377,17 +359,17 @@ static void other_files_and_other_versions_are_named(void **state)
     struct machine_config cfg = guest_config(kernel);
     struct recording *r = NULL;
     struct blob b;
-    struct err e = open_bytes(&r, elf, sizeof elf);
+    struct err e = open_bytes(file, &r, elf, sizeof elf);
 
     (void)state;
     assert_true(failed(&e) && strstr(e.text, "no recording") != NULL);
     record_chunks(&cfg, 1, 3);
-    b = read_file();
+    b = read_file(file);
     b.bytes[8] = 9;
-    e = open_bytes(&r, b.bytes, b.len);
+    e = open_bytes(file, &r, b.bytes, b.len);
     assert_true(failed(&e) && strstr(e.text, "damaged") != NULL);
     store32(b.bytes + 12, 0x0);
-    e = open_bytes(&r, b.bytes, b.len);
+    e = open_bytes(file, &r, b.bytes, b.len);
     assert_true(failed(&e));
     e = recording_open(&r, "/nowhere/run.ptr");
     assert_true(failed(&e) && strstr(e.text, "/nowhere/run.ptr") != NULL);
