@@ -12,6 +12,9 @@
 #define PAGE_NS     8000u                   /* what a page takes, before it is known: hashing, packing, writing */
 #define STORE_NS    1000u                   /* ... and what it takes the guest to store to it again */
 #define PAGE_BYTES  1600u
+#define PARTS       64u                     /* a run whose end is known is cut in so many, if they are neither */
+#define LEAST_INSNS (UINT64_C(1) << 24)     /* ... shorter */
+#define MOST_INSNS  (UINT64_C(1) << 26)     /* ... nor longer: some 50 to 150 ms to run, from code that is to be translated first */
 #define SPREAD      16u                     /* if the end is not known, and room is short: each comes 1/16 later than the one before */
 
 struct checkpoint_log {
@@ -19,7 +22,7 @@ struct checkpoint_log {
     struct ndlog_writer *out;
     struct checkpointer *maker;
     struct checkpoint_pace pace;
-    uint64_t look_at;                       /* instructions */
+    uint64_t look_at, last_at;              /* instructions */
     uint64_t began_ns, last_ns, bytes;
     uint64_t page_ns, page_bytes;           /* what a page took and takes */
 };
@@ -45,6 +48,7 @@ struct checkpoint_log *checkpoint_log_create(struct machine *m, struct ndlog_wri
     *l = (struct checkpoint_log){ .m = m, .out = out, .pace = *pace, .bytes = pace->bytes, .page_ns = PAGE_NS, .page_bytes = PAGE_BYTES };
     l->maker = checkpointer_create(m, sink, l);
     l->began_ns = l->last_ns = host_monotonic_ns();
+    l->last_at = m->clock.state.insns;
     wait(l);
     return l;
 }
@@ -57,17 +61,20 @@ void checkpoint_log_free(struct checkpoint_log *l)
     free(l);
 }
 
+static double bound(const struct checkpoint_log *l)
+{
+    return (double)ram_pages_touched(l->m->ram) * PAGE_SIZE * 1.5;
+}
+
 /* All together take at most one and a half times the memory in use, and leave room for what is still to come. */
 static bool has_room(const struct checkpoint_log *l, uint64_t pages, uint64_t now)
 {
-    const double bound = (double)ram_pages_touched(l->m->ram) * PAGE_SIZE * 1.5, with = (double)(l->bytes + pages * l->page_bytes);
+    const double with = (double)(l->bytes + pages * l->page_bytes);
 
-    if (l->pace.end != 0)
-        return with <= bound / 2 + bound / 2 * (double)l->m->clock.state.insns / (double)l->pace.end;
-    return with <= bound && (double)(now - l->last_ns) * SPREAD * bound >= (double)(now - l->began_ns) * with;
+    return with <= bound(l) && (double)(now - l->last_ns) * SPREAD * bound(l) >= (double)(now - l->began_ns) * with;
 }
 
-static bool is_due(struct checkpoint_log *l)
+static bool is_due_in_time(const struct checkpoint_log *l)
 {
     const uint64_t now = host_monotonic_ns(), since = now - l->last_ns;
     uint64_t pages;
@@ -78,11 +85,30 @@ static bool is_due(struct checkpoint_log *l)
     return since >= (TAKE_NS + pages * (l->page_ns + STORE_NS)) * l->pace.share && has_room(l, pages, now);
 }
 
+/* Who seeks waits for what lies between two. So where memory changes much, and its share of the room is used up, they are farther
+ * apart, but not more than twice while there is any room at all. */
+static bool is_due_in_space(const struct checkpoint_log *l)
+{
+    const uint64_t now = l->m->clock.state.insns, part = l->pace.end / PARTS;
+    const uint64_t gap = part < LEAST_INSNS ? LEAST_INSNS : part > MOST_INSNS ? MOST_INSNS : part;
+    double with;
+
+    if (now - l->last_at < gap)
+        return false;
+    with = (double)(l->bytes + checkpointer_pages(l->maker) * l->page_bytes);
+    return with <= bound(l) / 2 + bound(l) / 2 * (double)now / (double)l->pace.end || (now - l->last_at >= 2 * gap && (double)l->bytes <= bound(l));
+}
+
+static bool is_due(const struct checkpoint_log *l)
+{
+    return l->pace.every != 0 || (l->pace.end != 0 ? is_due_in_space(l) : is_due_in_time(l));
+}
+
 void checkpoint_log_look(struct checkpoint_log *l, size_t records)
 {
     if (l->m->clock.state.insns < l->look_at)
         return;
-    if (l->pace.every != 0 || is_due(l))
+    if (is_due(l))
         checkpoint_log_take(l, records);
     else
         wait(l);
@@ -93,6 +119,7 @@ void checkpoint_log_take(struct checkpoint_log *l, size_t records)
     const uint64_t start = host_monotonic_ns(), pages = checkpointer_pages(l->maker), bytes = l->bytes;
 
     checkpointer_take(l->maker, records);
+    l->last_at = l->m->clock.state.insns;
     l->last_ns = host_monotonic_ns();
     if (pages > 1000) {                     /* fewer say nothing of a page */
         l->page_ns = (l->last_ns - start) / pages;

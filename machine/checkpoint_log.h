@@ -10,7 +10,7 @@ struct checkpoint_pace {
     uint64_t every;         /* instructions, exactly; 0: by what follows */
     uint64_t least_ns;      /* not before the host has run so long since the last one */
     uint64_t share;         /* nor when it would take more than 1/share of the time since then */
-    uint64_t end;           /* the instruction at which the run ends, if that is known; else 0 */
+    uint64_t end;           /* the instruction at which the run ends, if that is known: then time is no matter; else 0 */
     uint64_t bytes;         /* that the recording's checkpoints take already */
 };
 

@@ -221,14 +221,11 @@ struct replayer *replayer_create(struct machine *m)
     return r;
 }
 
-#define ADD_LEAST_NS    100000000u      /* so far apart checkpoints are that are added */
-#define ADD_SHARE       2u
-
 struct err replayer_begin(struct replayer *r)
 {
     struct machine *m = r->machine;
     struct recording_about about;
-    struct checkpoint_pace pace = { .every = m->cfg.checkpoints, .least_ns = ADD_LEAST_NS, .share = ADD_SHARE };
+    struct checkpoint_pace pace = { .every = m->cfg.checkpoints };
 
     if (!m->cfg.add_checkpoints)
         return OK;

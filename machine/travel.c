@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The one rule: at a distance d from where the machine stands, checkpoints are an eighth of d apart, but not closer than NEAR, which
- * takes about a millisecond to run, nor farther than `spacing`. When memory is short `spacing` doubles, and when that is no help any
+ * The one rule: at a distance d from where the machine stands, checkpoints are a quarter of d apart, but not closer than NEAR, which
+ * takes one or two milliseconds to run, nor farther than `spacing`. When memory is short `spacing` doubles, and when that is no help any
  * more, the share of d: those near by are the last to go. */
 #include "machine/travel.h"
 
@@ -14,12 +14,17 @@
 #include "machine/recording.h"
 #include "machine/snapshot.h"
 
-#define NEAR            ((uint64_t)1 << 19)
+#define NEAR            ((uint64_t)1 << 20)
 #define SPACING         ((uint64_t)1 << 27)     /* a few tenths of a second to run */
 #define COARSE_MAX      24u     /* of distances below 2^40 */
 #define MEMORY_LEAST    ((uint64_t)32 << 20)
 
-struct checkpoint { uint64_t insns; struct snapshot *at; size_t of_file; };      /* its number in the recording plus 1; 0: it is ours */
+struct checkpoint {
+    uint64_t insns;
+    struct snapshot *at;
+    size_t of_file;             /* its number in the recording plus 1; 0: it is ours */
+    bool changed;               /* by hand: no run leads to it */
+};
 
 struct travel {
     struct machine *m;
@@ -28,7 +33,7 @@ struct travel {
     size_t n, room;
     uint64_t end, spacing, bytes;   /* bytes: 0: by use */
     uint64_t used;                  /* pages of RAM that were in use when most were */
-    unsigned coarse;                /* how often the eighth was doubled */
+    unsigned coarse;                /* how often the quarter was doubled */
 };
 
 static uint64_t now(const struct travel *t)
@@ -71,14 +76,14 @@ static void add_here(struct travel *t)
     size_t at = count_until(t, now(t));
 
     if (at == 0 || t->list[at - 1].insns != now(t))
-        insert(t, at, (struct checkpoint){ now(t), snapshot_take(t->s), 0 });
+        insert(t, at, (struct checkpoint){ .insns = now(t), .at = snapshot_take(t->s) });
 }
 
 static void add_of_file(void *arg, size_t k, struct snapshot *at)
 {
     struct travel *t = arg;
 
-    insert(t, count_until(t, snapshot_insns(at)), (struct checkpoint){ snapshot_insns(at), at, k + 1 });
+    insert(t, count_until(t, snapshot_insns(at)), (struct checkpoint){ .insns = snapshot_insns(at), .at = at, .of_file = k + 1 });
 }
 
 static void drop(struct travel *t, size_t at)
@@ -90,7 +95,7 @@ static void drop(struct travel *t, size_t at)
 
 static uint64_t gap_at(const struct travel *t, uint64_t distance)
 {
-    uint64_t gap = (distance / 8) << t->coarse;
+    uint64_t gap = (distance / 4) << t->coarse;
 
     return gap < NEAR ? NEAR : gap > t->spacing ? t->spacing : gap;
 }
@@ -108,7 +113,7 @@ static void thin(struct travel *t, uint64_t cursor)
     for (size_t k = 1; k < t->n; k++) {
         uint64_t next = k + 1 < t->n ? t->list[k + 1].insns : t->list[k].insns;
 
-        if (t->list[k].of_file == 0 && next - t->list[kept - 1].insns <= gap_at(t, distance(t->list[k].insns, cursor)))
+        if (t->list[k].of_file == 0 && !t->list[k].changed && next - t->list[kept - 1].insns <= gap_at(t, distance(t->list[k].insns, cursor)))
             snapshot_drop(t->s, t->list[k].at);
         else
             t->list[kept++] = t->list[k];
@@ -217,6 +222,7 @@ void travel_forget_future(struct travel *t)
     }
     t->end = now(t);
     add_here(t);
+    t->list[t->n - 1].changed = true;
 }
 
 /* ---- going ---- */

@@ -217,7 +217,7 @@ static void one_travels_by_them(void **state)
 
 /* ---- adding ---- */
 
-static struct recording *add(const char *path, enum run expected)
+static struct recording *add_every(const char *path, enum run expected, uint64_t every)
 {
     struct recording *r = open_recording(path);
     struct machine_config cfg;
@@ -225,12 +225,17 @@ static struct recording *add(const char *path, enum run expected)
 
     recording_config(r, &cfg);
     cfg.add_checkpoints = true;
-    cfg.checkpoints = EVERY;
+    cfg.checkpoints = every;
     m = machine_made(&cfg);
     assert_int_equal(machine_run(m, UINT64_MAX), expected);
     machine_free(m);
     recording_close(r);
     return open_recording(path);
+}
+
+static struct recording *add(const char *path, enum run expected)
+{
+    return add_every(path, expected, EVERY);
 }
 
 static void they_can_be_added_later(void **state)
@@ -254,6 +259,41 @@ static void they_can_be_added_later(void **state)
             assert_true(p.insns[k] - go(r, &p, k, true) < EVERY + 1000);
         recording_close(r);
     }
+}
+
+/* Where they lie follows from the run, not from how busy the host was: twice the same file, and no stretch is longer than it should. */
+static void added_ones_are_evenly_apart(void **state)
+{
+    const uint64_t apart = UINT64_C(1) << 24, length = 4 * apart;
+    struct machine_config cfg = guest_config(kernel);
+    struct blob before, after[2];
+    struct machine *m;
+
+    (void)state;
+    cfg.record = file;
+    cfg.checkpoints = CHECKPOINTS_OFF;
+    m = machine_made(&cfg);
+    assert_int_equal(machine_run(m, length), RUN_LIMIT);
+    machine_serial_input(m, 0, "q", 1);
+    assert_int_equal(machine_run(m, UINT64_MAX), RUN_DEBUG_EXIT);
+    machine_free(m);
+    before = read_file(file);
+    for (unsigned k = 0; k < 2; k++) {
+        struct recording *r;
+
+        must(file_write_all(file, before.bytes, before.len));
+        r = add_every(file, RUN_DEBUG_EXIT, 0);
+        assert_in_range(checkpoints_count(r->checkpoints), 4, 5);
+        for (size_t n = 0; n < checkpoints_count(r->checkpoints); n++)
+            assert_true(checkpoint_at(r->checkpoints, n).insns <= (n + 1) * (apart + 1100000));
+        recording_close(r);
+        after[k] = read_file(file);
+    }
+    assert_int_equal(after[0].len, after[1].len);
+    assert_memory_equal(after[0].bytes, after[1].bytes, after[0].len);
+    blob_free(&before);
+    blob_free(&after[0]);
+    blob_free(&after[1]);
 }
 
 /* What a killed recorder left behind is made shorter by what is not whole, and longer by checkpoints. */
@@ -467,6 +507,7 @@ int main(void)
         cmocka_unit_test(what_did_not_change_is_not_written),
         cmocka_unit_test(one_travels_by_them),
         cmocka_unit_test(they_can_be_added_later),
+        cmocka_unit_test(added_ones_are_evenly_apart),
         cmocka_unit_test(they_can_be_added_to_what_was_cut_short),
         cmocka_unit_test(nobody_adds_while_it_is_recorded),
         cmocka_unit_test(a_recording_cut_anywhere_keeps_what_is_whole),
