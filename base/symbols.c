@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/file.h"
 #include "base/invariant.h"
 
 #define UNSIZED_MAX ((uint64_t)1 << 20)     /* how far a symbol without a size reaches at most */
+#define NAME_MAX_BYTES 16384u               /* who has a longer name stays out of it */
 
 enum { SECTION_SYMTAB = 2, SECTION_DYNSYM = 11 };
 enum { SYMBOL_NOTYPE = 0, SYMBOL_OBJECT = 1, SYMBOL_FUNC = 2, SYMBOL_IFUNC = 10 };
@@ -65,10 +65,11 @@ static void add_symbol(struct symbols *s, const uint8_t *e, const struct section
     const uint64_t name = load32(e), at = wide(s) ? load64(e + 8) : load32(e + 4), size = wide(s) ? load64(e + 16) : load32(e + 8);
     const unsigned type = e[wide(s) ? 4 : 12] & 15, where = load16(e + (wide(s) ? 6 : 14));
     const char *text = (const char *)s->file.bytes + names->at + name;
+    const uint64_t room = name >= names->len ? 0 : names->len - name;
 
     if (type != SYMBOL_NOTYPE && type != SYMBOL_OBJECT && type != SYMBOL_FUNC && type != SYMBOL_IFUNC)
         return;
-    if (where == 0 || name >= names->len || *text == '\0' || memchr(text, '\0', names->len - name) == NULL)
+    if (where == 0 || room == 0 || *text == '\0' || memchr(text, '\0', room < NAME_MAX_BYTES ? room : NAME_MAX_BYTES) == NULL)
         return;
     add(s, at, size, text);
 }
@@ -83,15 +84,19 @@ static void add_table(struct symbols *s, const struct section *t)
         add_symbol(s, s->file.bytes + t->at + k * t->each, &names);
 }
 
+/* Tables of a file lie beside each other, whatever its headers say: all of them have no more bytes than it. */
 static void read_elf(struct symbols *s)
 {
     static const unsigned types[] = { SECTION_SYMTAB, SECTION_DYNSYM };
+    uint64_t left = s->file.len;
     struct section t;
 
     for (size_t k = 0; k < sizeof types / sizeof types[0] && s->count == 0; k++)
         for (uint64_t n = 0; section(s, n, &t); n++)
-            if (t.type == types[k])
+            if (t.type == types[k] && t.len <= left) {
+                left -= t.len;
                 add_table(s, &t);
+            }
 }
 
 /* ---- text ---- */
@@ -112,7 +117,8 @@ static void read_text(struct symbols *s)
         if (rest == line || rest[0] != ' ' || rest[1] == '\0' || rest[2] != ' ' || rest[3] <= ' ')
             continue;
         rest[3 + strcspn(rest + 3, " \t\r")] = '\0';
-        add(s, at, 0, rest + 3);
+        if (strlen(rest + 3) < NAME_MAX_BYTES)
+            add(s, at, 0, rest + 3);
     }
 }
 
@@ -125,28 +131,31 @@ static int by_address(const void *a, const void *b)
     return p->at < q->at ? -1 : p->at > q->at ? 1 : strcmp(p->name, q->name);
 }
 
-struct err symbols_open(struct symbols **out, const char *path)
+struct err symbols_of(struct symbols **out, const char *path, struct blob file)
 {
     struct symbols *s = calloc(1, sizeof *s);
-    struct err e;
 
     invariant(s != NULL, "out of memory for symbols");
-    e = file_read_all(path, &s->file);
-    if (!failed(&e)) {
-        if (s->file.len >= 64 && memcmp(s->file.bytes, "\177ELF", 4) == 0)
-            read_elf(s);
-        else
-            read_text(s);
-        if (s->count == 0)
-            e = err_make(ERR_FORMAT, "no symbols in '%.150s': give an ELF file that is not stripped, or text as nm prints it", path);
-    }
-    if (failed(&e)) {
+    s->file = file;
+    if (file.len >= 64 && memcmp(file.bytes, "\177ELF", 4) == 0)
+        read_elf(s);
+    else
+        read_text(s);
+    if (s->count == 0) {
         symbols_free(s);
-        return e;
+        return err_make(ERR_FORMAT, "no symbols in '%.150s': give an ELF file that is not stripped, or text as nm prints it", path);
     }
     qsort(s->list, s->count, sizeof *s->list, by_address);
     *out = s;
     return OK;
+}
+
+struct err symbols_open(struct symbols **out, const char *path)
+{
+    struct blob file;
+
+    TRY(file_read_all(path, &file));
+    return symbols_of(out, path, file);
 }
 
 void symbols_free(struct symbols *s)
@@ -156,6 +165,11 @@ void symbols_free(struct symbols *s)
     blob_free(&s->file);
     free(s->list);
     free(s);
+}
+
+size_t symbols_count(const struct symbols *s)
+{
+    return s->count;
 }
 
 bool symbols_find(const struct symbols *s, const char *name, uint64_t *at)

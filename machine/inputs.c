@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine/inputs.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +61,7 @@ void inputs_free(struct inputs *in)
 
         free(i->path);
         free(i->bytes);
+        free(i->has);
     }
 }
 
@@ -103,6 +105,27 @@ static struct err altered(const char *path)
     return err_make(ERR_FORMAT, "'%.150s' is not the file that was recorded: its contents differ", path);
 }
 
+struct err input_embed(struct input *i)
+{
+    if (i->bytes != NULL)
+        return OK;
+    i->bytes = calloc(1, i->len + 1);
+    i->has = calloc(i->len / EMBEDDED_PIECE / 64 + 1, sizeof *i->has);
+    return i->bytes != NULL && i->has != NULL
+           ? OK : err_make(ERR_MEMORY, "no memory for the %" PRIu64 " bytes of '%.100s' in the recording", i->len, i->path);
+}
+
+struct err input_copy(const struct input *i, struct blob *out)
+{
+    *out = (struct blob){ calloc(1, i->len + 1), i->len };
+    if (out->bytes == NULL)
+        return err_make(ERR_MEMORY, "no memory for the %" PRIu64 " bytes of '%.100s' in the recording", i->len, i->path);
+    for (uint64_t at = 0, k = 0; at < i->len; at += EMBEDDED_PIECE, k++)
+        if (i->has[k / 64] >> k % 64 & 1)
+            memcpy(out->bytes + at, i->bytes + at, i->len - at < EMBEDDED_PIECE ? i->len - at : EMBEDDED_PIECE);
+    return OK;
+}
+
 static struct err recorded_file(struct inputs *in, const char *path, struct blob *out)
 {
     const struct input *i = recording_input(in->from, path);
@@ -110,12 +133,8 @@ static struct err recorded_file(struct inputs *in, const char *path, struct blob
 
     if (i == NULL)
         return err_make(ERR_FORMAT, "the recording knows no input '%.150s'", path);
-    if (i->embedded) {
-        *out = (struct blob){ malloc(i->len + 1), i->len };
-        invariant(out->bytes != NULL, "out of memory");
-        memcpy(out->bytes, i->bytes, i->len);
-        return OK;
-    }
+    if (i->embedded)
+        return input_copy(i, out);
     path = place_of(in->from, path, room, sizeof room);
     TRY(file_read_all(path, out));
     if (out->len == i->len && input_hash(out->bytes, out->len) == i->hash)

@@ -23,15 +23,12 @@ static char *joined(const char *a, const char *b)
 
 static void add_input(struct inputs *in, const struct input *i)
 {
-    struct input copy = *i;
+    struct input copy = { .path = joined(i->path, ""), .hash = i->hash, .len = i->len, .embedded = i->embedded };
+    struct blob bytes = { 0 };
+    struct err e = i->bytes != NULL ? input_copy(i, &bytes) : OK;
 
-    copy.path = joined(i->path, "");
-    copy.bytes = NULL;
-    if (i->bytes != NULL) {
-        copy.bytes = malloc(i->len + 1);
-        invariant(copy.bytes != NULL, "out of memory");
-        memcpy(copy.bytes, i->bytes, i->len);
-    }
+    invariant(!failed(&e), "%s", e.text);
+    copy.bytes = bytes.bytes;
     in->list[in->count++] = copy;
 }
 

@@ -13,7 +13,7 @@
 #include "core/clock.h"
 #include "machine/recording.h"
 
-#define PIECE (UINT64_C(1) << 20)
+#define PIECE EMBEDDED_PIECE
 
 /* Each number with its least and greatest value: a file may hold anything. */
 static const struct number { const char *name; size_t at, size; uint64_t least, most; } numbers[] = {
@@ -210,6 +210,7 @@ static bool read_input(struct recording *r, char *rest)
         return false;
     i.path = strdup(rest);
     invariant(i.path != NULL, "out of memory");
+    i.read_hash = i.len;
     r->inputs.list[r->inputs.count++] = i;
     return true;
 }
@@ -341,6 +342,7 @@ struct err embedded_write(struct ndlog_writer *out, const struct input *i, unsig
     return e;
 }
 
+/* Pieces come in order, each once and whole, so what a file can say is no more than it can hold. */
 struct err embedded_read(struct recording *r, const struct ndlog_frame *f)
 {
     struct reader in = reader_of(f->bytes, f->len);
@@ -348,13 +350,15 @@ struct err embedded_read(struct recording *r, const struct ndlog_frame *f)
     struct input *i = index < r->inputs.count ? &r->inputs.list[index] : NULL;
     uLongf got = (uLongf)len;
 
-    if (in.failed || i == NULL || !i->embedded || len > PIECE || at > i->len || len > i->len - at)
+    if (in.failed || i == NULL || !i->embedded || at % PIECE != 0 || at < i->read || at >= i->len ||
+        len != (i->len - at < PIECE ? i->len - at : PIECE))
         return err_make(ERR_FORMAT, "an input file in it is damaged");
-    if (i->bytes == NULL)
-        i->bytes = calloc(1, i->len + 1);
-    if (i->bytes == NULL)
-        return err_make(ERR_MEMORY, "no memory for the %" PRIu64 " bytes of '%.100s' in it", i->len, i->path);
+    TRY(input_embed(i));
     if (uncompress(i->bytes + at, &got, in.at, (uLong)(in.end - in.at)) != Z_OK || got != len)
         return err_make(ERR_FORMAT, "the input file '%.100s' in it is damaged", i->path);
+    for (uint64_t k = at; k < at + len; k += INPUT_PIECE)
+        i->read_hash = input_piece_hash(i->read_hash, k / INPUT_PIECE, i->bytes + k, at + len - k < INPUT_PIECE ? at + len - k : INPUT_PIECE);
+    i->has[at / PIECE / 64] |= UINT64_C(1) << at / PIECE % 64;
+    i->read = at + len;
     return OK;
 }

@@ -32,16 +32,11 @@ static struct err check_embedded(struct recording *r)
 {
     for (unsigned k = 0; k < r->inputs.count; k++) {
         struct input *i = &r->inputs.list[k];
-        bool zeros;
 
         if (!i->embedded)
             continue;
-        zeros = i->bytes == NULL;
-        if (zeros)
-            i->bytes = calloc(1, i->len + 1);
-        if (i->bytes == NULL)
-            return err_make(ERR_MEMORY, "no memory for the %" PRIu64 " bytes of '%.100s' in it", i->len, i->path);
-        if ((zeros ? i->len : input_hash(i->bytes, i->len)) != i->hash)
+        TRY(input_embed(i));
+        if (i->read_hash != i->hash)
             return err_make(ERR_FORMAT, r->log.cut_short ? "it is cut short before the run begins" : "the input file '%.100s' in it is damaged",
                             i->path);
     }

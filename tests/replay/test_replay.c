@@ -5,6 +5,8 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <zlib.h>
 
 #include "base/bits.h"
 #include "machine/debug.h"
@@ -437,6 +439,110 @@ static void a_self_contained_recording_needs_no_other_file(void **state)
     expect_same(&p, true, UINT64_MAX);
 }
 
+/* ---- recordings that somebody made up ---- */
+
+static void add_piece(struct ndlog_writer *out, uint64_t at, uint64_t len)
+{
+    static uint8_t bytes[1 << 20];
+    uint8_t packed[8192];
+    uLongf n = sizeof packed;
+    struct writer w = { 0 };
+
+    memset(bytes, 'x', sizeof bytes);
+    assert_int_equal(compress(packed, &n, bytes, (uLong)len), Z_OK);
+    writer_varint(&w, 0);
+    writer_varint(&w, at);
+    writer_varint(&w, len);
+    writer_copy(&w, packed, n);
+    ndlog_frame(out, FRAME_INPUT, w.bytes, w.len);
+    writer_free(&w);
+}
+
+/* A recording whose kernel is said to have so many bytes, all of them zeros but for pieces of letters. */
+static void make_up(uint64_t len, const uint64_t (*pieces)[2], unsigned n, uint64_t hash)
+{
+    struct ndlog_record end = { .kind = NDLOG_END };
+    struct machine_config cfg = guest_config(kernel);
+    struct inputs inputs = { .list = { { .path = kernel, .hash = hash, .len = len, .embedded = true } }, .count = 1 };
+    struct ndlog_batch batch = { 0 };
+    struct ndlog_writer *out;
+    struct writer text = { 0 };
+
+    must(ndlog_create(&out, file));
+    manifest_write(&cfg, &inputs, &text);
+    ndlog_frame(out, FRAME_MANIFEST, text.bytes, text.len);
+    for (unsigned k = 0; k < n; k++)
+        add_piece(out, pieces[k][0], pieces[k][1]);
+    ndlog_add(&batch, &end);
+    ndlog_flush(&batch, out);
+    ndlog_close(out);
+    writer_free(&text);
+    writer_free(&batch.bytes);
+}
+
+static uint64_t hash_of_letters(uint64_t len, uint64_t at, uint64_t n)
+{
+    static uint8_t bytes[INPUT_PIECE];
+    uint64_t hash = len;
+
+    memset(bytes, 'x', sizeof bytes);
+    for (uint64_t k = at; k < at + n; k += INPUT_PIECE)
+        hash = input_piece_hash(hash, k / INPUT_PIECE, bytes, at + n - k < INPUT_PIECE ? at + n - k : INPUT_PIECE);
+    return hash;
+}
+
+static long faults(void)
+{
+    struct rusage use;
+
+    assert_int_equal(getrusage(RUSAGE_SELF, &use), 0);
+    return use.ru_minflt;
+}
+
+/* 4 GiB of them would take seconds to look at, and as much memory to copy. */
+static void zeros_of_a_large_embedded_file_are_not_touched(void **state)
+{
+    const uint64_t len = (UINT64_C(4) << 30) + 5, at = UINT64_C(2) << 30;
+    struct recording *r = NULL;
+    struct machine *m = NULL;
+    long before;
+    struct err e;
+
+    (void)state;
+    make_up(len, (const uint64_t[][2]){ { at, 1 << 20 }, { len - 5, 5 } }, 2, 0);
+    before = faults();
+    e = recording_open(&r, file);
+    assert_true(failed(&e) && strstr(e.text, "is damaged") != NULL);
+    make_up(len, (const uint64_t[][2]){ { at, 1 << 20 } }, 1, hash_of_letters(len, at, 1 << 20));
+    must(recording_open(&r, file));
+    assert_int_equal(r->inputs.list[0].bytes[at], 'x');
+    e = create_replay(r, &m);
+    assert_true(failed(&e) && strstr(e.text, kernel) != NULL);
+    recording_close(r);
+    assert_in_range(faults() - before, 0, 1500);
+}
+
+/* Else a short file could be unpacked for ever. */
+static void pieces_of_an_embedded_file_come_once_and_in_order(void **state)
+{
+    static const struct { uint64_t pieces[2][2]; unsigned n; } bad[] = {
+        { { { 0, 1 << 20 }, { 0, 1 << 20 } }, 2 }, { { { 1 << 20, 1 << 20 }, { 0, 1 << 20 } }, 2 }, { { { 0, 1000 } }, 1 },
+        { { { 4096, 1 << 20 } }, 1 }, { { { 3 << 20, 1 << 20 } }, 1 }, { { { 2 << 20, 1 << 20 } }, 1 }, { { { 0, 0 } }, 1 },
+    };
+    struct recording *r;
+    struct err e;
+
+    (void)state;
+    for (size_t k = 0; k < COUNT_OF(bad); k++) {
+        make_up((2 << 20) + 77, bad[k].pieces, bad[k].n, 0);
+        e = recording_open(&r, file);
+        assert_true(failed(&e) && strstr(e.text, "an input file in it is damaged") != NULL);
+    }
+    make_up((2 << 20) + 77, (const uint64_t[][2]){ { 2 << 20, 77 } }, 1, hash_of_letters((2 << 20) + 77, 2 << 20, 77));
+    must(recording_open(&r, file));
+    recording_close(r);
+}
+
 static void a_recorded_disk_is_not_written(void **state)
 {
     static uint8_t bytes[DISK_BYTES];
@@ -608,6 +714,7 @@ int main(void)
         cmocka_unit_test(an_altered_or_missing_disk_is_refused),
         cmocka_unit_test(a_self_contained_recording_needs_no_other_file),
         cmocka_unit_test(a_recorded_disk_is_not_written),
+        cmocka_unit_test(zeros_of_a_large_embedded_file_are_not_touched), cmocka_unit_test(pieces_of_an_embedded_file_come_once_and_in_order),
         cmocka_unit_test(the_first_difference_is_found_and_named),
         cmocka_unit_test(a_recording_may_begin_at_a_snapshot_file),
         cmocka_unit_test(a_replay_goes_on_from_any_snapshot),
