@@ -20,10 +20,15 @@ guest() {
         "$top/tests/guest/start.S" "$top/tests/guest/$1.c" -o "$work/$1.elf" || { fail "cannot build guest $1"; finish; }
 }
 
+# alone COMMAND...: what all scripts share ($build/guest, this system's packages) is changed by one of them at a time.
+alone() {
+    if command -v flock >/dev/null; then ( flock 9; "$@" 9>&- ) 9>"$build/boot.lock"; else "$@"; fi
+}
+
 # setup FUNCTION...: one of tools/setup.sh; what cannot be fetched here is no failure of ours, so the test is skipped.
-setup() {
+setup() { alone set_up "$@"; [ $? -ne 77 ] || exit 77; }
+set_up() {
     ( say() { echo "$*"; }; die() { echo "$*"; exit 77; }; . "$top/tools/setup.sh"; "$@" )
-    [ $? -ne 77 ] || exit 77
 }
 
 # script_initrd LINES...: an initramfs ($initramfs if set) that runs the lines, in $work/initrd
@@ -55,13 +60,15 @@ add_program() {
     (cd "$work/programs" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >>"$work/initrd"
 }
 
+dependencies() { [ -s "$1/root/lib/modules/$2/modules.dep" ] || busybox depmod -b "$(readlink -f "$1/root")" "$2"; }
+
 # add_modules KERNEL NAMES...: appends these modules of $build/guest/KERNEL and what they need to $work/initrd; in the guest
 # `. /modules/load` loads them.
 add_modules() {
     local kernel=$build/guest/$1 root name file version
     version=$(cat "$kernel/version")
     root=$kernel/root/lib/modules/$version
-    [ -s "$root/modules.dep" ] || busybox depmod -b "$(readlink -f "$kernel/root")" "$version" || { fail "depmod"; finish; }
+    alone dependencies "$kernel" "$version" || { fail "depmod"; finish; }
     shift
     mkdir -p "$work/tree/modules"
     for name in "$@"; do

@@ -2,6 +2,7 @@
 # Segments, gates, privilege, tasks, virtual-8086 mode and paging against QEMU, and Bochs 3 where it can be fetched: random
 # cases of tests/guest/system.c must come to the same, or the difference stands in tests/oracle/system_triage.txt with who is
 # right.
+# long: it is started first.
 . "$top/tests/boot/lib.sh"
 setup install_debian qemu-system-x86 python3
 guest system
