@@ -28,7 +28,9 @@ struct block {
     uint64_t unsited;           /* by instruction: accesses that found keeping a TLB entry useless */
     uint32_t heat;              /* runs until it is translated */
     uint32_t samples;           /* how often it was what would have run next when a slice of time was over */
-    uint32_t missed;            /* how often its translation was left for a probe that serves several accesses */
+    uint64_t missed_since;      /* instructions counted when `missed` began */
+    uint16_t missed;            /* how often its translation was left for a probe that serves several accesses */
+    uint16_t narrow;            /* and how often that was too often */
     struct insn insns[];        /* count + 1, the last is the sentinel */
 };
 

@@ -137,6 +137,7 @@ struct shadow_page {
 };
 
 #define JIT_NEAR 8u
+#define JIT_SHARES 3u
 
 /* What an access of translated code keeps of the TLB (cpu/jit/x64/lift_site.c). */
 #define JIT_SITES 8192u
@@ -165,6 +166,7 @@ struct cpu {
     uint8_t vec_ready;              /* VEC_READY_*: the registers that instructions may use at all */
     uint8_t jit_of, jit_szapc;      /* the same there, as SETO and LAHF have them: on x86-64 */
     struct { uint64_t page, limit, addend; } jit_near[JIT_NEAR];    /* pages that a loop has found (cpu/jit/x64/lift_near.c) */
+    uint64_t jit_shares[JIT_SHARES];    /* host addresses that accesses have in common (cpu/jit/x64/lift_share.c) */
     uint64_t jit_saved[2];          /* operands of which flags can be made (cpu/jit/x64/lift_flags.c) */
     uint64_t jit_nzcv, jit_result, jit_operands;    /* and on AArch64 (cpu/jit/a64/lift.h) */
     struct tlb_entry *tlb;          /* the bank that ordinary data accesses of the running code use */

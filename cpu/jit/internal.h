@@ -59,7 +59,6 @@ struct jit_glue {
     const uint8_t *reprobe[2];  /* the probe again among the victims: reading, writing */
     const uint8_t *site[2];     /* the probe of an access that keeps an entry */
     const uint8_t *near[2];     /* the probe of an access that remembers its page */
-    const uint8_t *share[2];    /* the probe of several accesses, reading or writing */
     const uint8_t *missed;      /* as tail, and such a probe has failed */
     const uint8_t *find;        /* the translation of an indirect jump's target that is not at hand */
     const uint8_t *tail;        /* a handler that ends the block */
@@ -113,7 +112,6 @@ void jit_flags_from_raw(struct cpu *cpu);
 
 /* ---- what translated code calls ---- */
 
-#define JIT_MISSES 16u
 void jit_missed(struct cpu *cpu);       /* cpu->block was left because a probe for several accesses failed; flags as above */
 
 const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l);    /* where to go on; NULL: leave, all is prepared */

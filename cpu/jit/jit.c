@@ -433,34 +433,44 @@ void jit_watch(struct jit *j, struct block *b)
     if (j == NULL || !translatable(b))
         return;
     b->heat = j->threshold;
-    b->missed = 0;
+    b->missed = b->narrow = 0;
     b->insns[0].fn = count_down;
 }
 
-/* What does not pay off is not tried again. The block may be running: it goes on in the interpreter. */
-void jit_missed(struct cpu *cpu)
-{
-    struct block *b = cpu->block;
-
-    jit_flags_from_raw(cpu);
-    cpu->stats.jit_share_misses++;
-    if (b->missed >= JIT_MISSES || ++b->missed < JIT_MISSES)
-        return;
-    cpu->stats.jit_unshared++;
-    jit_forget(cpu->jit, b);
-    translate_soon(b);
-}
-
 /* ---- what accesses keep of the TLB ---- */
-
-#define SITE_MISSES     64u
-#define SITE_RATE       64u     /* of so many times that code runs an access may miss once */
 
 /* Between two instructions; s.retired is not up to date during a turn. */
 static uint64_t insns_now(const struct cpu *cpu)
 {
     return cpu->turn_insns + (cpu->turn_budget - cpu->budget);
 }
+
+#define SHARE_MISSES    16u
+#define SHARE_RATE      2048u   /* instructions, of all that run, for one miss */
+
+/* What misses often is tried with less to it. The block may be running: it goes on in the interpreter. */
+void jit_missed(struct cpu *cpu)
+{
+    struct block *b = cpu->block;
+    const uint64_t now = insns_now(cpu), since = b->missed_since;
+
+    jit_flags_from_raw(cpu);
+    cpu->stats.jit_share_misses++;
+    if (b->missed++ == 0)
+        b->missed_since = now;
+    if (b->missed < SHARE_MISSES)
+        return;
+    b->missed = 0;
+    if (now - since >= (uint64_t)SHARE_MISSES * SHARE_RATE)
+        return;
+    b->narrow++;
+    cpu->stats.jit_unshared++;
+    jit_forget(cpu->jit, b);
+    translate_soon(b);
+}
+
+#define SITE_MISSES     64u
+#define SITE_RATE       64u     /* of so many times that code runs an access may miss once */
 
 unsigned jit_site(struct jit *j, struct jit_part *p, unsigned k)
 {

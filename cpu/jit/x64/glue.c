@@ -244,28 +244,6 @@ static void make_reprobe(struct asm_buf *a, int32_t tag)
     asm_ret(a);
 }
 
-/* The same for what lift_share.c keeps, among all entries. AX comes and goes as a linear address. */
-static void make_share(struct asm_buf *a, int32_t tag, const uint8_t *reprobe)
-{
-    uint8_t *miss;
-
-    lift_slot(a, HOST_AX);
-    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
-    miss = asm_jcc(a, CC_NE);
-    asm_mov(a, 8, HOST_SHARE, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
-    asm_ret(a);
-    asm_aim(miss, a->at);
-    asm_mov(a, 8, HOST_SHARE, rm_reg(HOST_AX));
-    asm_aim(asm_call(a), reprobe);
-    miss = asm_jcc(a, CC_NE);
-    asm_mov(a, 8, HOST_CX, rm_reg(HOST_SHARE));
-    asm_mov(a, 8, HOST_SHARE, rm_reg(HOST_AX));
-    asm_alu(a, ALU_SUB, 8, HOST_SHARE, rm_reg(HOST_CX));
-    asm_alu(a, ALU_CMP, 4, HOST_AX, rm_reg(HOST_AX));
-    asm_aim(miss, a->at);
-    asm_ret(a);
-}
-
 /* As make_reprobe(), but among all entries; found: CX turns the address into the host's. */
 static void make_near(struct asm_buf *a, int32_t tag, const uint8_t *reprobe)
 {
@@ -434,8 +412,6 @@ bool backend_glue(struct jit *j)
     GLUE(site[1], make_site(&a, (int32_t)offsetof(struct tlb_entry, write)));
     GLUE(near[0], make_near(&a, (int32_t)offsetof(struct tlb_entry, read), codebuf_writable(&j->code, j->glue.reprobe[0])));
     GLUE(near[1], make_near(&a, (int32_t)offsetof(struct tlb_entry, write), codebuf_writable(&j->code, j->glue.reprobe[1])));
-    GLUE(share[0], make_share(&a, (int32_t)offsetof(struct tlb_entry, read), codebuf_writable(&j->code, j->glue.reprobe[0])));
-    GLUE(share[1], make_share(&a, (int32_t)offsetof(struct tlb_entry, write), codebuf_writable(&j->code, j->glue.reprobe[1])));
     GLUE(tail, make_tail(&a, (uintptr_t)jit_flags_from_raw));
     GLUE(missed, make_tail(&a, (uintptr_t)jit_missed));
     GLUE(last, make_last(&a, false, leave, stop));

@@ -137,8 +137,8 @@ void lift_share_missed(struct lift *l, uint8_t *site, bool write)
     struct cold *c = cold(l, site);
 
     c->whole = c->missed = true;
-    c->again = l->jit->glue.share[write];
-    asm_mov(&l->a, 8, HOST_SHARE, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
+    c->again = l->jit->glue.reprobe[write];
+    asm_alu(&l->a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
     c->found = l->a.at;
 }
 
@@ -189,6 +189,7 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
 
     if (lift_shared(l, write, bytes))
         return;
+    l->mem = rm_at(HOST_AX, 0);
     far = lift_near(l, bytes);
     if (far != NULL) {
         miss = cold(l, far);
@@ -220,17 +221,23 @@ void lift_probe_or_tail(struct lift *l, bool write, unsigned bytes)
     probe(l, write, bytes, true);
 }
 
-/* From out of line the host's flags come right only where the instruction makes flags: see cold_path(). */
+/* From out of line the host's flags come right only where the instruction makes flags: see cold_path(). The handler may change
+ * what is mapped: behind it nothing may rely on a probe made before. */
 void lift_resume(struct lift *l)
 {
-    for (unsigned n = l->insn_cold; n < l->ncold; n++)
-        if (l->cold[n].resume != NULL) {
-            l->cold[n].resume = l->a.at;
-            l->cold[n].after = l->vec;
-            l->cold[n].share = l->share;
-            if (!(op_flags_written[l->i->op] & FLAGS_ARITH))
-                l->host_flags = 0;
-        }
+    const bool needed = lift_share_needed(l);
+
+    for (unsigned n = l->insn_cold; n < l->ncold; n++) {
+        struct cold *c = &l->cold[n];
+
+        if (c->resume == NULL)
+            continue;
+        c->resume = needed ? NULL : l->a.at;
+        c->whole |= needed;
+        c->after = l->vec;
+        if (!needed && !(op_flags_written[l->i->op] & FLAGS_ARITH))
+            l->host_flags = 0;
+    }
 }
 
 /* ---- calls of handlers ---- */
@@ -268,7 +275,7 @@ static void call_handler(struct lift *l)
     l->owed = (struct owed){ NULL, 0 };
     l->nowhere = false;
     lift_vec_flush(l);
-    l->share.on = false;
+    lift_share_none(l);
     if (swapped)
         lift_pins_out(l);
     handler_args(l, l->k);
@@ -372,26 +379,6 @@ static void leave_before(struct lift *l, const struct jit_part *p)
     asm_aim(asm_jmp(&l->a), codebuf_writable(&l->jit->code, l->jit->glue.dry));
 }
 
-/* After the handler: it may have changed what is mapped, so what is shared is probed again. */
-static void shared_again(struct lift *l, const struct cold *c)
-{
-    uint8_t *gone, *good;
-
-    if (!c->share.on || c->k + 1u >= l->c->count)
-        return;
-    gone = lift_share_again(l, &c->share);
-    good = asm_jmp(&l->a);
-    asm_aim(gone, l->a.at);
-    if (c->swapped)
-        lift_pins_out(l);
-    if (jit_inner_end(l->c, c->k))
-        leave_before(l, lift_part(l, c->k + 1u));
-    else
-        bail(l, c->k + 1u, l->jit->glue.tail);
-    lift_pins_are(l, c->swapped);
-    asm_aim(good, l->a.at);
-}
-
 static void cold_path(struct lift *l, struct cold *c)
 {
     const struct insn *i = l->c->insns[c->k];
@@ -429,7 +416,6 @@ static void cold_path(struct lift *l, struct cold *c)
     lift_near_forget(l);
     if (c->swapped)
         lift_pins_in(l);
-    shared_again(l, c);
     lift_vec_load(l, &c->after);
     if (flags)
         lift_flags_restore(l);          /* as after the plain path */

@@ -2,7 +2,7 @@
  * One block from guest to host instructions, in one pass. Shared by the files that know the families of instructions.
  *
  * Host registers: AX CX DX are free within an instruction; BP points to the guest's general registers in struct cpu, 14 holds
- * the budget, 15 what lift_share.c keeps; nine guest registers live in others, the rest in struct cpu. Guest flags are host flags right
+ * the budget, 15 what lift_share.c keeps first; nine guest registers live in others, the rest in struct cpu. Guest flags are host flags right
  * after the instruction that made them, and otherwise cpu->jit_of and jit_szapc, which are written only where somebody may look. */
 #ifndef CPU_JIT_X64_LIFT_H
 #define CPU_JIT_X64_LIFT_H
@@ -38,11 +38,12 @@ struct vec_state {
     uint8_t x87_last;           /* the last x87 instruction that fpu_ip does not tell of: its number and 1 */
 };
 
-/* Accesses that share a probe: HOST_SHARE turns their addresses into the host's. lift_share.c. */
+/* Accesses that share a probe; where the first byte is in the host's memory is kept. lift_share.c. */
+#define LIFT_SHARES (1u + JIT_SHARES)
 struct share {
     bool on;
     bool write;
-    uint8_t base;               /* as struct insn has it */
+    uint8_t base;               /* the register, as struct insn has it */
     unsigned left;              /* accesses that will come */
     int64_t lo, hi;             /* bytes that were probed, from what the register was then */
     int64_t moved;              /* by how much it changed since */
@@ -95,7 +96,6 @@ struct cold {
     uint8_t *at;                /* where this begins */
     struct owed owed;           /* as in struct lift, on the way here */
     struct vec_state before, after;
-    struct share share;         /* after the instruction */
 };
 
 #define LIFT_WAYS   (JIT_PARTS * 6)     /* each part may have three, in both copies of a loop */
@@ -120,7 +120,8 @@ struct lift {
     uint16_t vec_busy;                  /* host registers that this instruction needs */
     uint8_t vec_next;                   /* the next to be taken */
     uint8_t vec_ready;                  /* units known to be on: VEC_READY_* */
-    struct share share;
+    struct share shares[LIFT_SHARES];   /* the first is kept in HOST_SHARE, the others in cpu->jit_shares */
+    struct rm mem;                      /* the operand that the last probe has found */
     struct address address;
     struct jit_link *links[LIFT_LINKS];
     uint8_t *link_sites[LIFT_LINKS];
@@ -180,7 +181,8 @@ void lift_stack_address(struct lift *l, int32_t at);
 void lift_address_kept(struct lift *l);
 /* The TLB slot of a linear address in `reg`, into CX. */
 void lift_slot(struct asm_buf *a, unsigned reg);
-/* AX holds a linear address (DX that of the last byte, when `bytes` is 0): make it the host's. CX and DX are lost. The handler
+/* AX holds a linear address (DX that of the last byte, when `bytes` is 0): l->mem is the operand there, which needs what is in AX
+ * for as long as l->mem says so; of an address that is not lift_address()'s it always is the host's. CX and DX are lost. The handler
  * does the instruction when it is no hit. */
 void lift_probe(struct lift *l, bool write, unsigned bytes);
 void lift_probe_or_tail(struct lift *l, bool write, unsigned bytes);
@@ -193,11 +195,12 @@ void lift_tail_unless(struct lift *l, uint8_t *const *sites, unsigned count, con
 uint8_t *lift_tag_check(struct lift *l);
 void lift_bail(struct lift *l, uint8_t *site);      /* the interpreter does this instruction and the rest of the block */
 
-/* A probe in common for this access and others: AX is the host's address. False: it makes its own. */
+/* A probe in common for this access and others: l->mem is the operand. False: it makes its own. */
 bool lift_shared(struct lift *l, bool write, unsigned bytes);
 void lift_share_after(struct lift *l);                              /* what this instruction leaves of it */
-uint8_t *lift_share_again(struct lift *l, const struct share *s);   /* out of line, after a handler; the jump taken when it fails */
-void lift_share_missed(struct lift *l, uint8_t *site, bool write);  /* the way out of such a probe */
+bool lift_share_needed(const struct lift *l);                       /* accesses that will come rely on one */
+void lift_share_none(struct lift *l);                               /* C code will run, or nobody knows where this comes from */
+void lift_share_missed(struct lift *l, uint8_t *site, bool write);  /* the way out of such a probe; AX is the host's address then */
 unsigned lift_site(struct lift *l, unsigned bytes);     /* CX: the entry that this access found last, DX: what its tag must be; 0: no place */
 void lift_site_again(struct lift *l, const struct cold *c);         /* out of line */
 void lift_pins_plan(struct lift *l);

@@ -63,12 +63,12 @@ static bool bit_in_memory(struct lift *l, unsigned which)
         add_index(l);
     lift_probe(l, which != 0, i->width);
     if (immediate(i, 1)) {
-        by_imm(l, which, rm_at(HOST_AX, 0));
+        by_imm(l, which, l->mem);
     } else {
-        asm_mov(&l->a, i->width, HOST_DX, rm_at(HOST_AX, 0));
+        asm_mov(&l->a, i->width, HOST_DX, l->mem);
         by_register(l, which, lift_read(l, i->o[1], i->width, HOST_CX), HOST_DX);
         if (which != 0)
-            asm_store(&l->a, i->width, rm_at(HOST_AX, 0), HOST_DX);
+            asm_store(&l->a, i->width, l->mem, HOST_DX);
     }
     carry_made(l);
     return true;
@@ -162,10 +162,10 @@ static bool bmi_source(struct lift *l, unsigned slot, struct rm *rm)
         *rm = guest(i->o[slot]);
         return true;
     }
-    *rm = rm_at(HOST_AX, 0);
     if (!lift_address(l))
         return false;
     lift_probe(l, false, i->width);
+    *rm = l->mem;
     return true;
 }
 

@@ -46,10 +46,10 @@ void lift_push_next(struct lift *l)
     lift_stack_address(l, -8);
     lift_probe_or_tail(l, true, 8);
     if (next == (uint64_t)(int32_t)next) {
-        asm_store_imm(&l->a, 8, rm_at(HOST_AX, 0), (int32_t)next);
+        asm_store_imm(&l->a, 8, l->mem, (int32_t)next);
     } else {
         asm_mov_imm(&l->a, HOST_DX, next);
-        asm_store(&l->a, 8, rm_at(HOST_AX, 0), HOST_DX);
+        asm_store(&l->a, 8, l->mem, HOST_DX);
     }
     asm_lea(&l->a, 8, pinned[RSP], rm_at(pinned[RSP], -8));
 }
@@ -108,7 +108,7 @@ bool lift_target(struct lift *l)
     if (!lift_address(l))
         return false;
     lift_probe_or_tail(l, false, 8);
-    asm_mov(&l->a, 8, HOST_AX, rm_at(HOST_AX, 0));
+    asm_mov(&l->a, 8, HOST_AX, l->mem);
     return true;
 }
 
@@ -140,7 +140,7 @@ bool lift_return_address(struct lift *l)
         return false;
     lift_stack_address(l, 0);
     lift_probe_or_tail(l, false, 8);
-    asm_mov(&l->a, 8, HOST_AX, rm_at(HOST_AX, 0));
+    asm_mov(&l->a, 8, HOST_AX, l->mem);
     return true;
 }
 

@@ -14,8 +14,10 @@ static bool source(struct lift *l, struct rm *rm)
     const struct insn *i = l->i;
 
     if (FORM_KIND(i->form, 1) == KIND_MEM) {
-        *rm = rm_at(HOST_AX, 0);
-        return vec_memory(l, false, i->width, 1);
+        if (!vec_memory(l, false, i->width, 1))
+            return false;
+        *rm = l->mem;
+        return true;
     }
     *rm = rm_reg(lift_read(l, i->o[1], i->width, HOST_CX));
     return true;
@@ -85,13 +87,15 @@ static bool crc(struct lift *l)
 {
     const struct insn *i = l->i;
     const unsigned bytes = crc_bytes(i);
-    struct rm from = rm_at(HOST_AX, 0);
+    struct rm from;
 
     if (FORM_KIND(i->form, 1) != KIND_MEM) {
         from = rm_reg(lift_read(l, i->o[1], bytes, HOST_CX));
         asm_mov(&l->a, 8, HOST_CX, from);           /* its low byte needs no REX */
         from = rm_reg(HOST_CX);
-    } else if (!vec_memory(l, false, bytes, 1)) {
+    } else if (vec_memory(l, false, bytes, 1)) {
+        from = l->mem;
+    } else {
         return false;
     }
     asm_mov(&l->a, 4, HOST_DX, guest(i->o[0]));

@@ -273,13 +273,14 @@ bool lift_evex(struct lift *l)
 {
     const struct insn *i = l->i;
     const struct avx512_row *row;
-    struct places p = { .reg = i->modrm >> 3 & 7, .rm = rm_at(HOST_AX, 0) };    /* the group, if it is one */
+    struct places p = { .reg = i->modrm >> 3 & 7 };     /* the group, if it is one */
 
     if (!lift_avx512_possible() || (row = row_of(i)) == NULL)
         return false;
     vec_ready(l, row->fp);
     if (i->modrm < 0xc0 && !memory(l))
         return false;
+    p.rm = l->mem;
     sources(l, &row->r, &p);
     destination(l, &row->r, &p);
     encode(l, &row->r, &p);

@@ -18,8 +18,8 @@ static bool exchange(struct lift *l)
     if (awkward(i->o[1], i->width) || !writable(l, i->width))
         return false;
     asm_mov(&l->a, i->width, HOST_DX, guest(i->o[1]));
-    asm_mov(&l->a, i->width, HOST_CX, rm_at(HOST_AX, 0));
-    asm_store(&l->a, i->width, rm_at(HOST_AX, 0), HOST_DX);
+    asm_mov(&l->a, i->width, HOST_CX, l->mem);
+    asm_store(&l->a, i->width, l->mem, HOST_DX);
     lift_write(l, i->o[1], i->width, HOST_CX);
     return true;
 }
@@ -32,7 +32,7 @@ static bool exchange_add(struct lift *l)
     if (awkward(i->o[1], bytes) || !writable(l, bytes))
         return false;
     asm_mov(&l->a, bytes, HOST_DX, guest(i->o[1]));
-    asm_op(&l->a, bytes == 1 ? 0x0fc0 : 0x0fc1, bytes, HOST_DX, rm_at(HOST_AX, 0));
+    asm_op(&l->a, bytes == 1 ? 0x0fc0 : 0x0fc1, bytes, HOST_DX, l->mem);
     lift_write(l, i->o[1], bytes, HOST_DX);
     lift_flags_made(l, FLAGS_ARITH);
     return true;
@@ -48,7 +48,7 @@ static bool compare_exchange(struct lift *l)
     if (!writable(l, bytes))
         return false;
     source = lift_read(l, i->o[1], bytes, HOST_DX);
-    asm_mov(&l->a, 8, HOST_CX, rm_reg(HOST_AX));
+    asm_lea(&l->a, 8, HOST_CX, l->mem);
     asm_mov(&l->a, 8, HOST_AX, rm_reg(pinned[RAX]));
     asm_op(&l->a, bytes == 1 ? 0x0fb0 : 0x0fb1, bytes, source, rm_at(HOST_CX, 0));
     asm_cmov(&l->a, CC_NE, 8, pinned[RAX], rm_reg(HOST_AX));
@@ -66,22 +66,25 @@ static void zero_flag(struct lift *l, bool set)
 static bool compare_exchange_pair(struct lift *l)
 {
     uint8_t *differs, *done;
+    struct rm high;
 
     if (!vec_memory(l, true, 16, 16))
         return false;
-    asm_mov(&l->a, 8, HOST_CX, rm_at(HOST_AX, 0));
-    asm_mov(&l->a, 8, HOST_DX, rm_at(HOST_AX, 8));
+    high = l->mem;
+    high.disp += 8;
+    asm_mov(&l->a, 8, HOST_CX, l->mem);
+    asm_mov(&l->a, 8, HOST_DX, high);
     asm_alu(&l->a, ALU_XOR, 8, HOST_CX, rm_reg(pinned[RAX]));
     asm_alu(&l->a, ALU_XOR, 8, HOST_DX, rm_reg(pinned[RDX]));
     asm_alu(&l->a, ALU_OR, 8, HOST_CX, rm_reg(HOST_DX));
     differs = asm_jcc(&l->a, CC_NE);
-    asm_store(&l->a, 8, rm_at(HOST_AX, 0), pinned[RBX]);
-    asm_store(&l->a, 8, rm_at(HOST_AX, 8), pinned[RCX]);
+    asm_store(&l->a, 8, l->mem, pinned[RBX]);
+    asm_store(&l->a, 8, high, pinned[RCX]);
     zero_flag(l, true);
     done = asm_jmp(&l->a);
     asm_aim(differs, l->a.at);
-    asm_mov(&l->a, 8, pinned[RAX], rm_at(HOST_AX, 0));
-    asm_mov(&l->a, 8, pinned[RDX], rm_at(HOST_AX, 8));
+    asm_mov(&l->a, 8, pinned[RAX], l->mem);
+    asm_mov(&l->a, 8, pinned[RDX], high);
     zero_flag(l, false);
     asm_aim(done, l->a.at);
     l->host_flags = 0;

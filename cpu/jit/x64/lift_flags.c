@@ -312,9 +312,9 @@ void lift_flags_operand(struct lift *l)
     const unsigned n = in_memory(l->i) == SAVED_FIRST ? 0 : 1;
 
     if (l->i->width < 4)
-        asm_movzx(&l->a, l->i->width, HOST_DX, rm_at(HOST_AX, 0));
+        asm_movzx(&l->a, l->i->width, HOST_DX, l->mem);
     else
-        asm_mov(&l->a, l->i->width, HOST_DX, rm_at(HOST_AX, 0));
+        asm_mov(&l->a, l->i->width, HOST_DX, l->mem);
     asm_store(&l->a, 8, rm_at(HOST_CPU, CPU_AT(jit_saved).disp + 8 * (int32_t)n), HOST_DX);
     for (unsigned k = l->insn_cold; k < l->ncold; k++) {
         l->cold[k].resume = NULL;

@@ -142,15 +142,15 @@ static bool from_memory(struct lift *l, unsigned op, bool reads_cf, bool keeps)
         alu_or_test_to(l, op, bytes, to, HOST_DX);
     } else if (!to.memory) {
         if (op == OP_TEST)
-            asm_test(&l->a, bytes, rm_at(HOST_AX, 0), to.reg);
+            asm_test(&l->a, bytes, l->mem, to.reg);
         else
-            asm_alu(&l->a, (enum alu)(op - OP_ADD), bytes, to.reg, rm_at(HOST_AX, 0));
+            asm_alu(&l->a, (enum alu)(op - OP_ADD), bytes, to.reg, l->mem);
     } else {
         asm_mov(&l->a, bytes, HOST_DX, to);
         if (op == OP_TEST)
-            asm_test(&l->a, bytes, rm_at(HOST_AX, 0), HOST_DX);
+            asm_test(&l->a, bytes, l->mem, HOST_DX);
         else
-            asm_alu(&l->a, (enum alu)(op - OP_ADD), bytes, HOST_DX, rm_at(HOST_AX, 0));
+            asm_alu(&l->a, (enum alu)(op - OP_ADD), bytes, HOST_DX, l->mem);
         if (keeps)
             lift_write(l, i->o[0], bytes, HOST_DX);
     }
@@ -180,9 +180,9 @@ static bool into_memory(struct lift *l, unsigned op, bool reads_cf, bool keeps)
     else if (l->saves != 0)
         compare_from(l, op, HOST_DX, guest(i->o[1]));
     else if (immediate(i, 1))
-        alu_or_test_imm(l, op, bytes, rm_at(HOST_AX, 0));
+        alu_or_test_imm(l, op, bytes, l->mem);
     else
-        alu_or_test_to(l, op, bytes, rm_at(HOST_AX, 0), source);
+        alu_or_test_to(l, op, bytes, l->mem, source);
     lift_flags_made(l, FLAGS_ARITH);
     return true;
 }
@@ -222,7 +222,7 @@ static bool one_operand(struct lift *l)
         if (!lift_address(l))
             return false;
         lift_probe(l, true, bytes);
-        to = rm_at(HOST_AX, 0);
+        to = l->mem;
         through = false;
     } else {
         if (awkward(i->o[0], bytes))
@@ -352,8 +352,8 @@ static bool rotate_constant(struct lift *l, unsigned n, struct rm to)
 
     if (wanted) {
         if (to.memory && to.reg == HOST_AX) {
-            asm_mov(&l->a, 8, HOST_CX, rm_reg(HOST_AX));
-            to.reg = HOST_CX;
+            asm_lea(&l->a, 8, HOST_CX, to);
+            to = rm_at(HOST_CX, 0);
         }
         lift_flags_need(l, FLAGS_ARITH);
         asm_movzx(&l->a, 1, HOST_DX, CPU_AT(jit_of));          /* which only a count of one changes */
@@ -377,18 +377,20 @@ static bool shift(struct lift *l)
     const struct insn *i = l->i;
     const bool rotates = i->op == OP_ROL || i->op == OP_ROR, memory = in_memory(i, 0), constant = immediate(i, 1);
     const unsigned n = (unsigned)i->imm & (i->width == 8 ? 63 : 31);
-    struct rm to = memory ? rm_at(HOST_AX, 0) : guest(i->o[0]);
+    struct rm to = guest(i->o[0]);
 
     if (cpu_vendor(l->jit->cpu) != VENDOR_INTEL || (!memory && high_byte(i->o[0], i->width)))
         return false;
     if (constant ? n == 0 || n >= 8u * i->width || (rotates && memory && n != 1) : rotates || i->width < 4)
         return false;
-    if (!memory)
+    if (!memory) {
         clear_upper(l, to, i->width);
-    else if (!lift_address(l))
-        return false;
-    else
+    } else {
+        if (!lift_address(l))
+            return false;
         lift_probe(l, true, i->width);
+        to = l->mem;
+    }
     if (!constant)
         return shift_by_cl(l, to);
     return rotates ? rotate_constant(l, n, to) : shift_constant(l, n, to);
@@ -405,7 +407,7 @@ static bool set_condition(struct lift *l)
         if (!lift_address(l))
             return false;
         lift_probe(l, true, 1);
-        asm_mov(&l->a, 8, HOST_DX, rm_reg(HOST_AX));
+        asm_lea(&l->a, 8, HOST_DX, l->mem);
         lift_flags_need(l, jit_condition_flags(cc));
         asm_setcc(&l->a, cc, rm_at(HOST_DX, 0));
         return true;
@@ -427,7 +429,7 @@ static bool move_on_condition(struct lift *l)
         if (!lift_address(l))
             return false;
         lift_probe(l, false, bytes);
-        asm_mov(&l->a, bytes, HOST_DX, rm_at(HOST_AX, 0));
+        asm_mov(&l->a, bytes, HOST_DX, l->mem);
         from = rm_reg(HOST_DX);
     }
     lift_flags_need(l, jit_condition_flags(cc));

@@ -76,7 +76,7 @@ bool lift_loop(struct lift *l)
     asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), l->t->parts[0].run->count);
     l->loop_dry = asm_jcc(&l->a, CC_B);
     l->host_flags = 0;
-    l->share.on = false;
+    lift_share_none(l);
     round_again(l);
     l->lost |= !same_owed(l->owed, l->around_owed);       /* never: both rounds are lifted alike */
     if (lift_vec_become(l, &l->around)) {

@@ -67,23 +67,23 @@ static bool move(struct lift *l)
             return false;
         lift_probe(l, false, bytes);
         if (guest(i->o[0]).memory) {
-            asm_mov(&l->a, bytes, HOST_DX, rm_at(HOST_AX, 0));
+            asm_mov(&l->a, bytes, HOST_DX, l->mem);
             lift_write(l, i->o[0], bytes, HOST_DX);
         } else {
-            asm_mov(&l->a, bytes, guest(i->o[0]).reg, rm_at(HOST_AX, 0));
+            asm_mov(&l->a, bytes, guest(i->o[0]).reg, l->mem);
         }
         return true;
     case FORM_MR:
         if (!lift_address(l))
             return false;
         lift_probe(l, true, bytes);
-        asm_store(&l->a, bytes, rm_at(HOST_AX, 0), lift_read(l, i->o[1], bytes, HOST_DX));
+        asm_store(&l->a, bytes, l->mem, lift_read(l, i->o[1], bytes, HOST_DX));
         return true;
     default:
         if ((bytes == 8 && i->imm != (uint64_t)(int32_t)i->imm) || !lift_address(l))
             return false;
         lift_probe(l, true, bytes);
-        asm_store_imm(&l->a, bytes, rm_at(HOST_AX, 0), (int32_t)i->imm);
+        asm_store_imm(&l->a, bytes, l->mem, (int32_t)i->imm);
         return true;
     }
 }
@@ -116,7 +116,7 @@ static bool extension(struct lift *l, unsigned from, bool sign)
         if (!lift_address(l))
             return false;
         lift_probe(l, false, from);
-        source = rm_at(HOST_AX, 0);
+        source = l->mem;
     } else if (awkward(i->o[1], from)) {
         source = rm_reg(lift_read(l, i->o[1], from, HOST_AX));
     } else {
@@ -206,7 +206,7 @@ static bool move_swapped(struct lift *l)
     if (!lift_address(l))
         return false;
     lift_probe(l, stores, i->width);
-    asm_mov(&l->a, i->width, HOST_DX, stores ? guest(i->o[1]) : rm_at(HOST_AX, 0));
+    asm_mov(&l->a, i->width, HOST_DX, stores ? guest(i->o[1]) : l->mem);
     if (i->width == 2) {
         asm_shift(&l->a, SHIFT_ROL, 2, rm_reg(HOST_DX), 8);
         l->host_flags = 0;
@@ -216,7 +216,7 @@ static bool move_swapped(struct lift *l)
         asm_byte(&l->a, 0xc8u | HOST_DX);
     }
     if (stores)
-        asm_store(&l->a, i->width, rm_at(HOST_AX, 0), HOST_DX);
+        asm_store(&l->a, i->width, l->mem, HOST_DX);
     else
         lift_write(l, i->o[0], i->width, HOST_DX);
     return true;
@@ -235,12 +235,12 @@ static bool push_memory(struct lift *l)
     if (!lift_address(l))
         return false;
     lift_probe(l, false, 8);
-    asm_mov(&l->a, 8, HOST_DX, rm_at(HOST_AX, 0));
+    asm_mov(&l->a, 8, HOST_DX, l->mem);
     asm_store(&l->a, 8, CPU_AT(slow_value), HOST_DX);
     lift_stack_address(l, -8);
     lift_probe(l, true, 8);
     asm_mov(&l->a, 8, HOST_DX, CPU_AT(slow_value));
-    asm_store(&l->a, 8, rm_at(HOST_AX, 0), HOST_DX);
+    asm_store(&l->a, 8, l->mem, HOST_DX);
     move_pointer(l, -8);
     return true;
 }
@@ -257,9 +257,9 @@ static bool push(struct lift *l)
     lift_stack_address(l, -8);
     lift_probe(l, true, 8);
     if (constant)
-        asm_store_imm(&l->a, 8, rm_at(HOST_AX, 0), (int32_t)i->imm);
+        asm_store_imm(&l->a, 8, l->mem, (int32_t)i->imm);
     else
-        asm_store(&l->a, 8, rm_at(HOST_AX, 0), lift_read(l, i->o[0], 8, HOST_DX));
+        asm_store(&l->a, 8, l->mem, lift_read(l, i->o[0], 8, HOST_DX));
     move_pointer(l, -8);
     return true;
 }
@@ -272,7 +272,7 @@ static bool pop(struct lift *l)
         return false;
     lift_stack_address(l, 0);
     lift_probe(l, false, 8);
-    asm_mov(&l->a, 8, HOST_DX, rm_at(HOST_AX, 0));
+    asm_mov(&l->a, 8, HOST_DX, l->mem);
     move_pointer(l, 8);
     lift_write(l, i->o[0], 8, HOST_DX);
     return true;
@@ -285,7 +285,7 @@ static bool leave(struct lift *l)
     asm_mov(&l->a, 8, HOST_AX, rm_reg(pinned[RBP]));
     lift_probe(l, false, 8);
     asm_lea(&l->a, 8, pinned[RSP], rm_at(pinned[RBP], 8));
-    asm_mov(&l->a, 8, pinned[RBP], rm_at(HOST_AX, 0));
+    asm_mov(&l->a, 8, pinned[RBP], l->mem);
     return true;
 }
 

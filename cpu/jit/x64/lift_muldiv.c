@@ -38,7 +38,7 @@ static bool multiply(struct lift *l)
         if (!lift_address(l))
             return false;
         lift_probe(l, false, bytes);
-        from = rm_at(HOST_AX, 0);
+        from = l->mem;
     }
     if (three) {
         asm_imul_imm(&l->a, bytes, HOST_DX, from, (int32_t)i->imm);
@@ -63,7 +63,7 @@ static bool operand_into_cx(struct lift *l)
     if (!lift_address(l))
         return false;
     lift_probe(l, false, i->width);
-    asm_mov(&l->a, i->width, HOST_CX, rm_at(HOST_AX, 0));
+    asm_mov(&l->a, i->width, HOST_CX, l->mem);
     return true;
 }
 

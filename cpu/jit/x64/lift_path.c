@@ -29,7 +29,7 @@ struct way_out *lift_leave_to(struct lift *l, uint8_t *site, uint64_t rip)
 static void end_here(struct lift *l)
 {
     l->host_flags = 0;
-    l->share.on = false;
+    lift_share_none(l);
     l->owed = (struct owed){ NULL, 0 };
     l->in_loop = false;
     l->insn_cold = l->ncold;

@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: MIT
- * Accesses of one block that lie close together, at constant distances from the same register, share one probe of the TLB:
- * all bytes from the first to the last must lie on one page, and what turns its addresses into the host's stays in a register
- * for the others. Frames, structures and pushes are such. Whenever a handler ran in between, the probe is made again behind
- * it. When it fails the interpreter does the rest of the block; when it fails often, the block is translated without. */
+ * Accesses that lie close together, at constant distances from the same register, share one probe of the TLB: all bytes from the
+ * first to the last must lie on one page, and where the first one is in the host's memory is kept for the others, which then are
+ * no longer than on the host itself. Frames, structures and pushes are such. Several are kept at a time: one in a host register,
+ * the others in struct cpu. No handler runs while any is needed: what needs one has the interpreter do the rest of the block. When
+ * such a probe fails often the block is made anew with fewer bytes to each, and in the end without. */
 #include "cpu/jit/x64/lift.h"
 
-#define SPAN 512            /* bytes that one probe may serve: more are too often on two pages */
+/* Bytes that one probe may serve, more being too often on two pages; the more often it fails, the fewer. */
+static const int64_t spans[] = { 512, 96, 32 };
+
+static int64_t span(const struct lift *l)
+{
+    const unsigned narrow = lift_part(l, l->k)->from->narrow;
+
+    return narrow < COUNT_OF(spans) ? spans[narrow] : 0;
+}
 
 /* ---- what instructions do with a register and with memory ---- */
 
@@ -105,11 +114,11 @@ static bool accesses(const struct insn *i, uint8_t base, struct place *out)
 
 /* ---- which accesses may share ---- */
 
-static void include(struct share *s, const struct place *x)
+static void include(struct share *s, const struct place *x, int64_t most)
 {
     const int64_t lo = x->at < s->lo ? x->at : s->lo, end = x->at + x->bytes, hi = end > s->hi ? end : s->hi;
 
-    if (hi - lo > SPAN)
+    if (hi - lo > most)
         return;
     s->lo = lo;
     s->hi = hi;
@@ -122,13 +131,14 @@ static struct share plan(const struct lift *l, uint8_t base, const struct place 
 {
     const struct jit_code *c = l->c;
     struct share s = { .on = true, .base = base, .lo = now->at, .hi = now->at + now->bytes, .write = now->write, .left = 1 };
+    const int64_t most = span(l);
     int64_t moved = 0, by;
     struct place x;
 
     for (unsigned k = l->k; k < c->count; k++) {
         if (k > l->k && accesses(c->insns[k], base, &x)) {
             x.at += moved;
-            include(&s, &x);
+            include(&s, &x, most);
         }
         if (!steps(c->insns[k], base, &by))
             break;
@@ -139,40 +149,33 @@ static struct share plan(const struct lift *l, uint8_t base, const struct place 
 
 /* ---- code ---- */
 
-static unsigned base_register(struct lift *l, uint8_t base)
+static struct rm kept_at(unsigned n)
 {
-    return base == REG_ZERO ? HOST_NONE : lift_read(l, base, 8, HOST_AX);
+    return n == 0 ? rm_reg(HOST_SHARE) : rm_at(HOST_CPU, CPU_AT(jit_shares).disp + 8 * ((int32_t)n - 1));
 }
 
-static void base_and(struct lift *l, uint8_t base, unsigned index, int64_t at)
+/* The linear address of the first byte into AX. */
+static void first_byte(struct lift *l, const struct share *s)
 {
-    const unsigned reg = base_register(l, base);
+    const unsigned reg = s->base == REG_ZERO ? HOST_NONE : lift_read(l, s->base, 8, HOST_AX);
 
-    if (reg == HOST_NONE && (index == HOST_NONE || at != (int32_t)at)) {
-        asm_mov_imm(&l->a, HOST_AX, (uint64_t)at);
-        if (index != HOST_NONE)
-            asm_lea(&l->a, 8, HOST_AX, rm_sum(HOST_AX, index, 0, 0));
-    } else {
-        asm_lea(&l->a, 8, HOST_AX, reg == HOST_NONE ? rm_at(index, (int32_t)at) : rm_sum(reg, index, 0, (int32_t)at));
-    }
+    if (reg == HOST_NONE)
+        asm_mov_imm(&l->a, HOST_AX, (uint64_t)s->lo);
+    else
+        asm_lea(&l->a, 8, HOST_AX, rm_at(reg, (int32_t)s->lo));
 }
 
-/* AX: the first byte's linear address, DX: the last one's page. */
-static void span_of(struct lift *l, const struct share *s)
-{
-    base_and(l, s->base, HOST_NONE, s->lo - s->moved);
-    asm_lea(&l->a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)(s->hi - s->lo) - 1));
-    asm_alu_imm(&l->a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
-}
-
-static void anchor(struct lift *l, const struct share *s)
+static void probe(struct lift *l, const struct share *s, unsigned n)
 {
     const size_t tag = s->write ? offsetof(struct tlb_entry, write) : offsetof(struct tlb_entry, read);
 
-    span_of(l, s);
+    first_byte(l, s);
+    asm_lea(&l->a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)(s->hi - s->lo) - 1));
+    asm_alu_imm(&l->a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
     lift_slot(&l->a, HOST_AX);
     asm_alu(&l->a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, (int32_t)tag));
     lift_share_missed(l, asm_jcc(&l->a, CC_NE), s->write);
+    asm_store(&l->a, 8, kept_at(n), HOST_AX);
     l->host_flags = 0;
 }
 
@@ -183,46 +186,84 @@ static bool serves(const struct share *s, uint8_t base, const struct place *x)
     return s->on && s->base == base && at >= s->lo && at + x->bytes <= s->hi && (s->write || !x->write);
 }
 
+static struct share *that_serves(struct lift *l, uint8_t base, const struct place *x)
+{
+    for (unsigned n = 0; n < LIFT_SHARES; n++)
+        if (serves(&l->shares[n], base, x))
+            return &l->shares[n];
+    return NULL;
+}
+
+/* A place for one that is not kept yet; NULL: all are needed, or nobody else would use it. */
+static struct share *begin(struct lift *l, uint8_t base, const struct place *now)
+{
+    const struct share s = plan(l, base, now);
+
+    if (s.left < 2 || (base != REG_ZERO && s.lo != (int32_t)s.lo))
+        return NULL;
+    for (unsigned n = 0; n < LIFT_SHARES; n++) {
+        if (l->shares[n].on && l->shares[n].left > 0)
+            continue;
+        probe(l, &s, n);
+        l->shares[n] = s;
+        return &l->shares[n];
+    }
+    return NULL;
+}
+
 bool lift_shared(struct lift *l, bool write, unsigned bytes)
 {
     const struct place now = { l->address.at, bytes, write };
-    struct share s;
+    const struct address made = l->address;
+    struct share *s;
+    int32_t off;
 
-    if (!jit_does(l->jit, PASS_SHARE) || !l->address.simple || !near_enough(now.at) || l->a.at != l->address.end || lift_part(l, l->k)->from->missed >= JIT_MISSES)
+    if (!jit_does(l->jit, PASS_SHARE) || !made.simple || !near_enough(now.at) || l->a.at != made.end || span(l) < bytes)
         return false;
-    if (!serves(&l->share, l->address.base, &now)) {
-        s = plan(l, l->address.base, &now);
-        if (s.left < 2 || (l->share.on && l->share.left >= s.left))
-            return false;
-        l->a.at = l->address.begin;
-        anchor(l, &s);
-        l->share = s;
-    } else {
-        l->a.at = l->address.begin;
+    l->a.at = made.begin;
+    s = that_serves(l, made.base, &now);
+    if (s == NULL)
+        s = begin(l, made.base, &now);
+    if (s == NULL) {
+        l->a.at = made.end;
+        return false;
     }
-    base_and(l, l->address.base, HOST_SHARE, now.at);
-    if (l->share.left > 0)
-        l->share.left--;
+    off = (int32_t)(now.at + s->moved - s->lo);
+    if (s == &l->shares[0]) {
+        l->mem = rm_at(HOST_SHARE, off);
+    } else {
+        asm_mov(&l->a, 8, HOST_AX, kept_at((unsigned)(s - l->shares)));
+        l->mem = rm_at(HOST_AX, off);
+    }
+    if (s->left > 0)
+        s->left--;
     return true;
 }
 
 void lift_share_after(struct lift *l)
 {
-    struct share *s = &l->share;
-    int64_t by, lo;
+    int64_t by;
 
-    if (!s->on)
-        return;
-    s->on = steps(l->i, s->base, &by);
-    s->moved += by;
-    lo = s->lo - s->moved;
-    if (s->base != REG_ZERO && lo != (int32_t)lo)
-        s->on = false;
+    for (unsigned n = 0; n < LIFT_SHARES; n++) {
+        struct share *s = &l->shares[n];
+
+        if (!s->on)
+            continue;
+        s->on = steps(l->i, s->base, &by);
+        s->moved += by;
+    }
 }
 
-uint8_t *lift_share_again(struct lift *l, const struct share *s)
+bool lift_share_needed(const struct lift *l)
 {
-    span_of(l, s);
-    asm_aim(asm_call(&l->a), codebuf_writable(&l->jit->code, l->jit->glue.share[s->write]));
-    return asm_jcc(&l->a, CC_NE);
+    for (unsigned n = 0; n < LIFT_SHARES; n++)
+        if (l->shares[n].on && l->shares[n].left > 0)
+            return true;
+    return false;
+}
+
+void lift_share_none(struct lift *l)
+{
+    for (unsigned n = 0; n < LIFT_SHARES; n++)
+        l->shares[n].on = false;
 }

@@ -80,7 +80,7 @@ static bool store_string(struct lift *l)
     unless_easy(l);
     area(l, RDI, true);
     if (!repeated(l->i)) {
-        asm_store(&l->a, l->i->width, rm_at(HOST_AX, 0), pinned[RAX]);
+        asm_store(&l->a, l->i->width, l->mem, pinned[RAX]);
         advanced(l, RDI, pinned[RDI]);
         return true;
     }
@@ -104,12 +104,12 @@ static bool move_string(struct lift *l)
     unless_easy(l);
     area(l, RSI, false);
     if (!repeated(i))
-        asm_mov(&l->a, i->width, HOST_AX, rm_at(HOST_AX, 0));
+        asm_mov(&l->a, i->width, HOST_AX, l->mem);
     asm_store(&l->a, 8, kept, HOST_AX);
     area(l, RDI, true);
     if (!repeated(i)) {
         asm_mov(&l->a, 8, HOST_DX, kept);
-        asm_store(&l->a, i->width, rm_at(HOST_AX, 0), HOST_DX);
+        asm_store(&l->a, i->width, l->mem, HOST_DX);
         advanced(l, RSI, pinned[RSI]);
         advanced(l, RDI, pinned[RDI]);
         return true;

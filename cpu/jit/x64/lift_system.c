@@ -96,7 +96,7 @@ static bool push_flags(struct lift *l)
     asm_mov(&l->a, 4, HOST_CX, CPU_AT(p.rflags));
     asm_alu_imm(&l->a, ALU_AND, 4, rm_reg(HOST_CX), (int32_t)~(FLAGS_ARITH | FLAG_VM | FLAG_RF));
     asm_alu(&l->a, ALU_OR, 4, HOST_DX, rm_reg(HOST_CX));
-    asm_store(&l->a, 8, rm_at(HOST_AX, 0), HOST_DX);
+    asm_store(&l->a, 8, l->mem, HOST_DX);
     asm_lea(&l->a, 8, pinned[RSP], rm_at(pinned[RSP], -8));
     l->host_flags = 0;
     return true;
@@ -125,7 +125,7 @@ static bool selector(struct lift *l)
         return false;
     lift_probe(l, true, 2);
     asm_movzx(&l->a, 2, HOST_DX, from);
-    asm_store(&l->a, 2, rm_at(HOST_AX, 0), HOST_DX);
+    asm_store(&l->a, 2, l->mem, HOST_DX);
     return true;
 }
 

@@ -476,8 +476,8 @@ bool vec_memory(struct lift *l, bool write, unsigned bytes, unsigned align)
         asm_test_imm(&l->a, 1, rm_reg(HOST_AX), (int32_t)align - 1);
         lift_cold(l, asm_jcc(&l->a, CC_NE));
         l->host_flags = 0;
+        lift_address_kept(l);
     }
-    lift_address_kept(l);
     lift_probe(l, write, bytes);
     return true;
 }
@@ -541,14 +541,16 @@ static bool operation(struct lift *l, const struct form *f)
     const bool legacy = !i->vl, memory = FORM_KIND(i->form, slot) == KIND_MEM;
     unsigned first = 0, to, fourth = 0;
     struct vex v = f->vex;
-    struct rm rm = rm_at(HOST_AX, 0);
+    struct rm rm;
 
     vec_ready(l, floating(i->op));
     if (memory && !vec_memory(l, false, i->mem_bytes, legacy && i->mem_bytes == 16 ? 16 : 1))
         return false;
     if (f->first)
         first = vec_use(l, i->o[legacy ? 0 : 1], f->first < most ? f->first : most);
-    if (!memory)
+    if (memory)
+        rm = l->mem;
+    else
         rm = rm_reg(vec_use(l, i->o[slot], f->second < most ? f->second : most));
     if (f->fourth)
         fourth = vec_use(l, legacy ? 0 : i->o[3], f->fourth < most ? f->fourth : most);

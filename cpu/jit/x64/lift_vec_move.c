@@ -13,11 +13,6 @@ static unsigned general_bytes(const struct insn *i)
     return i->flags & INSN_REXW ? 8 : 4;
 }
 
-static struct rm at_ax(void)
-{
-    return rm_at(HOST_AX, 0);
-}
-
 /* ---- whole registers ---- */
 
 static void move(struct lift *l, bool wide, unsigned to, struct rm from)
@@ -30,7 +25,7 @@ static bool move_whole(struct lift *l, bool aligned)
     const struct insn *i = l->i;
     const unsigned bytes = i->width;
     const bool legacy = !i->vl;
-    struct rm from = at_ax();
+    struct rm from;
 
     if (bytes > 32)
         return false;
@@ -38,12 +33,14 @@ static bool move_whole(struct lift *l, bool aligned)
     if (in_memory(i, 0)) {
         if (!vec_memory(l, true, bytes, aligned ? bytes : 1))
             return false;
-        asm_vex(&l->a, (struct vex){ 1, 2, 0, bytes == 32, 0x7f }, vec_use(l, i->o[1], bytes), 0, at_ax());
+        asm_vex(&l->a, (struct vex){ 1, 2, 0, bytes == 32, 0x7f }, vec_use(l, i->o[1], bytes), 0, l->mem);
         return true;
     }
     if (!in_memory(i, 1))
         from = rm_reg(vec_use(l, i->o[1], bytes));
-    else if (!vec_memory(l, false, bytes, aligned ? bytes : 1))
+    else if (vec_memory(l, false, bytes, aligned ? bytes : 1))
+        from = l->mem;
+    else
         return false;
     move(l, bytes == 32, vec_make(l, i->o[0], legacy), from);
     vec_made(l, i->o[0], legacy);
@@ -59,7 +56,7 @@ static bool store_part(struct lift *l, unsigned bytes, struct vex v)
     vec_ready(l, false);
     if (!vec_memory(l, true, bytes, 1))
         return false;
-    asm_vex(&l->a, v, vec_use(l, i->o[1], 16), 0, at_ax());
+    asm_vex(&l->a, v, vec_use(l, i->o[1], 16), 0, l->mem);
     return true;
 }
 
@@ -83,14 +80,13 @@ static bool extract_half(struct lift *l)
 {
     const struct insn *i = l->i;
     unsigned from;
-    struct rm to = at_ax();
+    struct rm to;
 
     vec_ready(l, false);
     if (in_memory(i, 0) && !vec_memory(l, true, 16, 1))
         return false;
     from = vec_use(l, i->o[1], 32);
-    if (!in_memory(i, 0))
-        to = rm_reg(vec_make(l, i->o[0], false));
+    to = in_memory(i, 0) ? l->mem : rm_reg(vec_make(l, i->o[0], false));
     asm_vex(&l->a, (struct vex){ 3, 1, 0, 1, 0x19 }, from, 0, to);
     asm_byte(&l->a, (unsigned)i->imm & 0xff);
     if (!in_memory(i, 0))
@@ -106,8 +102,10 @@ static bool general_source(struct lift *l, unsigned n, unsigned bytes, struct rm
     const struct insn *i = l->i;
 
     if (in_memory(i, n)) {
-        *rm = at_ax();
-        return vec_memory(l, false, i->mem_bytes, 1);
+        if (!vec_memory(l, false, i->mem_bytes, 1))
+            return false;
+        *rm = l->mem;
+        return true;
     }
     *rm = rm_reg(lift_read(l, i->o[n], bytes < 4 ? 4 : bytes, HOST_AX));
     return true;
@@ -135,7 +133,7 @@ static bool to_general(struct lift *l, unsigned bytes, struct vex v, bool imm)
     vec_ready(l, false);
     if (in_memory(i, 0) && !vec_memory(l, true, bytes, 1))
         return false;
-    asm_vex(&l->a, v, vec_use(l, i->o[1], 16), 0, in_memory(i, 0) ? at_ax() : rm_reg(HOST_AX));
+    asm_vex(&l->a, v, vec_use(l, i->o[1], 16), 0, in_memory(i, 0) ? l->mem : rm_reg(HOST_AX));
     if (imm)
         asm_byte(&l->a, (unsigned)i->imm & 0xff);
     if (!in_memory(i, 0))
@@ -186,7 +184,7 @@ static bool to_integer(struct lift *l, struct vex v)
     if (in_memory(i, 1) && !vec_memory(l, false, i->mem_bytes, 1))
         return false;
     v.w = bytes == 8;
-    asm_vex(&l->a, v, HOST_AX, 0, in_memory(i, 1) ? at_ax() : rm_reg(vec_use(l, i->o[1], 16)));
+    asm_vex(&l->a, v, HOST_AX, 0, in_memory(i, 1) ? l->mem : rm_reg(vec_use(l, i->o[1], 16)));
     lift_write(l, i->o[0], bytes, HOST_AX);
     return true;
 }
@@ -203,7 +201,7 @@ static bool flags_made_of(struct lift *l, struct vex v, bool fp)
         return false;
     v.l = bytes == 32;
     first = vec_use(l, i->o[0], bytes);
-    asm_vex(&l->a, v, first, 0, in_memory(i, 1) ? at_ax() : rm_reg(vec_use(l, i->o[1], bytes)));
+    asm_vex(&l->a, v, first, 0, in_memory(i, 1) ? l->mem : rm_reg(vec_use(l, i->o[1], bytes)));
     lift_flags_made(l, FLAGS_ARITH);
     return true;
 }
@@ -238,7 +236,7 @@ static bool sha(struct lift *l, uint32_t opcode)
     vec_use(l, i->o[0], 16);
     to = vec_make(l, i->o[0], true);
     if (in_memory(i, 1))
-        move(l, false, from, at_ax());      /* last, as to find registers may take XMM1 */
+        move(l, false, from, l->mem);      /* last, as to find registers may take XMM1 */
     asm_op(&l->a, opcode, 4, to, rm_reg(from));
     if (i->op == OP_SHA1RNDS4)
         asm_byte(&l->a, (unsigned)i->imm & 0xff);
@@ -262,7 +260,7 @@ static bool strings(struct lift *l, unsigned opcode, bool lengths, bool mask)
     if (mask)
         to = vec_make(l, 0, legacy);
     if (in_memory(i, 1))
-        move(l, false, second, at_ax());
+        move(l, false, second, l->mem);
     if (lengths) {
         asm_mov(&l->a, 8, HOST_AX, guest(REG_AT(RAX)));
         asm_mov(&l->a, 8, HOST_DX, guest(REG_AT(RDX)));

@@ -163,7 +163,7 @@ static void enter(struct lift *l)
 /* All exceptions stay masked, or the handler must see to it. */
 static void check_masks(struct lift *l)
 {
-    asm_movzx(&l->a, 2, HOST_CX, rm_at(HOST_AX, 0));
+    asm_movzx(&l->a, 2, HOST_CX, l->mem);
     asm_unary(&l->a, UNARY_NOT, 4, rm_reg(HOST_CX));
     asm_test_imm(&l->a, 1, rm_reg(HOST_CX), FSW_EXCEPTIONS);
     lift_cold(l, asm_jcc(&l->a, CC_NE));
@@ -177,7 +177,7 @@ static bool with_memory(struct lift *l)
         return false;
     if (i->op == OP_FLDCW)
         check_masks(l);
-    asm_op(&l->a, i->opcode, 4, i->modrm >> 3 & 7, rm_at(HOST_AX, 0));
+    asm_op(&l->a, i->opcode, 4, i->modrm >> 3 & 7, l->mem);
     if (i->op == OP_FLDCW)
         asm_op(&l->a, 0xd9, 4, 7, CPU_AT(s.fcw));       /* FNSTCW: jit_x87_function() looks there */
     return true;
