@@ -235,10 +235,55 @@ static void code_can_be_looked_at(void **state)
     fixture_close(&f);
 }
 
+/* ---- memory that changes in the middle of a block ---- */
+
+static struct fixture board;
+static struct ram *over;
+
+static void exchange(struct device *dev, uint32_t at, unsigned bytes, uint64_t value)
+{
+    static bool there;
+
+    (void)dev, (void)at, (void)bytes, (void)value;
+    if (there)
+        space_remove(board.memory, FIXTURE_DATA, LAYER_OVERLAY);
+    else
+        space_add_ram(board.memory, FIXTURE_DATA, over, 0, PAGE_SIZE, ACCESS_READ | ACCESS_WRITE, LAYER_OVERLAY);
+    there = !there;
+}
+
+/* back: mov rax, [rdi]; mov [rsi], eax; add rbx, [rdi + 8]; dec ecx; jnz back; hlt: between two accesses that share a probe a
+ * device puts other memory there, or takes it away. */
+static void a_device_exchanges_memory_between_accesses(void **state)
+{
+    static const struct reg rows[] = { { 0, 4, "exchange", reg_open_bus, exchange, 4 } };
+    static const uint8_t code[] = { 0x48, 0x8b, 0x07, 0x89, 0x06, 0x48, 0x03, 0x5f, 0x08, 0xff, 0xc9, 0x75, 0xf3, 0xf4 };
+    struct err e = ram_create(&over, "overlay", PAGE_SIZE);
+
+    (void)state;
+    assert_false(failed(&e));
+    fixture_translate(1);
+    fixture_open(&board);
+    space_add_device(board.memory, 0xf1000000, board.probe, rows, 1, LAYER_DEVICE);
+    fixture_mode(&board, FIXTURE_LONG);
+    fixture_code(&board, code, sizeof code);
+    board.ram->bytes[FIXTURE_DATA + 8] = 1;
+    over->bytes[8] = 100;
+    board.cpu->s.gpr[RSI] = 0xf1000000;
+    board.cpu->s.gpr[RDI] = FIXTURE_DATA;
+    board.cpu->s.gpr[RCX] = 20;
+    assert_int_equal(fixture_run(&board, 200), -1);
+    assert_int_equal(board.cpu->s.gpr[RBX], 10 * (1 + 100));
+    assert_int_not_equal(cpu_stats(board.cpu)->jit_blocks, 0);
+    fixture_close(&board);
+    ram_free(over);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(code_can_be_looked_at),
+        cmocka_unit_test(a_device_exchanges_memory_between_accesses),
         cmocka_unit_test_setup_teardown(lawless_programs_in_lockstep, lockstep_open_max, lockstep_close_both),
     };
 
