@@ -36,9 +36,11 @@ struct tlb_entry {
     struct ram *ram;            /* what lies there */
     uint64_t addend;
 };
-#define TLB_INVALID  1ull          /* no page-aligned address equals it */
-#define TLB_CODE     2ull          /* in a write tag: writable, but the page holds code, so each store is told to the RAM */
-#define TLB_WATCH    4ull          /* in any valid tag: a watchpoint wants to see accesses (cpu/points.h); else the entry is good */
+/* None of these is a bit of an address within 64 bytes: translated code compares tags with an address whose offset is kept where it
+ * would show that an access is not aligned (cpu/jit/x64/lift_site.c). */
+#define TLB_INVALID  0x40ull       /* no page-aligned address equals it */
+#define TLB_CODE     0x80ull       /* in a write tag: writable, but the page holds code, so each store is told to the RAM */
+#define TLB_WATCH    0x100ull      /* in any valid tag: a watchpoint wants to see accesses (cpu/points.h); else the entry is good */
 #define TLB_ENTRIES  2048u         /* one place for each page, by its low address bits */
 #define TLB_VICTIMS  256u          /* behind them: what was pushed out, by a hash that parts pages of one place */
 #define TLB_SLOTS    (TLB_ENTRIES + TLB_VICTIMS)

@@ -14,6 +14,8 @@
 static const uint16_t function_at[FUNCTIONS] = { 0x600, 0x700, 0x1000, 0x1100 };
 #define ELSEWHERE   0x1000u
 
+#define ALIAS       (UINT64_C(1) << 40 | FIXTURE_CODE)      /* of data, where the TLB has the main program's page */
+
 static void put_number(struct program *p, uint32_t value)
 {
     for (unsigned n = 0; n < 32; n += 8)
@@ -71,7 +73,8 @@ static void plain(struct program *p)
 static void function(struct program *p, unsigned at)
 {
     p->len = at;
-    PUT(p, 0x83, 0xc3, any(256));       /* add ebx, n */
+    PUT(p, 0x81, 0xc3);                 /* add ebx, n */
+    put_number(p, any(256));
     for (unsigned n = any(6); n > 0; n--)
         plain(p);
     if (any(8) == 0)
@@ -100,6 +103,18 @@ static void patch(struct program *p)
     PUT(p, 0x41, 0x83, 0xff, 1 + any(80));          /* cmp r15d, n */
     PUT(p, 0x48, 0x0f, 0x44, 0xc8);                 /* cmovz rcx, rax */
     PUT(p, 0xc6, 0x01, any(256));
+}
+
+/* A store that is not aligned goes to a page of the same slot in the TLB, and from round n on to that constant. */
+static void patch_again(struct program *p)
+{
+    lea(p, 0, function_at[any(2)] + 2);
+    PUT(p, 0x48, 0xb9);                             /* mov rcx, alias + 2 */
+    put_number(p, (uint32_t)ALIAS + 2);
+    put_number(p, ALIAS >> 32);
+    PUT(p, 0x41, 0x83, 0xff, 1 + any(80));          /* cmp r15d, n */
+    PUT(p, 0x48, 0x0f, 0x4e, 0xc8);                 /* cmovle rcx, rax */
+    PUT(p, 0x44 | any(2) << 3, 0x89, 0x39);         /* mov [rcx], r15 */
 }
 
 /* Now one, now the other. */
@@ -167,8 +182,10 @@ static void make(struct program *p)
     items(p, 1 + any(5));
     if (any(2))
         inner_loop(p);
-    if (any(2))
-        patch(p);
+    switch (any(4)) {
+    case 0: case 1: patch(p); break;
+    case 2: patch_again(p); break;
+    }
     items(p, any(4));
     for (unsigned n = any(3); n > 0; n--)
         PUT(p, 0x48, 0x83, 0xc6 + any(2), any(2) ? any(128) : any(9));     /* add rsi or rdi, n: from page to page */
@@ -184,6 +201,7 @@ static void make(struct program *p)
 static void pages(struct fixture *f)
 {
     fixture_small_pages(f, FIXTURE_CODE);
+    fixture_map(f, ALIAS, FIXTURE_DATA);
     entry = (uint32_t)fixture_entry_at(f, FIXTURE_CODE + 0x1000, 1);
 }
 
