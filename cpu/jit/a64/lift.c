@@ -100,7 +100,7 @@ static struct cold *cold(struct lift *l, uint32_t *site)
 
 void lift_cold(struct lift *l, uint32_t *site)
 {
-    cold(l, site)->resume = site;       /* resume() will know where the plain path goes on */
+    cold(l, site)->resume = site;       /* lift_resume() will know where the plain path goes on */
 }
 
 void lift_tail(struct lift *l, uint32_t *site)
@@ -221,9 +221,11 @@ void lift_rmw_end(struct lift *l, unsigned address, unsigned from)
 
 /* ---- calls of handlers ---- */
 
-static const struct insn *original(const struct lift *l, unsigned k)
+static insn_fn *handler_of(const struct lift *l, unsigned k)
 {
-    return &l->t->parts[0].from->insns[k];
+    const struct jit_part *p = lift_part(l, k);
+
+    return k == p->first ? p->from->first : p->from->insns[k - p->first].fn;
 }
 
 static const uint32_t *glue_at(const struct lift *l, const uint8_t *glue)
@@ -241,14 +243,14 @@ static void jump_to_glue(struct lift *l, const uint8_t *glue)
     a64_aim(&l->a, a64_b(&l->a), glue_at(l, glue));
 }
 
-/* X1: the instruction in block b, T4: its handler, X2: the block. */
+/* X1: instruction k in block b, T4: its handler, X2: the block. */
 static void handler_args(struct lift *l, const struct block *b, unsigned k)
 {
-    const uintptr_t handler = (uintptr_t)(k == 0 ? l->t->parts[0].from->first : original(l, k)->fn);
+    const struct insn *i = &b->insns[k - lift_part(l, k)->first];
 
     a64_mov_imm(&l->a, 2, (uintptr_t)b);
-    lift_add(l, 8, 1, 2, (int64_t)((uintptr_t)&b->insns[k] - (uintptr_t)b), T4);
-    a64_mov_imm(&l->a, T4, handler);
+    lift_add(l, 8, 1, 2, (int64_t)((uintptr_t)i - (uintptr_t)b), T4);
+    a64_mov_imm(&l->a, T4, (uintptr_t)handler_of(l, k));
 }
 
 static const uint8_t *call_for(const struct lift *l, unsigned op)
@@ -260,7 +262,7 @@ static const uint8_t *call_for(const struct lift *l, unsigned op)
 
 static void call_handler(struct lift *l)
 {
-    handler_args(l, l->t->parts[0].run, l->k);
+    handler_args(l, lift_part(l, l->k)->run, l->k);
     call_glue(l, call_for(l, l->i->op));
     l->flags.host = 0;
 }
@@ -268,23 +270,22 @@ static void call_handler(struct lift *l)
 static void tail_to_handler(struct lift *l, unsigned k)
 {
     const struct jit_glue *g = &l->jit->glue;
-    const unsigned op = l->t->parts[0].run->insns[k].op;
+    const unsigned op = l->c->insns[k]->op;
 
-    handler_args(l, l->t->parts[0].run, k);
+    handler_args(l, lift_part(l, k)->run, k);
     jump_to_glue(l, jit_jumps(op) ? g->tail : jit_keeps_flags(op) ? g->last_plain : g->last);
 }
 
 /* The rest of the block as it was before it was translated: its instructions hand on to one another. */
 static void bail(struct lift *l, unsigned k)
 {
-    handler_args(l, l->t->parts[0].from, k);
+    handler_args(l, lift_part(l, k)->from, k);
     jump_to_glue(l, l->jit->glue.tail);
 }
 
 /* ---- out of line ---- */
 
-/* The plain path of this instruction is complete. */
-static void resume(struct lift *l)
+void lift_resume(struct lift *l)
 {
     for (unsigned n = l->insn_cold; n < l->ncold; n++)
         if (l->cold[n].resume != NULL) {
@@ -335,8 +336,8 @@ static void cold_path(struct lift *l, struct cold *c)
     } else if (c->resume == NULL) {
         tail_to_handler(l, c->k);
     } else {
-        handler_args(l, l->t->parts[0].run, c->k);
-        call_glue(l, call_for(l, original(l, c->k)->op));
+        handler_args(l, lift_part(l, c->k)->run, c->k);
+        call_glue(l, call_for(l, l->c->insns[c->k]->op));
         restore_nzcv(l, c->after);
         a64_aim(&l->a, a64_b(&l->a), c->resume);
     }
@@ -377,14 +378,21 @@ uint32_t *lift_tag_check(struct lift *l, unsigned tag)
     return stale;
 }
 
+void lift_link_as(struct lift *l, struct jit_link *link, uint32_t *site, uint64_t rip)
+{
+    *link = (struct jit_link){ .rip = rip, .from = &l->t->parts[l->c->part[l->k]] };
+    link->near = ((rip ^ link->from->run->rip) & PAGE_MASK) == 0 && link->from->run->tail == NULL;
+    l->links[l->nlinks] = link;
+    l->link_sites[l->nlinks] = site;
+    if (l->nlinks + 1 < LIFT_LINKS)
+        l->nlinks++;
+    else
+        l->lost = true;
+}
+
 void lift_link(struct lift *l, uint32_t *site, uint64_t rip)
 {
-    struct jit_link *link = arena_alloc(&l->jit->arena, sizeof *link);
-
-    *link = (struct jit_link){ .rip = rip, .from = &l->t->parts[0] };
-    link->near = ((rip ^ l->t->parts[0].run->rip) & PAGE_MASK) == 0 && l->t->parts[0].run->tail == NULL;
-    l->links[l->nlinks] = link;
-    l->link_sites[l->nlinks++] = site;
+    lift_link_as(l, arena_alloc(&l->jit->arena, sizeof(struct jit_link)), site, rip);
 }
 
 static void link_stub(struct lift *l, struct jit_link *link, uint32_t *site)
@@ -414,7 +422,7 @@ static bool lift_any(struct lift *l)
            lift_vec(l) || lift_vec_fp(l);
 }
 
-static void lift_insn(struct lift *l)
+void lift_insn(struct lift *l)
 {
     const struct flag_state before = l->flags;
 
@@ -423,7 +431,7 @@ static void lift_insn(struct lift *l)
         l->flags = before;
         call_handler(l);
     }
-    resume(l);              /* in either case: a family may have left the plain path before it gave up */
+    lift_resume(l);         /* in either case: a family may have left the plain path before it gave up */
 }
 
 /* Where the code of instruction k begins, for whoever looks at it. */
@@ -435,15 +443,11 @@ static void mark(struct lift *l, unsigned k)
 /* The last instruction, or what follows when a block ends for its length. */
 static void lift_end(struct lift *l)
 {
-    const struct block *b = l->t->parts[0].run;
-    insn_fn *fn;
+    insn_fn *fn = handler_of(l, l->k);
 
-    l->k = b->count - 1u;
-    l->i = &b->insns[l->k];
-    fn = original(l, l->k)->fn;
     if (fn != exec_undefined && fn != exec_too_long && op_then[l->i->op] == FALLS) {
         lift_insn(l);
-        lift_link(l, a64_b(&l->a), b->rip + b->bytes);
+        lift_link(l, a64_b(&l->a), lift_rip_after(l, l->k));
         return;
     }
     l->insn_cold = l->ncold;
@@ -451,55 +455,89 @@ static void lift_end(struct lift *l)
         tail_to_handler(l, l->k);
 }
 
-static void lift_block(struct lift *l)
+static void lift_body(struct lift *l)
+{
+    for (l->k = 0; l->k + 1 < l->c->count; l->k++) {
+        l->i = l->c->insns[l->k];
+        mark(l, l->k);
+        if (jit_inner_end(l->c, l->k))
+            lift_inner(l);
+        else
+            lift_insn(l);
+    }
+    l->i = l->c->insns[l->k];
+    mark(l, l->k);
+}
+
+void lift_dry(struct lift *l, const struct jit_part *p)
+{
+    a64_sum_imm(&l->a, A64_ADD, 8, HOST_BUDGET, HOST_BUDGET, p->run->count);
+    a64_mov_imm(&l->a, 0, (uintptr_t)p);
+    jump_to_glue(l, l->jit->glue.dry);
+}
+
+static void count_run(struct lift *l)
+{
+    a64_mov_imm(&l->a, 0, (uintptr_t)&l->t->runs);
+    a64_mem(&l->a, A64_LDRX, 1, 0, 0);
+    a64_sum_imm(&l->a, A64_ADD, 8, 1, 1, 1);
+    a64_mem(&l->a, A64_STRX, 1, 0, 0);
+}
+
+static void lift_code(struct lift *l)
 {
     struct a64_buf *a = &l->a;
-    const struct block *b = l->t->parts[0].run;
     uint32_t *dry;
 
     l->t->check = codebuf_runs_at(&l->jit->code, (uint8_t *)a->at);
-    a64_sum_imm(a, A64_SUBS, 8, HOST_BUDGET, HOST_BUDGET, b->count);
+    a64_sum_imm(a, A64_SUBS, 8, HOST_BUDGET, HOST_BUDGET, l->t->parts[0].run->count);
     dry = a64_b_if(a, A64_CC);
     l->t->code = codebuf_runs_at(&l->jit->code, (uint8_t *)a->at);
-    if (l->jit->counts) {
-        a64_mov_imm(a, 0, (uintptr_t)&l->t->runs);
-        a64_mem(a, A64_LDRX, 1, 0, 0);
-        a64_sum_imm(a, A64_ADD, 8, 1, 1, 1);
-        a64_mem(a, A64_STRX, 1, 0, 0);
-    }
-    for (l->k = 0; l->k + 1u < b->count; l->k++) {
-        l->i = &b->insns[l->k];
-        mark(l, l->k);
-        lift_insn(l);
-    }
-    mark(l, l->k);
+    if (l->jit->counts)
+        count_run(l);
+    lift_body(l);
     lift_end(l);
-    mark(l, b->count);
+    mark(l, l->c->count);
+    lift_ways_out(l);
     cold_paths(l);
     for (unsigned n = 0; n < l->nlinks; n++)
         link_stub(l, l->links[n], l->link_sites[n]);
     a64_aim(a, dry, a->at);
-    a64_sum_imm(a, A64_ADD, 8, HOST_BUDGET, HOST_BUDGET, b->count);
-    a64_mov_imm(a, 0, (uintptr_t)&l->t->parts[0]);
-    jump_to_glue(l, l->jit->glue.dry);
+    lift_dry(l, &l->t->parts[0]);
 }
 
-const bool backend_has_paths = false;
+/* A loop: what its beginning reads is what its end must keep; who leaves it may see all. */
+static void live_flags(struct lift *l)
+{
+    if (l->c->loops)
+        jit_live_flags(l->c, jit_live_flags(l->c, 0, FLAGS_ARITH, l->read, l->seen), FLAGS_ARITH, l->read, l->seen);
+    else
+        jit_live_flags(l->c, FLAGS_ARITH, 0, l->read, l->seen);
+}
 
-bool backend_translate(struct jit *j, struct jit_block *t)
+static bool translate(struct jit *j, struct jit_block *t, bool far)
 {
     struct lift l;
 
-    memset(&l, 0, offsetof(struct lift, cold));
+    memset(&l, 0, offsetof(struct lift, ways));
     l.jit = j;
     l.t = t;
+    l.c = &j->insns;
+    l.far = far;
     l.a = (struct a64_buf){ (uint32_t *)(j->code.write + j->code.used), (uint32_t *)codebuf_limit(&j->code), false };
-    jit_live_flags(&j->insns, FLAGS_ARITH, 0, l.read, l.seen);
-    lift_block(&l);
+    live_flags(&l);
+    lift_code(&l);
     if (l.a.full || l.lost)
         return false;
     j->code.used = (size_t)((uint8_t *)l.a.at - j->code.write + 15) & ~(size_t)15;
     return true;
+}
+
+const bool backend_has_paths = true;
+
+bool backend_translate(struct jit *j, struct jit_block *t)
+{
+    return translate(j, t, false) || translate(j, t, true);
 }
 
 void backend_link(struct jit *j, struct jit_link *link, const uint8_t *target)

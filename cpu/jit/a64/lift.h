@@ -41,6 +41,16 @@ struct flag_state {
     bool sum;                   /* C there is the guest's CF itself, not inverted */
 };
 
+/* A way out of a path where it goes on otherwise than it did when it was looked at: made after the plain path. */
+struct way_out {
+    uint32_t *site;             /* the jump that leads here */
+    enum { WAY_LINK, WAY_TARGET, WAY_DRY } kind;    /* to `rip`; to the address in `target`; before the next block */
+    uint64_t rip;
+    const struct block *inner;  /* behind a check of the mapping: the block that would be next, and the link that knows */
+    struct jit_link *link;
+    uint8_t k, target;
+};
+
 /* A place out of line, made after the block's plain path: the handler of instruction `k` does it. */
 struct cold {
     uint32_t *site;             /* the jump that leads here */
@@ -53,23 +63,34 @@ struct cold {
     struct flag_state after;
 };
 
+#define LIFT_WAYS   (JIT_PARTS * 6)     /* each part may have three, in both copies of a loop */
+#define LIFT_LINKS  (LIFT_WAYS + 8)
+
 struct lift {
     struct a64_buf a;
     struct jit *jit;
     struct jit_block *t;
+    const struct jit_code *c;
     const struct insn *i;       /* the one at hand */
     unsigned k;
-    uint16_t read[BLOCK_INSNS], seen[BLOCK_INSNS];      /* of jit_live_flags() */
+    uint16_t read[JIT_INSNS], seen[JIT_INSNS];          /* of jit_live_flags() */
     bool lost;                  /* no translation: too many ways out */
     struct flag_state flags;
     unsigned ncold, insn_cold;  /* and how many there were before this instruction */
-    struct jit_link *links[4];
-    uint32_t *link_sites[4];
-    unsigned nlinks;
+    struct jit_link *links[LIFT_LINKS];
+    uint32_t *link_sites[LIFT_LINKS];
+    unsigned nlinks, nways;
+    bool far;                   /* TBZ may not reach what is out of line */
     uint8_t vec_ready;          /* units known to be on: VEC_READY_* */
     bool fp_ready;              /* MXCSR is known to be as lift_vec_fp.c needs it */
-    struct cold cold[BLOCK_INSNS * 8 + 8];
+    struct way_out ways[LIFT_WAYS];
+    struct cold cold[JIT_INSNS * 8 + 8];
 };
+
+static inline const struct jit_part *lift_part(const struct lift *l, unsigned k) { return &l->t->parts[l->c->part[k]]; }
+
+/* The RIP behind instruction k. */
+static inline uint64_t lift_rip_after(const struct lift *l, unsigned k) { return lift_part(l, k)->run->rip + l->c->insns[k]->end; }
 
 /* ---- operands ---- */
 
@@ -114,6 +135,7 @@ void lift_bail(struct lift *l, uint32_t *site);     /* the interpreter does this
 /* `tag` holds a tag of a shortcut or link: falls through when it is good; where to jump else. T2 is lost. */
 uint32_t *lift_tag_check(struct lift *l, unsigned tag);
 void lift_link(struct lift *l, uint32_t *site, uint64_t rip);
+void lift_link_as(struct lift *l, struct jit_link *link, uint32_t *site, uint64_t rip);     /* memory of its own */
 
 /* ---- flags ---- */
 
@@ -139,5 +161,19 @@ bool lift_vec(struct lift *l);
 bool lift_vec_fp(struct lift *l);               /* after the other vectors: it sees what they leave */
 bool lift_vec_move(struct lift *l);
 bool lift_branch(struct lift *l);               /* the last of a block */
+
+/* ---- from block to block ---- */
+
+void lift_push_next(struct lift *l);            /* CALL's push; T4 stays */
+unsigned lift_target(struct lift *l);           /* of JMP_IND and CALL_IND: where the target is; HOST_NONE: the handler must do */
+void lift_return_address(struct lift *l);       /* RET's into T0; RSP is as before */
+void lift_pop_return(struct lift *l);           /* the rest of RET */
+void lift_go_to(struct lift *l, unsigned rip);  /* the rest of JMP_IND, CALL_IND and RET, to wherever `rip` has it */
+void lift_insn(struct lift *l);
+void lift_inner(struct lift *l);                /* the last instruction of a block that another follows here */
+void lift_ways_out(struct lift *l);
+struct way_out *lift_leave_to(struct lift *l, uint32_t *site, uint64_t rip);    /* the jump at `site` leaves for `rip` */
+void lift_dry(struct lift *l, const struct jit_part *p);                /* leave before this block, whose budget was taken */
+void lift_resume(struct lift *l);               /* the plain path of this instruction is complete */
 
 #endif

@@ -4,7 +4,7 @@
 
 static uint64_t next_rip(const struct lift *l)
 {
-    return l->t->parts[0].run->rip + l->i->end;
+    return lift_rip_after(l, l->k);
 }
 
 static bool canonical(uint64_t rip)
@@ -35,8 +35,8 @@ static bool jump(struct lift *l)
     return true;
 }
 
-/* Push the return address; nothing has changed when the handler must do it. T4 stays. */
-static void push_next(struct lift *l)
+/* Push the return address; nothing has changed when the handler must do it. */
+void lift_push_next(struct lift *l)
 {
     a64_sum_imm(&l->a, A64_SUB, 8, T0, pinned(RSP), 8);
     lift_probe_or_tail(l, T0, true, 8);
@@ -49,7 +49,7 @@ static bool call(struct lift *l)
 {
     if (!canonical((uint64_t)l->i->disp) || l->i->width != 8)
         return false;
-    push_next(l);
+    lift_push_next(l);
     lift_link(l, a64_b(&l->a), (uint64_t)l->i->disp);
     return true;
 }
@@ -76,14 +76,7 @@ static void find_target(struct lift *l, unsigned rip)
         lift_tail_or_find(l, missing[n], rip);
 }
 
-/* T4: where a translation begins. */
-static void go(struct lift *l)
-{
-    a64_br(&l->a, T4);
-}
-
-/* Where the operand is, HOST_NONE: the handler must do. */
-static unsigned target(struct lift *l)
+unsigned lift_target(struct lift *l)
 {
     unsigned address;
 
@@ -99,38 +92,43 @@ static unsigned target(struct lift *l)
     return T0;
 }
 
-static bool jump_indirect(struct lift *l)
+void lift_go_to(struct lift *l, unsigned rip)
 {
-    const unsigned rip = target(l);
+    find_target(l, rip);
+    if (l->i->op == OP_CALL_IND)
+        lift_push_next(l);
+    else if (l->i->op == OP_RET)
+        lift_pop_return(l);
+    a64_br(&l->a, T4);
+}
+
+static bool indirect(struct lift *l)
+{
+    const unsigned rip = lift_target(l);
 
     if (rip == HOST_NONE)
         return false;
-    find_target(l, rip);
-    go(l);
+    lift_go_to(l, rip);
     return true;
 }
 
-static bool call_indirect(struct lift *l)
+void lift_return_address(struct lift *l)
 {
-    const unsigned rip = target(l);
+    lift_probe_or_tail(l, pinned(RSP), false, 8);
+    lift_load(l, 8, T0, pinned(RSP));
+}
 
-    if (rip == HOST_NONE)
-        return false;
-    find_target(l, rip);
-    push_next(l);
-    go(l);
-    return true;
+void lift_pop_return(struct lift *l)
+{
+    lift_add(l, 8, pinned(RSP), pinned(RSP), 8 + (int64_t)l->i->imm, T1);
 }
 
 static bool ret(struct lift *l)
 {
     if (l->i->width != 8)
         return false;
-    lift_probe_or_tail(l, pinned(RSP), false, 8);
-    lift_load(l, 8, T0, pinned(RSP));
-    find_target(l, T0);
-    lift_add(l, 8, pinned(RSP), pinned(RSP), 8 + (int64_t)l->i->imm, T1);
-    go(l);
+    lift_return_address(l);
+    lift_go_to(l, T0);
     return true;
 }
 
@@ -140,8 +138,7 @@ bool lift_branch(struct lift *l)
     case OP_JCC:      return jump_if(l);
     case OP_JMP:      return jump(l);
     case OP_CALL:     return call(l);
-    case OP_JMP_IND:  return jump_indirect(l);
-    case OP_CALL_IND: return call_indirect(l);
+    case OP_JMP_IND: case OP_CALL_IND: return indirect(l);
     case OP_RET:      return ret(l);
     default:          return false;
     }
