@@ -276,6 +276,7 @@ static void call_handler(struct lift *l)
     l->nowhere = false;
     lift_vec_flush(l);
     lift_share_none(l);
+    l->called = true;
     if (swapped)
         lift_pins_out(l);
     handler_args(l, l->k);

@@ -44,6 +44,7 @@ struct share {
     bool on;
     bool write;
     uint8_t base;               /* the register, as struct insn has it */
+    bool stays;                 /* in a loop, from round to round */
     unsigned left;              /* accesses that will come */
     int64_t lo, hi;             /* bytes that were probed, from what the register was then */
     int64_t moved;              /* by how much it changed since */
@@ -122,6 +123,7 @@ struct lift {
     uint8_t vec_ready;                  /* units known to be on: VEC_READY_* */
     struct share shares[LIFT_SHARES];   /* the first is kept in HOST_SHARE, the others in cpu->jit_shares */
     struct rm mem;                      /* the operand that the last probe has found */
+    bool called;                        /* a handler, where no way out of the plain path is taken */
     struct address address;
     struct jit_link *links[LIFT_LINKS];
     uint8_t *link_sites[LIFT_LINKS];
@@ -200,6 +202,8 @@ bool lift_shared(struct lift *l, bool write, unsigned bytes);
 void lift_share_after(struct lift *l);                              /* what this instruction leaves of it */
 bool lift_share_needed(const struct lift *l);                       /* accesses that will come rely on one */
 void lift_share_none(struct lift *l);                               /* C code will run, or nobody knows where this comes from */
+bool lift_share_around(struct lift *l);                             /* at a round's end: keep what the next one can use; false: nothing */
+bool lift_share_is_around(const struct lift *l);                    /* after the next: it still is there */
 void lift_share_missed(struct lift *l, uint8_t *site, bool write);  /* the way out of such a probe; AX is the host's address then */
 unsigned lift_site(struct lift *l, unsigned bytes);     /* CX: the entry that this access found last, DX: what its tag must be; 0: no place */
 void lift_site_again(struct lift *l, const struct cold *c);         /* out of line */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Code that ends by jumping back to its beginning is made twice: the second copy begins with the guest vector registers
  * that the first, and then it itself, left in the host's. Flags that the next round does not read are kept nowhere meanwhile,
- * where they can be made again, and accesses remember their pages (lift_near.c). The jumps back are links like others, so that
- * they go as soon as the code is forgotten. */
+ * where they can be made again, accesses remember their pages (lift_near.c), and what several share (lift_share.c) stays. The
+ * jumps back are links like others, so that they go as soon as the code is forgotten. */
 #include "cpu/jit/x64/lift.h"
 
 static bool anything(const struct vec_state *v)
@@ -62,8 +62,12 @@ static void round_again(struct lift *l)
 bool lift_loop(struct lift *l)
 {
     const uint8_t *loop;
+    bool shares;
 
-    if (!l->c->loops || (!anything(&l->vec) && l->owed.i == NULL && l->nnear == 0 && l->nswaps == 0))
+    if (!l->c->loops)
+        return false;
+    shares = lift_share_around(l);
+    if (!shares && !anything(&l->vec) && l->owed.i == NULL && l->nnear == 0 && l->nswaps == 0)
         return false;
     test(l);
     l->around = l->vec = to_keep(&l->vec);
@@ -76,9 +80,9 @@ bool lift_loop(struct lift *l)
     asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), l->t->parts[0].run->count);
     l->loop_dry = asm_jcc(&l->a, CC_B);
     l->host_flags = 0;
-    lift_share_none(l);
     round_again(l);
-    l->lost |= !same_owed(l->owed, l->around_owed);       /* never: both rounds are lifted alike */
+    /* never: both rounds are lifted alike */
+    l->lost |= !same_owed(l->owed, l->around_owed) || !lift_share_is_around(l);
     if (lift_vec_become(l, &l->around)) {
         back(l, loop);
     } else {

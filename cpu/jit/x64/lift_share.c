@@ -2,8 +2,9 @@
  * Accesses that lie close together, at constant distances from the same register, share one probe of the TLB: all bytes from the
  * first to the last must lie on one page, and where the first one is in the host's memory is kept for the others, which then are
  * no longer than on the host itself. Frames, structures and pushes are such. Several are kept at a time: one in a host register,
- * the others in struct cpu. No handler runs while any is needed: what needs one has the interpreter do the rest of the block. When
- * such a probe fails often the block is made anew with fewer bytes to each, and in the end without. */
+ * the others in struct cpu; in a loop they stay from round to round when their register does. No handler runs while any is
+ * needed: what needs one has the interpreter do the rest of the block. When such a probe fails often the block is made anew with
+ * fewer bytes to each, and in the end without. */
 #include "cpu/jit/x64/lift.h"
 
 /* Bytes that one probe may serve, more being too often on two pages; the more often it fails, the fewer. */
@@ -147,6 +148,27 @@ static struct share plan(const struct lift *l, uint8_t base, const struct place 
     return s;
 }
 
+/* Is register `base` after a round of the loop what it was before? */
+static bool comes_back(const struct lift *l, uint8_t base)
+{
+    int64_t moved = 0, by;
+
+    if (!l->c->loops)
+        return false;
+    for (unsigned k = 0; k < l->c->count; k++) {
+        if (!steps(l->c->insns[k], base, &by))
+            return false;
+        moved += by;
+    }
+    return moved == 0;
+}
+
+/* Some are cheaper alone. In a loop what is kept from round to round is not, and what remembers its page (lift_near.c) mostly is. */
+static bool worthwhile(const struct lift *l, const struct share *s)
+{
+    return s->left >= (comes_back(l, s->base) ? 1u : l->near_of[l->k] != 0 ? 3u : 2u);
+}
+
 /* ---- code ---- */
 
 static struct rm kept_at(unsigned n)
@@ -199,10 +221,10 @@ static struct share *begin(struct lift *l, uint8_t base, const struct place *now
 {
     const struct share s = plan(l, base, now);
 
-    if (s.left < 2 || (base != REG_ZERO && s.lo != (int32_t)s.lo))
+    if (!worthwhile(l, &s) || (base != REG_ZERO && s.lo != (int32_t)s.lo))
         return NULL;
     for (unsigned n = 0; n < LIFT_SHARES; n++) {
-        if (l->shares[n].on && l->shares[n].left > 0)
+        if (l->shares[n].on && (l->shares[n].stays || l->shares[n].left > 0))
             continue;
         probe(l, &s, n);
         l->shares[n] = s;
@@ -257,9 +279,31 @@ void lift_share_after(struct lift *l)
 bool lift_share_needed(const struct lift *l)
 {
     for (unsigned n = 0; n < LIFT_SHARES; n++)
-        if (l->shares[n].on && l->shares[n].left > 0)
+        if (l->shares[n].on && (l->shares[n].stays || l->shares[n].left > 0))
             return true;
     return false;
+}
+
+/* A handler within the round would have to be followed by the probes. */
+bool lift_share_around(struct lift *l)
+{
+    bool any = false;
+
+    for (unsigned n = 0; n < LIFT_SHARES; n++) {
+        struct share *s = &l->shares[n];
+
+        s->on = s->stays = s->on && !l->called && comes_back(l, s->base);
+        any |= s->on;
+    }
+    return any;
+}
+
+bool lift_share_is_around(const struct lift *l)
+{
+    for (unsigned n = 0; n < LIFT_SHARES; n++)
+        if (l->shares[n].stays && !l->shares[n].on)
+            return false;
+    return true;
 }
 
 void lift_share_none(struct lift *l)
