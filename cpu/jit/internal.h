@@ -102,6 +102,7 @@ static inline bool jit_does(const struct jit *j, enum jit_pass pass)
 
 bool backend_glue(struct jit *j);                           /* fills j->glue from the start of the empty buffer */
 bool backend_translate(struct jit *j, struct jit_block *t); /* of j->insns; also fills j->begins; false: no translation */
+bool backend_vector_alone(unsigned op);                     /* of its tables: changes no general register */
 extern const bool backend_has_paths;                        /* it can translate several blocks at once */
 void backend_link(struct jit *j, struct jit_link *l, const uint8_t *target);
 void backend_unlink(struct jit *j, struct jit_link *l);

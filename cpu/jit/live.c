@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cpu/jit/live.h"
+#include "cpu/jit/internal.h"
 
 bool jit_jumps(unsigned op)
 {
@@ -26,6 +26,46 @@ unsigned jit_condition_flags(unsigned cc)
     };
 
     return flags[cc >> 1 & 7];
+}
+
+bool jit_vector_alone(const struct insn *i)
+{
+    switch (i->op) {
+    case OP_MOV_ALIGNED: case OP_MOV_UNALIGNED: case OP_MOV_STORE32: case OP_MOV_STORE64: case OP_MOV_STOREHIGH: case OP_MOVQ_WV:
+    case OP_MOVD_VE: case OP_PINSRB: case OP_PINSRW: case OP_PINSRD: case OP_CVTSI2SS: case OP_CVTSI2SD: case OP_UCOMISS:
+    case OP_UCOMISD: case OP_COMISS: case OP_COMISD: case OP_PTEST:
+    case OP_FADD: case OP_FMUL: case OP_FSUB: case OP_FSUBR: case OP_FDIV: case OP_FDIVR: case OP_FLD: case OP_FST: case OP_FSTP:
+    case OP_FILD: case OP_FISTP: case OP_FXCH: case OP_FCHS: case OP_FABS: case OP_FSQRT: case OP_FLDCW: case OP_FNSTCW:
+        return true;
+    default:
+        return backend_vector_alone(i->op);
+    }
+}
+
+/* Does i leave general register n alone? Instructions not named here may do anything. */
+bool jit_leaves(const struct insn *i, unsigned n)
+{
+    if (jit_vector_alone(i))
+        return true;
+    switch (i->op) {
+    case OP_CMP: case OP_TEST: case OP_BT: case OP_NOP: case OP_ENDBR64: case OP_JCC: case OP_JMP: case OP_JMP_IND:
+        return true;
+    case OP_PUSH: case OP_CALL: case OP_CALL_IND: case OP_RET:
+        return n != RSP;
+    case OP_POP:
+        return n != RSP && !(FORM_KIND(i->form, 0) == KIND_REG && guest_number(i->o[0]) == n);
+    case OP_MUL: case OP_IMUL1: case OP_DIV: case OP_IDIV: case OP_CWD: case OP_CBW:
+        return n != RAX && n != RDX;
+    case OP_ADD: case OP_OR: case OP_ADC: case OP_SBB: case OP_AND: case OP_SUB: case OP_XOR: case OP_INC: case OP_DEC: case OP_NEG:
+    case OP_NOT: case OP_SHL: case OP_SHR: case OP_SAR: case OP_ROL: case OP_ROR: case OP_MOV: case OP_MOVZX_B: case OP_MOVZX_W:
+    case OP_MOVSX_B: case OP_MOVSX_W: case OP_MOVSXD: case OP_LEA: case OP_SETCC: case OP_CMOVCC: case OP_IMUL: case OP_BSWAP:
+    case OP_BTS: case OP_BTR: case OP_BTC: case OP_BSF: case OP_BSR: case OP_POPCNT: case OP_LZCNT: case OP_TZCNT: case OP_ANDN:
+    case OP_BEXTR: case OP_BLSI: case OP_BLSR: case OP_BLSMSK: case OP_BZHI: case OP_PDEP: case OP_PEXT: case OP_RORX: case OP_SARX:
+    case OP_SHLX: case OP_SHRX: case OP_MOVBE: case OP_MOVD_EV: case OP_CVTTSS2SI: case OP_CVTTSD2SI: case OP_PMOVMSKB:
+        return FORM_KIND(i->form, 0) != KIND_REG || guest_number(i->o[0]) != n;
+    default:
+        return false;
+    }
 }
 
 /* Registers only: nothing can. */

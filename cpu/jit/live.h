@@ -17,6 +17,9 @@ struct jit_code {
     bool keeps_flags;           /* whether or not anybody reads them */
 };
 
+static inline unsigned guest_number(uint8_t o) { return o >> 3; }
+static inline bool high_byte(uint8_t o, unsigned bytes) { return bytes == 1 && (o & 7) == 1; }
+
 /* The last instruction of a block: another one follows here. Where it goes on otherwise, this code is left. */
 static inline bool jit_inner_end(const struct jit_code *c, unsigned k)
 {
@@ -31,6 +34,8 @@ unsigned jit_live_flags(const struct jit_code *c, unsigned read, unsigned seen, 
 bool jit_jumps(unsigned op);                    /* its handler goes on to the next block itself */
 bool jit_keeps_flags(unsigned op);              /* its handler does not know there are flags */
 bool jit_observes(const struct insn *i);        /* flags may be seen as they are before i */
+bool jit_vector_alone(const struct insn *i);             /* a vector or x87 instruction that changes no general register */
+bool jit_leaves(const struct insn *i, unsigned n);     /* general register n is what it was; above 15: i is known to change few */
 unsigned jit_condition_flags(unsigned cc);      /* those that a condition reads */
 
 #endif

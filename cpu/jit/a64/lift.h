@@ -94,8 +94,6 @@ static inline uint64_t lift_rip_after(const struct lift *l, unsigned k) { return
 
 /* ---- operands ---- */
 
-static inline unsigned guest_number(uint8_t o) { return o >> 3; }
-static inline bool high_byte(uint8_t o, unsigned bytes) { return bytes == 1 && (o & 7) == 1; }
 static inline bool in_memory(const struct insn *i, unsigned n) { return FORM_KIND(i->form, n) == KIND_MEM; }
 static inline bool immediate(const struct insn *i, unsigned n) { return FORM_KIND(i->form, n) == KIND_IMM; }
 

@@ -290,6 +290,18 @@ static bool by_constant(struct lift *l)
     return true;
 }
 
+bool backend_vector_alone(unsigned op)
+{
+    switch (op) {
+    case OP_MOV_LOAD32: case OP_MOV_LOAD64: case OP_MOVQ_VW: case OP_MOV_MERGE32: case OP_MOV_MERGE64: case OP_MOVHLPS: case OP_MOVLHPS:
+    case OP_MOV_LOADLOW: case OP_MOV_LOADHIGH: case OP_PSLLDQ: case OP_PSRLDQ: case OP_PSHUFD: case OP_PSHUFLW: case OP_PSHUFHW:
+    case OP_SHUFPS: case OP_SHUFPD: case OP_CVTSS2SD: case OP_CVTSD2SS: case OP_CMPPS: case OP_CMPPD: case OP_CMPSS: case OP_CMPSD:
+        return true;
+    default:
+        return rows[op].kind != NOT_HERE || (op >= OP_ADDPS && op <= OP_SQRTSD) || (op >= OP_FMADDPS && op < OP_FMADDSUBPS);
+    }
+}
+
 bool lift_vec(struct lift *l)
 {
     const struct insn *i = l->i;

@@ -11,7 +11,8 @@
 
 #include "cpu/exec.h"
 #include "cpu/jit/internal.h"
-#include "cpu/jit/live.h"
+#include "cpu/jit/owed.h"
+#include "cpu/jit/share.h"
 #include "cpu/jit/x64/asm.h"
 
 #define HOST_CPU    HOST_BP
@@ -38,17 +39,7 @@ struct vec_state {
     uint8_t x87_last;           /* the last x87 instruction that fpu_ip does not tell of: its number and 1 */
 };
 
-/* Accesses that share a probe; where the first byte is in the host's memory is kept. lift_share.c. */
 #define LIFT_SHARES (1u + JIT_SHARES)
-struct share {
-    bool on;
-    bool write;
-    uint8_t base;               /* the register, as struct insn has it */
-    bool stays;                 /* in a loop, from round to round */
-    unsigned left;              /* accesses that will come */
-    int64_t lo, hi;             /* bytes that were probed, from what the register was then */
-    int64_t moved;              /* by how much it changed since */
-};
 
 /* What lift_address() has put into AX, for as long as nothing else was made. */
 struct address {
@@ -57,15 +48,6 @@ struct address {
     int64_t at;
     uint8_t *begin, *end;       /* its code */
 };
-
-/* Flags that are in no place, but can be made of the operands of the instruction that made them. */
-struct owed {
-    const struct insn *i;       /* NULL: there are none */
-    uint8_t saved;              /* SAVED_*: what of them is in cpu->jit_saved, the others being in their registers */
-};
-enum { SAVED_FIRST = 1, SAVED_SECOND = 2 };
-
-static inline bool same_owed(struct owed a, struct owed b) { return a.i == b.i && (a.i == NULL || a.saved == b.saved); }
 
 /* A way out of a path where it goes on otherwise than it did when it was looked at: made after the plain path. */
 struct way_out {
@@ -156,9 +138,6 @@ static inline uint64_t lift_rip_after(const struct lift *l, unsigned k) { return
 
 /* ---- registers ---- */
 
-static inline unsigned guest_number(uint8_t o) { return o >> 3; }
-static inline bool high_byte(uint8_t o, unsigned bytes) { return bytes == 1 && (o & 7) == 1; }
-
 /* A guest register as an operand; not the high byte of a pinned one. */
 static inline struct rm guest(uint8_t o)
 {
@@ -216,8 +195,6 @@ uint8_t *lift_near(struct lift *l, unsigned bytes);
 bool lift_near_first(struct lift *l, unsigned bytes);
 void lift_near_again(struct lift *l, const struct cold *c);         /* out of line */
 void lift_near_forget(struct lift *l);                              /* C code has run, or the loop begins */
-bool lift_leaves(const struct insn *i, unsigned n);                 /* general register n is what it was; HOST_NONE: of no interest */
-bool lift_vec_alone(const struct insn *i);                          /* it changes no general register */
 
 /* ---- flags ---- */
 

@@ -37,119 +37,6 @@ void lift_flags_restore(struct lift *l)
 
 /* ---- flags that can be made again ---- */
 
-static bool from_register(const struct insn *i)
-{
-    return FORM_KIND(i->form, 1) == KIND_REG;
-}
-
-/* Does i leave general register n alone? Instructions not named here may do anything. */
-bool lift_leaves(const struct insn *i, unsigned n)
-{
-    if (lift_vec_alone(i))
-        return true;
-    switch (i->op) {
-    case OP_CMP: case OP_TEST: case OP_BT: case OP_NOP: case OP_ENDBR64: case OP_JCC: case OP_JMP: case OP_JMP_IND:
-        return true;
-    case OP_PUSH: case OP_CALL: case OP_CALL_IND: case OP_RET:
-        return n != RSP;
-    case OP_POP:
-        return n != RSP && !(FORM_KIND(i->form, 0) == KIND_REG && guest_number(i->o[0]) == n);
-    case OP_MUL: case OP_IMUL1: case OP_DIV: case OP_IDIV: case OP_CWD: case OP_CBW:
-        return n != RAX && n != RDX;
-    case OP_ADD: case OP_OR: case OP_ADC: case OP_SBB: case OP_AND: case OP_SUB: case OP_XOR: case OP_INC: case OP_DEC: case OP_NEG:
-    case OP_NOT: case OP_SHL: case OP_SHR: case OP_SAR: case OP_ROL: case OP_ROR: case OP_MOV: case OP_MOVZX_B: case OP_MOVZX_W:
-    case OP_MOVSX_B: case OP_MOVSX_W: case OP_MOVSXD: case OP_LEA: case OP_SETCC: case OP_CMOVCC: case OP_IMUL: case OP_BSWAP:
-    case OP_BTS: case OP_BTR: case OP_BTC: case OP_BSF: case OP_BSR: case OP_POPCNT: case OP_LZCNT: case OP_TZCNT: case OP_ANDN:
-    case OP_BEXTR: case OP_BLSI: case OP_BLSR: case OP_BLSMSK: case OP_BZHI: case OP_PDEP: case OP_PEXT: case OP_RORX: case OP_SARX:
-    case OP_SHLX: case OP_SHRX: case OP_MOVBE: case OP_MOVD_EV: case OP_CVTTSS2SI: case OP_CVTTSD2SI: case OP_PMOVMSKB:
-        return FORM_KIND(i->form, 0) != KIND_REG || guest_number(i->o[0]) != n;
-    default:
-        return false;
-    }
-}
-
-/* Is it what it is now whenever anybody may look at the flags, until others take their place, which may be in the next round of a
- * loop? */
-static bool stays(const struct lift *l, uint8_t o)
-{
-    const struct jit_code *c = l->c;
-    bool intact = true;
-
-    for (unsigned n = 1; n <= c->count && (c->loops || l->k + n < c->count); n++) {
-        const unsigned k = (l->k + n) % c->count;
-        const struct insn *i = c->insns[k];
-
-        if (!intact && jit_observes(i))
-            return false;
-        if ((op_flags_written[i->op] & FLAGS_ARITH) == FLAGS_ARITH)
-            return true;
-        intact &= lift_leaves(i, guest_number(o));
-        if (!intact && jit_inner_end(c, k))
-            return false;
-    }
-    return false;
-}
-
-static bool compares(const struct insn *i)
-{
-    return i->op == OP_CMP || i->op == OP_TEST;
-}
-
-/* Instructions of registers whose flags follow from their operands. */
-static bool of_operands(const struct insn *i)
-{
-    if (FORM_KIND(i->form, 0) != KIND_REG || FORM_KIND(i->form, 1) == KIND_MEM || high_byte(i->o[0], i->width) ||
-        (from_register(i) && high_byte(i->o[1], i->width)))
-        return false;
-    switch (i->op) {
-    case OP_CMP: case OP_TEST: case OP_ADD: case OP_SUB: case OP_AND: case OP_OR: case OP_XOR: case OP_NEG:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool shifts(const struct insn *i)
-{
-    const unsigned n = (unsigned)i->imm & (i->width == 8 ? 63 : 31);
-
-    return (i->op == OP_SHL || i->op == OP_SHR || i->op == OP_SAR) && FORM_KIND(i->form, 0) == KIND_REG &&
-           FORM_KIND(i->form, 1) == KIND_IMM && !high_byte(i->o[0], i->width) && n != 0 && n < 8u * i->width;
-}
-
-/* Which operand of a comparison is in memory: SAVED_*, or 0. It is saved when it was read; a handler would not leave it behind, so
- * where one must do it the interpreter goes on. */
-static unsigned in_memory(const struct insn *i)
-{
-    const unsigned n = FORM_KIND(i->form, 0) == KIND_MEM ? 0 : 1, other = 1 - n;
-
-    if (!compares(i) || FORM_KIND(i->form, n) != KIND_MEM || (FORM_KIND(i->form, other) == KIND_REG && high_byte(i->o[other], i->width)))
-        return 0;
-    return n == 0 ? SAVED_FIRST : SAVED_SECOND;
-}
-
-static bool alike(const struct insn *i)
-{
-    return FORM_KIND(i->form, 0) == KIND_REG && from_register(i) && guest_number(i->o[0]) == guest_number(i->o[1]);
-}
-
-/* Can the flags of the instruction at hand be made from its result and its other operand, as long as anyone may see them? */
-static bool remakable(const struct lift *l)
-{
-    const struct insn *i = l->i;
-
-    if (!of_operands(i) || !stays(l, i->o[0]))
-        return false;
-    switch (i->op) {
-    case OP_CMP: case OP_TEST:
-        return !from_register(i) || stays(l, i->o[1]);
-    case OP_ADD: case OP_SUB:
-        return !from_register(i) || (!alike(i) && stays(l, i->o[1]));
-    default:
-        return true;
-    }
-}
-
 static void save(struct lift *l, unsigned n, uint8_t o)
 {
     struct rm from = guest(o);
@@ -166,7 +53,7 @@ static void apply(struct lift *l, const struct insn *i, enum alu op, bool saved)
 
     if (saved)
         asm_alu(&l->a, op, i->width, HOST_CX, rm_at(HOST_CPU, second));
-    else if (from_register(i))
+    else if (owed_from_register(i))
         asm_alu(&l->a, op, i->width, HOST_CX, guest(i->o[1]));
     else
         asm_alu_imm(&l->a, op, i->width, rm_reg(HOST_CX), (int32_t)i->imm);
@@ -180,7 +67,7 @@ static void again(struct lift *l, struct owed owed)
 
     if (i->op == OP_NEG)
         asm_unary(&l->a, UNARY_NEG, i->width, rm_reg(HOST_CX));
-    else if (alike(i) && !saved)
+    else if (owed_alike(i) && !saved)
         asm_alu(&l->a, i->op == OP_TEST ? ALU_AND : (enum alu)(i->op - OP_ADD), i->width, HOST_CX, rm_reg(HOST_CX));
     else
         apply(l, i, i->op == OP_TEST ? ALU_AND : (enum alu)(i->op - OP_ADD), saved);
@@ -210,14 +97,14 @@ void lift_flags_pay(struct lift *l, struct owed owed)
 
     if (i == NULL)
         return;
-    if (shifts(i)) {
+    if (owed_shifts(i)) {
         asm_mov(&l->a, 8, HOST_DX, CPU_AT(jit_saved));
         lift_shift_flags(l, i);
         l->owed = kept;         /* elsewhere they are not paid yet */
         return;
     }
     asm_mov(&l->a, i->width == 8 ? 8 : 4, HOST_CX, owed.saved & SAVED_FIRST ? CPU_AT(jit_saved) : guest(i->o[0]));
-    if ((owed.saved & SAVED_FIRST) || compares(i))
+    if ((owed.saved & SAVED_FIRST) || owed_compares(i))
         again(l, owed);
     else
         of_result(l, i);
@@ -290,17 +177,17 @@ static unsigned read_later(const struct lift *l, unsigned host)
 void lift_flags_plan(struct lift *l)
 {
     const struct insn *i = l->i;
-    const unsigned host = shifts(i) ? lift_shift_leaves(i) : FLAGS_ARITH, memory = in_memory(i);
+    const unsigned host = owed_shifts(i) ? lift_shift_leaves(i) : FLAGS_ARITH, memory = owed_in_memory(i);
 
     l->saves = 0;
-    if (l->seen[l->k] == 0 || (!of_operands(i) && !shifts(i) && memory == 0) || read_later(l, host) != 0 || remakable(l))
+    if (l->seen[l->k] == 0 || (!owed_of_operands(i) && !owed_shifts(i) && memory == 0) || read_later(l, host) != 0 || owed_remakable(l->c, l->k))
         return;
     l->saves = (uint8_t)memory;
-    if (memory != SAVED_FIRST && (!compares(i) || !stays(l, i->o[0]))) {
+    if (memory != SAVED_FIRST && (!owed_compares(i) || !owed_stays(l->c, l->k, i->o[0]))) {
         l->saves |= SAVED_FIRST;
         save(l, 0, i->o[0]);
     }
-    if (from_register(i) && (memory != 0 || !alike(i)) && !stays(l, i->o[1])) {
+    if (owed_from_register(i) && (memory != 0 || !owed_alike(i)) && !owed_stays(l->c, l->k, i->o[1])) {
         l->saves |= SAVED_SECOND;
         save(l, 1, i->o[1]);
     }
@@ -309,7 +196,7 @@ void lift_flags_plan(struct lift *l)
 /* The operand at AX into DX, and saved. The handler, where there is no such address, is followed by the interpreter. */
 void lift_flags_operand(struct lift *l)
 {
-    const unsigned n = in_memory(l->i) == SAVED_FIRST ? 0 : 1;
+    const unsigned n = owed_in_memory(l->i) == SAVED_FIRST ? 0 : 1;
 
     if (l->i->width < 4)
         asm_movzx(&l->a, l->i->width, HOST_DX, l->mem);
@@ -334,7 +221,7 @@ void lift_flags_made(struct lift *l, unsigned which)
 
     l->nowhere = false;
     if (!lift_flags_owed(l)) {
-        if (read == 0 && seen != 0 && remakable(l))
+        if (read == 0 && seen != 0 && owed_remakable(l->c, l->k))
             l->owed = (struct owed){ l->i, 0 };
         else if (read != 0 || seen != 0)
             host_flags_to_raw(l);

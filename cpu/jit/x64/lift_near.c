@@ -19,7 +19,7 @@ static bool steps(const struct insn *i, unsigned n)
     case OP_LEA:
         return !here || (i->base == REG_AT(n) && i->index == REG_ZERO);
     default:
-        return lift_leaves(i, n);
+        return jit_leaves(i, n);
     }
 }
 

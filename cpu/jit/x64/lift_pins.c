@@ -21,7 +21,7 @@ static void use(uint8_t uses[GUESTS], unsigned n)
 /* Registers that are no operands; false: nobody has looked at what else it uses. */
 static bool use_implicit(const struct insn *i, uint8_t uses[GUESTS])
 {
-    if (lift_vec_alone(i))
+    if (jit_vector_alone(i))
         return i->op < OP_FADD || i->op > OP_FNSAVE;
     switch (i->op) {
     case OP_PUSH: case OP_POP: case OP_CALL: case OP_CALL_IND: case OP_RET:
@@ -55,7 +55,7 @@ static bool use_all(const struct insn *i, uint8_t uses[GUESTS])
     for (unsigned n = 0; n < COUNT_OF(i->o); n++)
         if (FORM_KIND(i->form, n) == KIND_REG) {
             use(uses, guest_number(i->o[n]) % GUESTS);
-            if (lift_vec_alone(i))
+            if (jit_vector_alone(i))
                 use(uses, i->o[n] % GUESTS);
         }
     if (i->base != REG_ZERO)

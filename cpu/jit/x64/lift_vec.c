@@ -482,18 +482,9 @@ bool vec_memory(struct lift *l, bool write, unsigned bytes, unsigned align)
     return true;
 }
 
-bool lift_vec_alone(const struct insn *i)
+bool backend_vector_alone(unsigned op)
 {
-    switch (i->op) {
-    case OP_MOV_ALIGNED: case OP_MOV_UNALIGNED: case OP_MOV_STORE32: case OP_MOV_STORE64: case OP_MOV_STOREHIGH: case OP_MOVQ_WV:
-    case OP_MOVD_VE: case OP_PINSRB: case OP_PINSRW: case OP_PINSRD: case OP_CVTSI2SS: case OP_CVTSI2SD: case OP_UCOMISS:
-    case OP_UCOMISD: case OP_COMISS: case OP_COMISD: case OP_PTEST:
-    case OP_FADD: case OP_FMUL: case OP_FSUB: case OP_FSUBR: case OP_FDIV: case OP_FDIVR: case OP_FLD: case OP_FST: case OP_FSTP:
-    case OP_FILD: case OP_FISTP: case OP_FXCH: case OP_FCHS: case OP_FABS: case OP_FSQRT: case OP_FLDCW: case OP_FNSTCW:
-        return true;
-    default:
-        return forms[i->op][FORM_128].known || forms[i->op][FORM_256].known;
-    }
+    return forms[op][FORM_128].known || forms[op][FORM_256].known;
 }
 
 /* ---- operations ---- */
