@@ -113,14 +113,19 @@ static void to_interpreter(struct a64_buf *a)
 }
 
 /* The same when cpu->flags must be right: X25 instruction, X26 handler. */
-static void to_interpreter_with_flags(struct a64_buf *a)
+static void to_interpreter_by(struct a64_buf *a, uintptr_t flags)
 {
     to_interpreter(a);
     a64_mov(a, 8, 25, 1);
     a64_mov(a, 8, 26, T4);
-    c_call(a, (uintptr_t)jit_flags_from_raw);
+    c_call(a, flags);
     cpu_argument(a);
     a64_mov(a, 8, 1, 25);
+}
+
+static void to_interpreter_with_flags(struct a64_buf *a)
+{
+    to_interpreter_by(a, (uintptr_t)jit_flags_from_raw);
 }
 
 /* ---- ways in and out ---- */
@@ -187,9 +192,9 @@ static void make_call_plain(struct a64_buf *a, const uint32_t *leave)
     a64_aim(a, a64_b(a), leave);
 }
 
-static void make_tail(struct a64_buf *a)
+static void make_tail(struct a64_buf *a, uintptr_t flags)
 {
-    to_interpreter_with_flags(a);
+    to_interpreter_by(a, flags);
     a64_mov(a, 8, T4, 26);
     frame_off(a);
     a64_br(a, T4);
@@ -302,7 +307,8 @@ bool backend_glue(struct jit *j)
     GLUE(reprobe[0], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, read)));
     GLUE(reprobe[1], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, write)));
     GLUE(find, make_find(&a));
-    GLUE(tail, make_tail(&a));
+    GLUE(tail, make_tail(&a, (uintptr_t)jit_flags_from_raw));
+    GLUE(missed, make_tail(&a, (uintptr_t)jit_missed));
     GLUE(last, make_last(&a, false, leave));
     GLUE(last_plain, make_last(&a, true, leave));
     GLUE(follow, make_follow(&a, stop));

@@ -67,6 +67,7 @@ unsigned lift_address(struct lift *l)
     const struct insn *i = l->i;
     unsigned address = T0;
 
+    l->address = (struct address){ i->index == REG_ZERO && !(i->flags & INSN_SEGMENT), i->base, i->disp, l->a.at, l->a.at };
     if (i->asize != 8)
         return HOST_NONE;
     if (i->base == REG_ZERO && i->index == REG_ZERO) {
@@ -82,7 +83,18 @@ unsigned lift_address(struct lift *l)
         add_segment(l, address);
         address = T0;
     }
+    l->address.end = l->a.at;
     return address;
+}
+
+unsigned lift_stack_address(struct lift *l, int32_t at)
+{
+    l->address = (struct address){ true, REG_AT(RSP), at, l->a.at, l->a.at };
+    if (at == 0)
+        return pinned(RSP);
+    lift_add(l, 8, T0, pinned(RSP), at, T1);
+    l->address.end = l->a.at;
+    return T0;
 }
 
 /* A block with more ways out than there is room for stays interpreted. */
@@ -131,8 +143,9 @@ static void page_of_last(struct a64_buf *a, unsigned to, unsigned address, unsig
     a64_logic_imm(a, A64_AND, 8, to, address, PAGE_MASK);
 }
 
-/* As mem_hit_read() and mem_hit_write(): the slot is that of the first byte's page, the tag must be the last byte's page. */
-static void probe(struct lift *l, unsigned address, bool write, unsigned bytes, bool tail)
+/* As mem_hit_read() and mem_hit_write(): the slot is that of the first byte's page, the tag must be the last byte's page. T1: what
+ * turns the address into the host's. */
+static struct cold *tlb_probe(struct lift *l, unsigned address, bool write, unsigned bytes)
 {
     struct a64_buf *a = &l->a;
     const int32_t tag = write ? (int32_t)offsetof(struct tlb_entry, write) : (int32_t)offsetof(struct tlb_entry, read);
@@ -145,12 +158,31 @@ static void probe(struct lift *l, unsigned address, bool write, unsigned bytes, 
     page_of_last(a, T3, address, bytes);
     a64_rrr(a, A64_EOR, 8, T2, T2, T3);
     miss = cold(l, a64_cbz(a, 8, true, T2));
-    miss->resume = tail ? NULL : miss->site;
     a64_mem(a, A64_LDRX, T1, T1, (int32_t)offsetof(struct tlb_entry, addend));
     miss->found = a->at;
     miss->look = write ? PROBE_WRITE : PROBE_READ;
     miss->address = (uint8_t)address;
-    miss->bytes = (uint8_t)bytes;
+    miss->bytes = (uint16_t)bytes;
+    return miss;
+}
+
+static void probe(struct lift *l, unsigned address, bool write, unsigned bytes, bool tail)
+{
+    struct cold *miss;
+
+    if (lift_shared(l, write, bytes))
+        return;
+    miss = tlb_probe(l, address, write, bytes);
+    miss->resume = tail ? NULL : miss->site;
+    l->mem.base = (uint8_t)address;
+    l->mem.index = T1;
+}
+
+void lift_share_probe(struct lift *l, bool write, unsigned bytes)
+{
+    struct cold *miss = tlb_probe(l, T0, write, bytes);
+
+    miss->whole = miss->missed = true;
 }
 
 void lift_probe(struct lift *l, unsigned address, bool write, unsigned bytes)
@@ -168,18 +200,34 @@ static unsigned log2_of(unsigned bytes)
     return (unsigned)__builtin_ctz(bytes);
 }
 
-void lift_load(struct lift *l, unsigned bytes, unsigned to, unsigned address)
+static void access(struct lift *l, uint32_t op, unsigned reg)
+{
+    if (l->mem.index != HOST_NONE)
+        a64_mem_x(&l->a, op, reg, l->mem.base, l->mem.index);
+    else
+        a64_mem(&l->a, op, reg, l->mem.base, l->mem.at);
+}
+
+void lift_load(struct lift *l, unsigned bytes, unsigned to)
 {
     static const uint32_t op[] = { A64_LDRB, A64_LDRH, A64_LDRW, A64_LDRX };
 
-    a64_mem_x(&l->a, op[log2_of(bytes)], to, address, T1);
+    access(l, op[log2_of(bytes)], to);
 }
 
-void lift_store(struct lift *l, unsigned bytes, unsigned from, unsigned address)
+void lift_store(struct lift *l, unsigned bytes, unsigned from)
 {
     static const uint32_t op[] = { A64_STRB, A64_STRH, A64_STRW, A64_STRX };
 
-    a64_mem_x(&l->a, op[log2_of(bytes)], from, address, T1);
+    access(l, op[log2_of(bytes)], from);
+}
+
+void lift_host_address(struct lift *l, unsigned to)
+{
+    if (l->mem.index != HOST_NONE)
+        a64_rrr(&l->a, A64_ADD, 8, to, l->mem.base, l->mem.index);
+    else
+        lift_add(l, 8, to, l->mem.base, l->mem.at, to);
 }
 
 unsigned lift_operand(struct lift *l, unsigned n, unsigned bytes, unsigned scratch)
@@ -192,7 +240,7 @@ unsigned lift_operand(struct lift *l, unsigned n, unsigned bytes, unsigned scrat
     if (address == HOST_NONE)
         return HOST_NONE;
     lift_probe(l, address, false, bytes);
-    lift_load(l, bytes, scratch, address);
+    lift_load(l, bytes, scratch);
     return scratch;
 }
 
@@ -207,7 +255,7 @@ unsigned lift_rmw(struct lift *l, unsigned *address)
     if (*address == HOST_NONE)
         return HOST_NONE;
     lift_probe(l, *address, true, bytes);
-    lift_load(l, bytes, T3, *address);
+    lift_load(l, bytes, T3);
     return T3;
 }
 
@@ -216,7 +264,7 @@ void lift_rmw_end(struct lift *l, unsigned address, unsigned from)
     if (address == HOST_NONE)
         lift_write(l, l->i->o[0], l->i->width, from);
     else
-        lift_store(l, l->i->width, from, address);
+        lift_store(l, l->i->width, from);
 }
 
 /* ---- calls of handlers ---- */
@@ -262,6 +310,7 @@ static const uint8_t *call_for(const struct lift *l, unsigned op)
 
 static void call_handler(struct lift *l)
 {
+    lift_share_none(l);
     handler_args(l, lift_part(l, l->k)->run, l->k);
     call_glue(l, call_for(l, l->i->op));
     l->flags.host = 0;
@@ -277,19 +326,23 @@ static void tail_to_handler(struct lift *l, unsigned k)
 }
 
 /* The rest of the block as it was before it was translated: its instructions hand on to one another. */
-static void bail(struct lift *l, unsigned k)
+static void bail(struct lift *l, unsigned k, const uint8_t *glue)
 {
     handler_args(l, lift_part(l, k)->from, k);
-    jump_to_glue(l, l->jit->glue.tail);
+    jump_to_glue(l, glue);
 }
 
 /* ---- out of line ---- */
 
+/* The handler may change what is mapped: behind it nothing may rely on a probe made before. */
 void lift_resume(struct lift *l)
 {
+    const bool needed = lift_share_needed(l);
+
     for (unsigned n = l->insn_cold; n < l->ncold; n++)
         if (l->cold[n].resume != NULL) {
-            l->cold[n].resume = l->a.at;
+            l->cold[n].resume = needed ? NULL : l->a.at;
+            l->cold[n].whole |= needed;
             l->cold[n].after = l->flags;
         }
 }
@@ -332,7 +385,7 @@ static void cold_path(struct lift *l, struct cold *c)
     if (c->found != NULL)
         look_again(l, c);
     if (c->whole) {
-        bail(l, c->k);
+        bail(l, c->k, c->missed ? l->jit->glue.missed : l->jit->glue.tail);
     } else if (c->resume == NULL) {
         tail_to_handler(l, c->k);
     } else {
@@ -431,6 +484,7 @@ void lift_insn(struct lift *l)
         l->flags = before;
         call_handler(l);
     }
+    lift_share_after(l);
     lift_resume(l);         /* in either case: a family may have left the plain path before it gave up */
 }
 

@@ -3,7 +3,7 @@
  *
  * Host registers: 0 to 3, 16, 17 and 30 are free within an instruction; all sixteen guest registers live in 4 to 15 and 25
  * to 28; 18 is the system's. What handlers may not change is in registers that calls preserve: 19 points into struct cpu,
- * 20 holds the budget, 21 the TLB bank, 22 to 24 the guest's flags.
+ * 20 holds the budget, 21 the TLB bank, 22 to 24 the guest's flags, 29 what lift_share.c keeps first.
  *
  * Flags: NZCV as an instruction left it, for those that read it soon after; and, where anybody else may look, three
  * registers: NZCV in the processor's own form with C inverted (a borrow, as SUBS and x86 see a subtraction); the result,
@@ -18,10 +18,12 @@
 #include "cpu/jit/a64/asm.h"
 #include "cpu/jit/internal.h"
 #include "cpu/jit/live.h"
+#include "cpu/jit/share.h"
 
 enum {
     T0 = 0, T1 = 1, T2 = 2, T3 = 3, T4 = 16, T5 = 17,
     HOST_CPU = 19, HOST_BUDGET = 20, HOST_TLB = 21, HOST_NZCV = 22, HOST_RESULT = 23, HOST_OPERANDS = 24,
+    HOST_SHARE = 29,
     HOST_NONE = 0xff
 };
 
@@ -35,6 +37,16 @@ enum {
 /* HOST_CPU is so that vector registers lie at offsets divisible by their size. */
 #define CPU_BASE        ((int32_t)(offsetof(struct cpu, s.zmm) % 16))
 #define CPU_AT(field)   ((int32_t)offsetof(struct cpu, field) - CPU_BASE)
+
+/* What lift_address() has made, for as long as nothing else was made. */
+struct address {
+    bool simple;                /* a register, or none, and a constant */
+    uint8_t base;
+    int64_t at;
+    uint32_t *begin, *end;      /* its code */
+};
+
+#define LIFT_SHARES (1u + JIT_SHARES)
 
 struct flag_state {
     uint16_t host;              /* guest flags that are right in NZCV now */
@@ -57,8 +69,10 @@ struct cold {
     const uint32_t *resume;     /* NULL: the handler ends the block */
     const uint32_t *found;      /* where the plain path goes on when a second look finds what was missing; or NULL */
     enum { PROBE_READ, PROBE_WRITE, FIND_CODE } look;
-    uint8_t k, address, bytes;  /* of a look: the register with the linear address, the size */
+    uint8_t k, address;         /* of a look: the register with the linear address, the size */
+    uint16_t bytes;
     bool whole;                 /* the interpreter does the rest of the block */
+    bool missed;                /* because a shared probe failed */
     const uint32_t *at;         /* where this begins */
     struct flag_state after;
 };
@@ -80,6 +94,10 @@ struct lift {
     struct jit_link *links[LIFT_LINKS];
     uint32_t *link_sites[LIFT_LINKS];
     unsigned nlinks, nways;
+    struct address address;
+    struct { uint8_t base, index; int32_t at; } mem;    /* the operand on the host, after a probe; index HOST_NONE: there is none */
+    struct share shares[LIFT_SHARES];   /* the first is kept in HOST_SHARE, the others in cpu->jit_shares */
+    bool leaves;                /* on the way out of a path: what comes next in it does not */
     bool far;                   /* TBZ may not reach what is out of line */
     uint8_t vec_ready;          /* units known to be on: VEC_READY_* */
     bool fp_ready;              /* MXCSR is known to be as lift_vec_fp.c needs it */
@@ -112,12 +130,22 @@ void lift_add(struct lift *l, unsigned bytes, unsigned to, unsigned from, int64_
 /* The linear address of the operand: the register that holds it, T0 or a guest's own; HOST_NONE: only the handler can. T1 is
  * lost, flags stay. */
 unsigned lift_address(struct lift *l);
-/* Is it plain memory? Else the handler does the instruction, or ends the block with it. Then address + T1 is the host's.
+unsigned lift_stack_address(struct lift *l, int32_t at);    /* the same for a place on the stack */
+/* Is it plain memory? Else the handler does the instruction, or ends the block with it. T0 and T1 may be needed for the access;
  * T2 and T3 are lost, flags stay. */
 void lift_probe(struct lift *l, unsigned address, bool write, unsigned bytes);
 void lift_probe_or_tail(struct lift *l, unsigned address, bool write, unsigned bytes);
-void lift_load(struct lift *l, unsigned bytes, unsigned to, unsigned address);      /* zero-extended; after a probe */
-void lift_store(struct lift *l, unsigned bytes, unsigned from, unsigned address);
+void lift_load(struct lift *l, unsigned bytes, unsigned to);        /* zero-extended; after a probe */
+void lift_store(struct lift *l, unsigned bytes, unsigned from);
+void lift_host_address(struct lift *l, unsigned to);
+
+/* A probe in common for this access and others. False: it makes its own. */
+bool lift_shared(struct lift *l, bool write, unsigned bytes);
+void lift_share_after(struct lift *l);                  /* what this instruction leaves of it */
+bool lift_share_needed(const struct lift *l);           /* accesses that will come rely on one */
+void lift_share_none(struct lift *l);                   /* C code will run, or nobody knows where this comes from */
+/* T0 is the address of `bytes` that several accesses share; then T1 turns it into the host's. */
+void lift_share_probe(struct lift *l, bool write, unsigned bytes);
 /* All of it for an operand: where its value is now; HOST_NONE: only the handler can. */
 unsigned lift_operand(struct lift *l, unsigned n, unsigned bytes, unsigned scratch);
 

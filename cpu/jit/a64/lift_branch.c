@@ -38,11 +38,10 @@ static bool jump(struct lift *l)
 /* Push the return address; nothing has changed when the handler must do it. */
 void lift_push_next(struct lift *l)
 {
-    a64_sum_imm(&l->a, A64_SUB, 8, T0, pinned(RSP), 8);
-    lift_probe_or_tail(l, T0, true, 8);
+    lift_probe_or_tail(l, lift_stack_address(l, -8), true, 8);
     a64_mov_imm(&l->a, T3, next_rip(l));
-    lift_store(l, 8, T3, T0);
-    a64_mov(&l->a, 8, pinned(RSP), T0);
+    lift_store(l, 8, T3);
+    a64_sum_imm(&l->a, A64_SUB, 8, pinned(RSP), pinned(RSP), 8);
 }
 
 static bool call(struct lift *l)
@@ -88,7 +87,7 @@ unsigned lift_target(struct lift *l)
     if (address == HOST_NONE)
         return HOST_NONE;
     lift_probe_or_tail(l, address, false, 8);
-    lift_load(l, 8, T0, address);
+    lift_load(l, 8, T0);
     return T0;
 }
 
@@ -114,8 +113,8 @@ static bool indirect(struct lift *l)
 
 void lift_return_address(struct lift *l)
 {
-    lift_probe_or_tail(l, pinned(RSP), false, 8);
-    lift_load(l, 8, T0, pinned(RSP));
+    lift_probe_or_tail(l, lift_stack_address(l, 0), false, 8);
+    lift_load(l, 8, T0);
 }
 
 void lift_pop_return(struct lift *l)

@@ -150,7 +150,7 @@ static bool into_register(struct lift *l, const struct rule *r)
     return true;
 }
 
-/* The address and T1 stay until the result is stored. */
+/* T0 and T1 stay until the result is stored. */
 static bool into_memory(struct lift *l, const struct rule *r)
 {
     const struct insn *i = l->i;
@@ -159,13 +159,13 @@ static bool into_memory(struct lift *l, const struct rule *r)
     if (address == HOST_NONE)
         return false;
     lift_probe(l, address, r->keeps, bytes);
-    lift_load(l, bytes, T3, address);
+    lift_load(l, bytes, T3);
     if (bytes >= 4)
         wide(l, r, r->keeps ? T4 : HOST_NONE, T3, second(l, bytes));
     else
         narrow(l, r, T3, second(l, bytes));
     if (r->keeps)
-        lift_store(l, bytes, T4, address);
+        lift_store(l, bytes, T4);
     return true;
 }
 
@@ -273,7 +273,7 @@ static bool set_condition(struct lift *l)
     }
     a64_cset(&l->a, T3, lift_condition(l, i->opcode & 15));
     if (address != HOST_NONE)
-        lift_store(l, 1, T3, address);
+        lift_store(l, 1, T3);
     else
         lift_write(l, i->o[0], 1, T3);
     return true;

@@ -36,7 +36,7 @@ static bool load_register(struct lift *l)
     if (address == HOST_NONE)
         return false;
     lift_probe(l, address, false, i->width);
-    lift_load(l, i->width, pinned(guest_number(i->o[0])), address);
+    lift_load(l, i->width, pinned(guest_number(i->o[0])));
     return true;
 }
 
@@ -60,7 +60,7 @@ static bool move_to_memory(struct lift *l)
     if (address == HOST_NONE)
         return false;
     lift_probe(l, address, true, bytes);
-    lift_store(l, bytes, stored(l, 1, bytes), address);
+    lift_store(l, bytes, stored(l, 1, bytes));
     return true;
 }
 
@@ -152,10 +152,9 @@ static bool push(struct lift *l)
 
     if (i->width != 8 || in_memory(i, 0))
         return false;
-    a64_sum_imm(&l->a, A64_SUB, 8, T0, pinned(RSP), 8);
-    lift_probe(l, T0, true, 8);
-    lift_store(l, 8, stored(l, 0, 8), T0);
-    a64_mov(&l->a, 8, pinned(RSP), T0);
+    lift_probe(l, lift_stack_address(l, -8), true, 8);
+    lift_store(l, 8, stored(l, 0, 8));
+    a64_sum_imm(&l->a, A64_SUB, 8, pinned(RSP), pinned(RSP), 8);
     return true;
 }
 
@@ -166,8 +165,8 @@ static bool pop(struct lift *l)
 
     if (i->width != 8 || FORM_KIND(i->form, 0) != KIND_REG)
         return false;
-    lift_probe(l, pinned(RSP), false, 8);
-    lift_load(l, 8, T3, pinned(RSP));
+    lift_probe(l, lift_stack_address(l, 0), false, 8);
+    lift_load(l, 8, T3);
     a64_sum_imm(&l->a, A64_ADD, 8, pinned(RSP), pinned(RSP), 8);
     lift_write(l, i->o[0], 8, T3);
     return true;
@@ -177,8 +176,9 @@ static bool leave(struct lift *l)
 {
     if (l->i->width != 8)
         return false;
+    l->address.simple = false;
     lift_probe(l, pinned(RBP), false, 8);
-    lift_load(l, 8, T3, pinned(RBP));
+    lift_load(l, 8, T3);
     a64_sum_imm(&l->a, A64_ADD, 8, pinned(RSP), pinned(RBP), 8);
     a64_mov(&l->a, 8, pinned(RBP), T3);
     return true;

@@ -51,6 +51,8 @@ static void make_way_out(struct lift *l, const struct way_out *w)
 
 void lift_ways_out(struct lift *l)
 {
+    lift_share_none(l);
+    l->leaves = true;
     for (unsigned n = 0; n < l->nways; n++)
         make_way_out(l, &l->ways[n]);
 }
@@ -155,6 +157,7 @@ void lift_inner(struct lift *l)
     } else {
         l->insn_cold = l->ncold;
         l->lost |= !transfer(l, next->run->rip);
+        lift_share_after(l);
         lift_resume(l);
     }
     if (!one_page(lift_part(l, l->k)->run, next->run))

@@ -37,7 +37,7 @@ bool vec_memory(struct lift *l, bool write, unsigned bytes, unsigned align)
         lift_cold(l, a64_cbz(&l->a, 8, true, T2));
     }
     lift_probe(l, address, write, bytes);
-    a64_rrr(&l->a, A64_ADD, 8, T2, address, T1);
+    lift_host_address(l, T2);
     return true;
 }
 
