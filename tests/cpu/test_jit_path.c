@@ -216,7 +216,8 @@ static void prepare(struct cpu *cpu)
         cpu->s.gpr[n] = random_value();
     cpu->s.gpr[RSI] = FIXTURE_DATA + (any(2) ? 128 + any(64) : 0x1000 - any(400));
     cpu->s.gpr[RDI] = (any(2) ? LOCKSTEP_APART : FIXTURE_DATA + (any(2) ? TLB_ENTRIES << PAGE_SHIFT : 0)) + 0x1000 - any(160);
-    cpu->s.gpr[R14] = any(6) == 0 ? FIXTURE_CODE + 128 + any(0x1100) : FIXTURE_DATA + 0x800;
+    /* To the functions, not to the main program: without its INVLPG what is fetched depends on what the TLB holds. */
+    cpu->s.gpr[R14] = any(6) == 0 ? FIXTURE_CODE + MAIN_END + 256 + any(0xc00) : FIXTURE_DATA + 0x800;
     cpu->s.gpr[R15] = 1 + any(150);
     cpu->s.gpr[RSP] = FIXTURE_STACK;
     for (unsigned n = 0; vectors && n < COUNT_OF(cpu->s.zmm); n++)

@@ -104,6 +104,7 @@ static struct cold *cold(struct lift *l, uint8_t *site)
     else
         l->lost = true;
     *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .swapped = l->swapped, .owed = l->owed, .before = l->vec };
+    c->unused = (uint16_t)lift_rest(l, l->k);
     return c;
 }
 
@@ -265,6 +266,8 @@ static void handler_args(struct lift *l, unsigned k)
     asm_mov_imm(&l->a, HOST_AX, (uintptr_t)handler_of(l, k));
 }
 
+static void after_handler(struct lift *l, unsigned k, unsigned unused);
+
 static void call_handler(struct lift *l)
 {
     const struct jit_glue *g = &l->jit->glue;
@@ -279,8 +282,11 @@ static void call_handler(struct lift *l)
     l->called = true;
     if (swapped)
         lift_pins_out(l);
+    lift_give_back(l, lift_rest(l, l->k));
     handler_args(l, l->k);
     call_glue(l, l->k, written ? g->call_flags : jit_keeps_flags(op) ? g->call_plain : g->call, false);
+    after_handler(l, l->k, lift_rest(l, l->k));
+    l->known_from = l->c->part[l->k];
     if (swapped)
         lift_pins_in(l);
     lift_near_forget(l);
@@ -298,6 +304,12 @@ static void bail(struct lift *l, unsigned k, const uint8_t *glue)
     asm_mov_imm(&l->a, HOST_AX, (uintptr_t)handler_of(l, k));
     asm_mov_imm(&l->a, HOST_DX, (uintptr_t)b);
     asm_aim(asm_jmp(&l->a), codebuf_writable(&l->jit->code, glue));
+}
+
+void lift_give_back(struct lift *l, unsigned insns)
+{
+    if (insns != 0)
+        asm_alu_imm(&l->a, ALU_ADD, 8, rm_reg(HOST_BUDGET), (int32_t)insns);
 }
 
 static void tail_to_handler(struct lift *l, unsigned k)
@@ -380,6 +392,23 @@ static void leave_before(struct lift *l, const struct jit_part *p)
     asm_aim(asm_jmp(&l->a), codebuf_writable(&l->jit->code, l->jit->glue.dry));
 }
 
+/* A handler may have used more than its own share: what the path needs is taken again. */
+static void after_handler(struct lift *l, unsigned k, unsigned unused)
+{
+    uint8_t *enough;
+
+    if (unused == 0)
+        return;
+    asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), (int32_t)unused);
+    enough = asm_jcc(&l->a, CC_AE);
+    lift_give_back(l, unused);
+    if (jit_inner_end(l->c, k))
+        leave_before(l, lift_part(l, k + 1));
+    else
+        bail(l, k + 1, l->jit->glue.tail);
+    asm_aim(enough, l->a.at);
+}
+
 static void cold_path(struct lift *l, struct cold *c)
 {
     const struct insn *i = l->c->insns[c->k];
@@ -404,6 +433,7 @@ static void cold_path(struct lift *l, struct cold *c)
     lift_vec_store(l, &c->before);
     if (c->swapped)
         lift_pins_out(l);
+    lift_give_back(l, c->unused);
     if (c->whole) {
         bail(l, c->k, c->missed ? l->jit->glue.missed : l->jit->glue.tail);
         return;
@@ -414,6 +444,7 @@ static void cold_path(struct lift *l, struct cold *c)
     }
     handler_args(l, c->k);
     call_glue(l, c->k, flags ? l->jit->glue.call_flags : jit_keeps_flags(i->op) ? l->jit->glue.call_plain : l->jit->glue.call, false);
+    after_handler(l, c->k, c->unused);
     lift_near_forget(l);
     if (c->swapped)
         lift_pins_in(l);
@@ -429,7 +460,7 @@ static void cold_paths(struct lift *l)
     for (unsigned n = 0; n < l->ncold; n++) {
         struct cold *c = &l->cold[n], *last = n > 0 ? c - 1 : NULL;
 
-        if (last != NULL && last->found == c->found && last->k == c->k && last->whole == c->whole && same_owed(last->owed, c->owed) &&
+        if (last != NULL && last->found == c->found && last->k == c->k && last->unused == c->unused && last->whole == c->whole && same_owed(last->owed, c->owed) &&
             (last->resume == NULL) == (c->resume == NULL) && memcmp(&last->before, &c->before, sizeof c->before) == 0) {
             c->at = last->at;
             asm_aim(c->site, c->at);
@@ -509,15 +540,39 @@ void lift_body(struct lift *l, bool marks)
         mark(l, l->k);
 }
 
-void lift_dry(struct lift *l, const struct jit_part *p)
+/* The first block's budget is taken before its code is reached; what is behind it must suffice for the whole path, or only that
+ * block is done, by the interpreter. The jump taken then; NULL: there is no more. */
+static uint8_t *pay_for_the_path(struct lift *l)
 {
-    asm_alu_imm(&l->a, ALU_ADD, 8, rm_reg(HOST_BUDGET), p->run->count);
-    leave_before(l, p);
+    for (unsigned n = l->t->nparts - 1; n-- > 0;)
+        l->rest[n] = (uint16_t)(l->rest[n + 1] + l->t->parts[n + 1].run->count);
+    if (l->rest[0] == 0)
+        return NULL;
+    asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), l->rest[0]);
+    return asm_jcc(&l->a, CC_B);
+}
+
+/* Where the budget did not suffice: from one round to the next, for the first block, or for those behind it. */
+static void dry_ends(struct lift *l, uint8_t *dry, uint8_t *short_of)
+{
+    if (l->loop_dry != NULL) {
+        asm_aim(l->loop_dry, l->a.at);
+        out_of_loop(l);
+        lift_give_back(l, l->rest[0]);
+    }
+    asm_aim(dry, l->a.at);
+    lift_give_back(l, l->t->parts[0].run->count);
+    leave_before(l, &l->t->parts[0]);
+    if (short_of != NULL) {
+        asm_aim(short_of, l->a.at);
+        lift_give_back(l, l->rest[0]);
+        bail(l, 0, l->jit->glue.tail);
+    }
 }
 
 static void lift_code(struct lift *l)
 {
-    uint8_t *dry;
+    uint8_t *dry, *short_of;
 
     l->t->check = codebuf_runs_at(&l->jit->code, l->a.at);
     asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), l->t->parts[0].run->count);
@@ -527,6 +582,7 @@ static void lift_code(struct lift *l)
         asm_mov_imm(&l->a, HOST_AX, (uintptr_t)&l->t->runs);
         asm_step(&l->a, false, 8, rm_at(HOST_AX, 0));
     }
+    short_of = pay_for_the_path(l);
     lift_near_forget(l);
     lift_body(l, true);
     lift_end(l);
@@ -535,12 +591,7 @@ static void lift_code(struct lift *l)
     cold_paths(l);
     for (unsigned n = 0; n < l->nlinks; n++)
         link_stub(l, l->links[n], l->link_sites[n]);
-    if (l->loop_dry != NULL) {
-        asm_aim(l->loop_dry, l->a.at);
-        out_of_loop(l);
-    }
-    asm_aim(dry, l->a.at);
-    lift_dry(l, &l->t->parts[0]);
+    dry_ends(l, dry, short_of);
 }
 
 /* A loop: what its beginning reads is what its end must keep; who leaves it may see all. */

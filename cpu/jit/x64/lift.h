@@ -52,7 +52,7 @@ struct address {
 /* A way out of a path where it goes on otherwise than it did when it was looked at: made after the plain path. */
 struct way_out {
     uint8_t *site;              /* the jump that leads here */
-    enum { WAY_LINK, WAY_END, WAY_DRY } kind;       /* to `rip`; as the block's end does it; before the next block */
+    enum { WAY_LINK, WAY_END } kind;    /* to `rip`; as the block's end does it */
     uint64_t rip;
     const struct block *inner;  /* behind a check of the mapping: the block that would be next, and the link that knows */
     struct jit_link *link;
@@ -75,13 +75,14 @@ struct cold {
     uint16_t site_kept;         /* lift_site.c: the place that this access has, or 0 */
     uint8_t near;               /* lift_near.c: the place that this access has, or 0 */
     uint8_t bytes;              /* its length, if it has either */
+    uint16_t unused;            /* budget of blocks that the path would go on with, which the handler must not miss */
     bool swapped;               /* lift_pins.c: registers are as the loop has them */
     uint8_t *at;                /* where this begins */
     struct owed owed;           /* as in struct lift, on the way here */
     struct vec_state before, after;
 };
 
-#define LIFT_WAYS   (JIT_PARTS * 6)     /* each part may have three, in both copies of a loop */
+#define LIFT_WAYS   (JIT_PARTS * 4)     /* each part may have two, in both copies of a loop */
 #define LIFT_LINKS  (LIFT_WAYS + 8)
 
 struct lift {
@@ -119,6 +120,9 @@ struct lift {
     struct vec_state around;            /* lift_loop.c: what is in registers from one round to the next */
     struct owed around_owed;            /* ... and the flags that are nowhere */
     uint8_t *loop_dry;
+    uint16_t rest[JIT_PARTS];           /* by part: instructions of those behind it, which the path has paid for at its beginning */
+    bool settled;                       /* the code that is made now has them back */
+    unsigned known_from;                /* parts whose pages are known to be where they were, up to the one at hand */
     uint8_t pins[16], swaps[8][2];      /* lift_pins.c: where registers are in a loop; which is in the place of which */
     unsigned nswaps;
     bool swapped;                       /* the code that is made now has them there */
@@ -131,6 +135,7 @@ extern _Thread_local const uint8_t *pinned;     /* the same where code is made n
 
 /* ---- what is made ---- */
 
+static inline unsigned lift_rest(const struct lift *l, unsigned k) { return l->settled ? 0 : l->rest[l->c->part[k]]; }
 static inline const struct jit_part *lift_part(const struct lift *l, unsigned k) { return &l->t->parts[l->c->part[k]]; }
 
 /* The RIP behind instruction k. */
@@ -270,9 +275,9 @@ void lift_inner(struct lift *l);                /* the last instruction of a blo
 void lift_ways_out(struct lift *l);
 /* The jump at `site` leaves for `rip`, with everything in its place. */
 struct way_out *lift_leave_to(struct lift *l, uint8_t *site, uint64_t rip);
+void lift_give_back(struct lift *l, unsigned insns);                /* to the budget; flags are lost */
 void lift_insn(struct lift *l);
 void lift_body(struct lift *l, bool mark);      /* all but the last instruction */
-void lift_dry(struct lift *l, const struct jit_part *p);            /* leave before this block, whose budget was taken */
 struct jit_link *lift_link(struct lift *l, uint8_t *site, uint64_t rip);
 void lift_link_as(struct lift *l, struct jit_link *link, uint8_t *site, uint64_t rip);      /* memory of its own */
 void lift_end_by_handler(struct lift *l);

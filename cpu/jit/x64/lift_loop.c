@@ -74,10 +74,11 @@ bool lift_loop(struct lift *l)
     l->around_owed = l->owed;
     l->in_loop = true;
     l->site_taken = 0;
+    l->known_from = 0;
     lift_pins_in(l);
     loop = codebuf_runs_at(&l->jit->code, l->a.at + 5);        /* behind the jump, which at first leads elsewhere */
     back(l, loop);
-    asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), l->t->parts[0].run->count);
+    asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), l->t->parts[0].run->count + l->rest[0]);
     l->loop_dry = asm_jcc(&l->a, CC_B);
     l->host_flags = 0;
     round_again(l);

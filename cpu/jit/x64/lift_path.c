@@ -58,18 +58,19 @@ static void make_way_out(struct lift *l, const struct way_out *w)
     lift_vec_flush(l);
     if (w->swapped)
         lift_pins_out(l);
+    lift_give_back(l, l->rest[l->c->part[w->k]]);
     if (w->kind == WAY_LINK)
         link_out(l, w);
-    else if (w->kind == WAY_DRY)
-        lift_dry(l, lift_part(l, w->k + 1u));
     else
         end_here(l);
 }
 
 void lift_ways_out(struct lift *l)
 {
+    l->settled = true;
     for (unsigned n = 0; n < l->nways; n++)
         make_way_out(l, &l->ways[n]);
+    l->settled = false;
 }
 
 /* ---- the transfers ---- */
@@ -150,14 +151,20 @@ static void check_mapping(struct lift *l, const struct block *next)
     w->link = link;
 }
 
+/* The path has been on its page, and nothing can have changed what is mapped since. */
+static bool known(const struct lift *l, const struct block *b)
+{
+    for (unsigned n = l->known_from; n <= l->c->part[l->k]; n++)
+        if (one_page(l->t->parts[n].run, b))
+            return true;
+    return false;
+}
+
 static void enter(struct lift *l, const struct jit_part *next)
 {
-    const struct block *b = next->run;
-
-    if (!one_page(lift_part(l, l->k)->run, b))
-        check_mapping(l, next->from);
-    asm_alu_imm(&l->a, ALU_SUB, 8, rm_reg(HOST_BUDGET), b->count);
-    way_out(l, asm_jcc(&l->a, CC_B), WAY_DRY);
+    if (known(l, next->run))
+        return;
+    check_mapping(l, next->from);
     l->host_flags = 0;
 }
 
