@@ -28,9 +28,9 @@ uint64_t pages_memory(void)
     return pool_memory();
 }
 
-void pages_squeeze(uint64_t bytes)
+void pages_squeeze(uint64_t bytes, uint64_t most)
 {
-    pool_squeeze(bytes);
+    pool_squeeze(bytes, most);
 }
 
 /* ---- nodes ---- */
@@ -174,6 +174,11 @@ const uint8_t *pages_look(const struct pages *p, uint64_t at, uint8_t *room)
     return pool_look(find(p, at), room);
 }
 
+uint32_t pages_number(const struct pages *p, uint64_t at)
+{
+    return find(p, at);
+}
+
 uint64_t pages_hash(const struct pages *p, uint64_t at)
 {
     uint32_t page = find(p, at);
@@ -245,6 +250,7 @@ void pages_remove(struct pages *p, uint64_t at)
 struct walk {
     void (*differs)(void *arg, uint64_t at, const uint8_t *a, const uint8_t *b);
     void (*page)(void *arg, uint64_t at, const uint8_t *bytes);
+    void (*different)(void *arg, uint64_t at, uint32_t a);      /* or `differs` */
     void *arg;
     bool first_only;            /* the second one's bytes are not asked for */
 };
@@ -256,7 +262,9 @@ static void compare_leaves(const struct walk *w, const struct leaf *a, const str
     for (unsigned k = 0; k < WAYS; k++) {
         uint32_t x = a == NULL ? 0 : a->page[k], y = b == NULL ? 0 : b->page[k];
 
-        if (x != y)
+        if (x != y && w->different != NULL)
+            w->different(w->arg, first << WAYS_SHIFT | k, x);
+        else if (x != y)
             w->differs(w->arg, first << WAYS_SHIFT | k, pool_look(x, one), w->first_only ? NULL : pool_look(y, other));
     }
 }
@@ -282,6 +290,15 @@ void pages_compare(const struct pages *a, const struct pages *b,
                    void (*differs)(void *arg, uint64_t at, const uint8_t *a, const uint8_t *b), void *arg)
 {
     const struct walk w = { .differs = differs, .arg = arg };
+
+    invariant(a->levels == b->levels, "maps of different sizes are compared");
+    if (a->root != b->root)
+        compare(&w, a->root, b->root, a->levels - 1, 0);
+}
+
+void pages_different(const struct pages *a, const struct pages *b, void (*differs)(void *arg, uint64_t at, uint32_t a), void *arg)
+{
+    const struct walk w = { .different = differs, .arg = arg };
 
     invariant(a->levels == b->levels, "maps of different sizes are compared");
     if (a->root != b->root)

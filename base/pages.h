@@ -41,12 +41,17 @@ void pages_each(const struct pages *p, void (*page)(void *arg, uint64_t at, cons
 void pages_compare(const struct pages *a, const struct pages *b,
                    void (*differs)(void *arg, uint64_t at, const uint8_t *a, const uint8_t *b), void *arg);
 
+/* The same, by the pages' numbers (base/pages_pool.h): for those who may not need the bytes. */
+void pages_different(const struct pages *a, const struct pages *b, void (*differs)(void *arg, uint64_t at, uint32_t a), void *arg);
+uint32_t pages_number(const struct pages *p, uint64_t at);
+
 /* The same, but the bytes of the second are not to be used. */
 void pages_changed(const struct pages *a, const struct pages *b, void (*differs)(void *arg, uint64_t at, const uint8_t *a, const uint8_t *b),
                   void *arg);
 
-/* Packs pages that were not asked for lately, and keeps equal ones once, until all take no more than so many bytes, if that is possible. */
-void     pages_squeeze(uint64_t bytes);
+/* Packs pages that were not asked for lately, and keeps equal ones once, until all take no more than so many bytes, if that is possible
+ * with so many pages. */
+void     pages_squeeze(uint64_t bytes, uint64_t most);
 uint64_t pages_memory(void);    /* bytes that all pages and trees of this process take now */
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Pages that are awake have a slot of memory; slots come in slabs. What a page froze to is kept while it is
- * awake and was not written: to freeze it again costs nothing. */
+ * awake and was not written: to freeze it again costs nothing. Pages that are lent have no memory at all. */
 #include "base/pages_pool.h"
 
 #include <stdlib.h>
@@ -20,6 +20,7 @@
 #define SLAB_SLOTS  (1u << SLAB_SHIFT)
 #define SLAB_BYTES  ((size_t)SLAB_SLOTS * PAGES_PAGE)
 #define ASLEEP      UINT32_MAX
+#define LENT        (UINT32_MAX - 1)
 
 /* Packed bytes, or a page's own where that is no gain. */
 struct frozen {
@@ -33,8 +34,14 @@ struct frozen {
 struct page {
     uint32_t refs, slot;        /* of a free page: 0, and the next free one */
     uint64_t hash;              /* 0: not known */
-    struct frozen *frozen;      /* NULL: not packed since it was written */
-    uint64_t looked_at;         /* since pool_squeeze() came by */
+    union {
+        struct frozen *frozen;  /* NULL: not packed since it was written */
+        uint32_t *note;         /* of a lent page: the lender's */
+    };
+    union {
+        uint64_t looked_at;     /* since pool_squeeze() came by */
+        const uint8_t *lender;
+    };
 };
 
 static struct {
@@ -212,15 +219,17 @@ static void freeze(struct page *p)
     p->slot = ASLEEP;
 }
 
-void pool_squeeze(uint64_t bytes)
+void pool_squeeze(uint64_t bytes, uint64_t most)
 {
-    for (uint64_t left = 2 * (uint64_t)pool.npages; left > 0 && pool_memory() > bytes; left--) {
+    for (uint64_t left = 2 * (uint64_t)pool.npages; left > 0 && most > 0 && pool_memory() > bytes; left--) {
         struct page *p = &pool.pages[pool.hand = (pool.hand + 1) % pool.npages];
 
-        if (p->refs == 0 || p->slot == ASLEEP || pool.hand <= POOL_ZERO)
+        if (p->refs == 0 || p->slot == ASLEEP || p->slot == LENT || pool.hand <= POOL_ZERO)
             continue;
-        if (!p->looked_at)
+        if (!p->looked_at) {
             freeze(p);
+            most--;
+        }
         p->looked_at = 0;
     }
 }
@@ -280,6 +289,31 @@ uint32_t pool_new_frozen(const uint8_t *packed, uint32_t len)
     return page;
 }
 
+uint32_t pool_lend(const uint8_t *bytes, uint32_t *note)
+{
+    uint32_t page;
+
+    begin();
+    page = page_new();
+    page_of(page)->slot = LENT;
+    page_of(page)->lender = bytes;
+    page_of(page)->note = note;
+    *note = page;
+    return page;
+}
+
+void pool_settle(uint32_t page)
+{
+    struct page *p = page_of(page);
+    const uint8_t *from = p->lender;
+
+    *p->note = POOL_NONE;
+    p->slot = slot_new();
+    p->frozen = NULL;
+    p->looked_at = 1;
+    memcpy(slot_bytes(p->slot), from, PAGES_PAGE);
+}
+
 void pool_hold(uint32_t page)
 {
     if (page > POOL_ZERO)
@@ -293,8 +327,11 @@ void pool_drop(uint32_t page)
     if (page <= POOL_ZERO || --pool.pages[page].refs != 0)
         return;
     p = page_of(page);
-    frozen_drop(p->frozen);
-    if (p->slot != ASLEEP)
+    if (p->slot == LENT)
+        *p->note = POOL_NONE;
+    else
+        frozen_drop(p->frozen);
+    if (p->slot != ASLEEP && p->slot != LENT)
         slot_free(p->slot);
     p->frozen = NULL;
     p->slot = pool.free_page;
@@ -316,6 +353,8 @@ const uint8_t *pool_bytes(uint32_t page)
     if (page <= POOL_ZERO)
         return page == POOL_NONE ? NULL : zeros;
     p = page_of(page);
+    if (p->slot == LENT)
+        return p->lender;
     p->looked_at = 1;
     if (p->slot == ASLEEP) {
         p->slot = slot_new();
@@ -329,6 +368,8 @@ uint8_t *pool_write(uint32_t page)
     struct page *p = page_of(page);
 
     invariant(pool_alone(page), "a saved page that is shared is written");
+    if (p->slot == LENT)
+        pool_settle(page);
     (void)pool_bytes(page);
     frozen_drop(p->frozen);
     p->frozen = NULL;
@@ -340,6 +381,8 @@ const uint8_t *pool_look(uint32_t page, uint8_t *room)
 {
     if (page <= POOL_ZERO)
         return pool_bytes(page);
+    if (page_of(page)->slot == LENT)
+        return page_of(page)->lender;
     if (page_of(page)->slot != ASLEEP)
         return slot_bytes(page_of(page)->slot);
     thaw_to(page_of(page)->frozen, room);

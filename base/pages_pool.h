@@ -14,6 +14,10 @@ uint32_t       pool_new(void);                          /* held once; what it ho
 /* Frozen from the start; its bytes stay somebody else's, who keeps them (len PAGES_PAGE: unpacked). If they cannot be unpacked, it
  * is a page of zeros. */
 uint32_t       pool_new_frozen(const uint8_t *packed, uint32_t len);
+/* Its bytes are somebody else's as long as they stay as they are: who is about to change them calls pool_settle(*note) first. *note
+ * is the page until that was done or nobody holds it any more, then POOL_NONE. */
+uint32_t       pool_lend(const uint8_t *bytes, uint32_t *note);
+void           pool_settle(uint32_t page);
 void           pool_hold(uint32_t page);
 void           pool_drop(uint32_t page);                /* nothing of POOL_NONE and POOL_ZERO */
 bool           pool_alone(uint32_t page);               /* may be written: held once, and not POOL_NONE or POOL_ZERO */
@@ -28,6 +32,6 @@ uint64_t       pool_hash(uint32_t page);
 void    *pool_allocate(uint64_t bytes);
 void     pool_free(void *at, uint64_t bytes);
 uint64_t pool_memory(void);
-void     pool_squeeze(uint64_t bytes);                  /* freezes what was not looked at, until no more are taken, if that is possible */
+void     pool_squeeze(uint64_t bytes, uint64_t most);   /* freezes what was not looked at, until no more are taken, or so many pages */
 
 #endif

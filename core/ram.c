@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
+#include "base/pages_pool.h"
 
 #define LINE_SHIFT 6        /* code is tracked in 64-byte lines: 64 lines a page, one bit each */
 
@@ -27,12 +28,14 @@ struct err ram_create(struct ram **out, const char *name, uint64_t len)
         ram->dirty = calloc(pages, 1);
         ram->touched = calloc(pages, 1);
         ram->unseen = calloc(pages, 1);
+        ram->away = calloc(pages, 1);
+        ram->lent = calloc(pages, sizeof *ram->lent);
         ram->bytes = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (ram->bytes == MAP_FAILED)
             ram->bytes = NULL;
     }
     if (ram == NULL || ram->bytes == NULL || ram->code == NULL || ram->dirty == NULL || ram->touched == NULL ||
-        ram->unseen == NULL) {
+        ram->unseen == NULL || ram->away == NULL || ram->lent == NULL) {
         ram_free(ram);
         return err_make(ERR_MEMORY, "the host has no memory for %" PRIu64 " MiB of guest memory (%s): give a smaller -m",
                         len >> 20, name);
@@ -51,6 +54,8 @@ void ram_free(struct ram *ram)
     free(ram->dirty);
     free(ram->touched);
     free(ram->unseen);
+    free(ram->away);
+    free(ram->lent);
     free(ram);
 }
 
@@ -82,6 +87,30 @@ void ram_forget_code(struct ram *ram, uint64_t page)
     ram->code[page] = 0;
 }
 
+void ram_first_write(struct ram *ram, uint64_t page)
+{
+    if (ram->lent[page] != POOL_NONE)
+        pool_settle(ram->lent[page]);
+    ram->dirty[page] = RAM_DIRTY;
+    ram->touched[page] = 1;
+}
+
+void ram_fetch(struct ram *ram, uint64_t page)
+{
+    if (ram->lent[page] != POOL_NONE)
+        pool_settle(ram->lent[page]);
+    ram->away[page] = 0;
+    ram->fetch(ram->fetch_arg, page, ram->bytes + (page << PAGE_SHIFT));
+}
+
+uint32_t ram_lend(struct ram *ram, uint64_t page)
+{
+    if (ram->lent[page] == POOL_NONE)
+        return pool_lend(ram->bytes + (page << PAGE_SHIFT), &ram->lent[page]);
+    pool_hold(ram->lent[page]);
+    return ram->lent[page];
+}
+
 void ram_wrote(struct ram *ram, uint64_t offset, uint64_t len)
 {
     if (UNLIKELY(ram->wrote != NULL))
@@ -91,13 +120,19 @@ void ram_wrote(struct ram *ram, uint64_t offset, uint64_t len)
         uint64_t here = len < PAGE_SIZE - in_page ? len : PAGE_SIZE - in_page;
         uint64_t hit = ram->code[page] == 0 ? 0 : ram->code[page] & lines_of(in_page, in_page + here);
 
-        ram->dirty[page] = RAM_DIRTY;
-        ram->touched[page] = 1;
+        ram_will_write(ram, page);
         if (hit != 0 && ram->code_written != NULL)
             ram->code_written(ram->code_arg, ram, page, hit);
         offset += here;
         len -= here;
     }
+}
+
+void ram_wrote_lines(struct ram *ram, uint64_t page, uint64_t lines)
+{
+    ram_will_write(ram, page);
+    if ((ram->code[page] & lines) != 0 && ram->code_written != NULL)
+        ram->code_written(ram->code_arg, ram, page, ram->code[page] & lines);
 }
 
 void ram_clear_dirty(struct ram *ram, unsigned whose)
@@ -129,7 +164,7 @@ uint64_t ram_pages_touched(const struct ram *ram)
 }
 
 /* Pages of zeros hash to nothing, so that a page never touched and one that became zero again are the same guest memory. */
-uint64_t ram_hash(const struct ram *ram, uint64_t seed)
+uint64_t ram_hash(struct ram *ram, uint64_t seed)
 {
     static const uint8_t zeros[PAGE_SIZE];
     uint64_t hash = bytes_hash(&ram->len, sizeof ram->len, seed);
@@ -137,6 +172,7 @@ uint64_t ram_hash(const struct ram *ram, uint64_t seed)
     for (uint64_t page = 0; page < ram->len >> PAGE_SHIFT; page++) {
         const uint8_t *at = ram->bytes + (page << PAGE_SHIFT);
 
+        ram_present(ram, page);
         if (ram->touched[page] && memcmp(at, zeros, PAGE_SIZE) != 0)
             hash = bytes_hash(at, PAGE_SIZE, hash ^ page);
     }

@@ -228,7 +228,15 @@ struct space_page space_page(struct space *s, gpa_t page)
     if (e == NULL || e->region->ram == NULL || e->start > page || e->end < page + PAGE_SIZE)
         return (struct space_page){ 0 };
     offset = e->region->ram_offset + (page - e->region->start);
+    ram_present(e->region->ram, offset >> PAGE_SHIFT);
     return (struct space_page){ e->region->ram->bytes + offset, e->region->ram, offset >> PAGE_SHIFT, e->region->rights };
+}
+
+/* No more than a page. */
+static void present(struct ram *ram, uint64_t offset, unsigned bytes)
+{
+    ram_present(ram, offset >> PAGE_SHIFT);
+    ram_present(ram, (offset + bytes - 1) >> PAGE_SHIFT);
 }
 
 /* How many of `bytes` a device row takes at once: no wider than the row, naturally aligned. */
@@ -252,6 +260,7 @@ static unsigned read_piece(struct space *s, gpa_t at, unsigned bytes, uint64_t *
     }
     if (e->region->ram != NULL) {
         n = e->end - at < bytes ? (unsigned)(e->end - at) : bytes;
+        present(e->region->ram, e->region->ram_offset + (at - e->region->start), n);
         *out = load_bytes(e->region->ram->bytes + e->region->ram_offset + (at - e->region->start), n);
         return n;
     }
@@ -288,8 +297,9 @@ static unsigned write_piece(struct space *s, gpa_t at, unsigned bytes, uint64_t 
 
         n = e->end - at < bytes ? (unsigned)(e->end - at) : bytes;
         if (r->rights & ACCESS_WRITE) {
-            store_bytes(r->ram->bytes + offset, n, value);
+            present(r->ram, offset, n);
             ram_wrote(r->ram, offset, n);
+            store_bytes(r->ram->bytes + offset, n, value);
         }
         return n;
     }
@@ -342,8 +352,8 @@ void space_write_bytes(struct space *s, gpa_t at, const void *from, uint64_t len
         if (n > len)
             n = len;
         if (page.host != NULL && (page.rights & ACCESS_WRITE)) {
-            memcpy(page.host + in_page, p, n);
             ram_wrote(page.ram, (page.ram_page << PAGE_SHIFT) + in_page, n);
+            memcpy(page.host + in_page, p, n);
         } else {
             n = n > 4 ? 4 : n;
             space_write(s, at, (unsigned)n, load_bytes(p, (unsigned)n));

@@ -87,8 +87,8 @@ static void spans_store(struct cpu *cpu, const struct insn *i, const struct span
         if (UNLIKELY(cpu->points != NULL))
             points_accessed(cpu, p->lin, &p->at, p->bytes, from);
         if (p->at.host != NULL) {
-            memcpy(p->at.host, from, p->bytes);
             ram_wrote(p->at.ram, p->at.ram_offset, p->bytes);
+            memcpy(p->at.host, from, p->bytes);
         } else {
             cpu_sync(cpu, i);
             device_write(cpu, p->at.gpa, from, p->bytes);

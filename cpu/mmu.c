@@ -62,8 +62,8 @@ static void table_write(struct cpu *cpu, gpa_t at, unsigned bytes, uint64_t v)
     if (page->host == NULL) {
         space_write(cpu->memory, at, bytes, v);
     } else if (page->rights & ACCESS_WRITE) {
-        store_bytes(page->host + (at & ~PAGE_MASK), bytes, v);
         ram_wrote(page->ram, (page->ram_page << PAGE_SHIFT) + (at & ~PAGE_MASK), bytes);
+        store_bytes(page->host + (at & ~PAGE_MASK), bytes, v);
     }
 }
 

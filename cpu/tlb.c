@@ -30,8 +30,8 @@ static uint64_t write_tag(gva_t page, const struct space_page *at, unsigned acce
         return page | TLB_CODE;
     if (!(access & ACCESS_WRITE) && ram->dirty[at->ram_page] != RAM_DIRTY)
         return page | TLB_CODE;
-    ram->dirty[at->ram_page] = RAM_DIRTY;
-    ram->touched[at->ram_page] = ram->unseen[at->ram_page] = 1;
+    ram_will_write(ram, at->ram_page);
+    ram->unseen[at->ram_page] = 1;
     return page;
 }
 
@@ -93,8 +93,8 @@ static void revive(struct tlb_entry *e, uint64_t page)
 
     if (!(e->write & TLB_CODE) || ram->code[page] != 0)
         return;
-    ram->dirty[page] = RAM_DIRTY;
-    ram->touched[page] = ram->unseen[page] = 1;
+    ram_will_write(ram, page);
+    ram->unseen[page] = 1;
     e->write &= ~TLB_CODE;
 }
 
@@ -187,8 +187,8 @@ void shadow_remember(struct cpu *cpu, gva_t lin, bool user, const struct tlb_pla
 
     if (at->host == NULL || at->ram->code[page] != 0 || cpu->points != NULL)
         return;
-    at->ram->dirty[page] = RAM_DIRTY;
-    at->ram->touched[page] = at->ram->unseen[page] = 1;
+    ram_will_write(at->ram, page);
+    at->ram->unseen[page] = 1;
     cpu->shadow[user] = (struct shadow_page){ .page = lin & PAGE_MASK, .addend = (uintptr_t)at->host - lin };
 }
 

@@ -371,7 +371,7 @@ void tlb_clean_writes(struct cpu *cpu, struct ram *ram)
         uint64_t host = cpu->shadow[user].page + cpu->shadow[user].addend;
 
         if (cpu->shadow[user].page != TLB_INVALID && lies_in(ram, host))
-            ram->dirty[(host - (uintptr_t)ram->bytes) >> PAGE_SHIFT] = RAM_DIRTY;
+            ram_will_write(ram, (host - (uintptr_t)ram->bytes) >> PAGE_SHIFT);
     }
     look_at_writes(cpu->space);
     others_look_at_writes(cpu);

@@ -86,8 +86,9 @@ static void write_only_write(struct device *dev, uint32_t at, unsigned bytes, ui
 {
     struct chipset *c = (struct chipset *)dev;
 
-    store_bytes(c->cfg.ram->bytes + at, bytes, value);
+    ram_present(c->cfg.ram, at >> PAGE_SHIFT);
     ram_wrote(c->cfg.ram, at, bytes);
+    store_bytes(c->cfg.ram->bytes + at, bytes, value);
 }
 
 static void segment_show(struct chipset *c, unsigned segment, unsigned how)

@@ -126,8 +126,10 @@ static void put_ram(struct checkpointer *c, struct ram *ram)
 {
     const uint64_t pages = ram->len >> PAGE_SHIFT;
 
-    for (uint64_t page = 0; (page = ram_next_dirty(ram, page, DIRTY_CHECKPOINT)) < pages; page++)
+    for (uint64_t page = 0; (page = ram_next_dirty(ram, page, DIRTY_CHECKPOINT)) < pages; page++) {
+        ram_present(ram, page);
         (void)put_page(c, page, ram->bytes + (page << PAGE_SHIFT));
+    }
     ram_clear_dirty(ram, DIRTY_CHECKPOINT);
 }
 

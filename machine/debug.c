@@ -222,8 +222,8 @@ static size_t move(struct debug *d, unsigned vp, gpa_t gpa, void *to, const void
     if (to != NULL)
         memcpy(to, page.host + in_page, n);
     if (from != NULL) {
-        memcpy(page.host + in_page, from, n);
         ram_wrote(page.ram, (page.ram_page << PAGE_SHIFT) + in_page, n);
+        memcpy(page.host + in_page, from, n);
     }
     return n;
 }

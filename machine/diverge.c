@@ -57,6 +57,9 @@ static bool pages_differ(struct pair *p, uint64_t page)
     const uint8_t *a = p->m[0]->ram->bytes + (page << PAGE_SHIFT), *b = p->m[1]->ram->bytes + (page << PAGE_SHIFT);
     uint64_t at = 0, split = RAM_LOW_MAX >> PAGE_SHIFT;
 
+    ram_present(p->m[0]->ram, page);
+    ram_present(p->m[1]->ram, page);
+
     if (memcmp(a, b, PAGE_SIZE) == 0)
         return false;
     while (a[at] == b[at])

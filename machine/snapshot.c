@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/invariant.h"
+#include "base/pages_pool.h"
 #include "machine/snapshot_internal.h"
 
 /* All that was ever written is new to us. */
@@ -86,12 +87,26 @@ const uint8_t *snapshot_ram_page(const struct snapshot *at, uint64_t page)
 
 /* ---- memories ---- */
 
-static void put_dirty(struct pages *base, struct ram *ram)
+/* Of the machine's own memory nothing is copied until it is written again. What lies elsewhere is in the map already. */
+static void lend_dirty(struct pages *map, struct ram *ram)
+{
+    const uint64_t pages = ram->len >> PAGE_SHIFT;
+
+    for (uint64_t page = 0; (page = ram_next_dirty(ram, page, DIRTY_SNAPSHOT)) < pages; page++) {
+        if (ram->away[page])
+            continue;
+        pages_hang(map, page, ram_lend(ram, page));
+        pool_drop(ram->lent[page]);
+    }
+    ram_clear_dirty(ram, DIRTY_SNAPSHOT);
+}
+
+static void copy_dirty(struct pages *map, struct ram *ram)
 {
     const uint64_t pages = ram->len >> PAGE_SHIFT;
 
     for (uint64_t page = 0; (page = ram_next_dirty(ram, page, DIRTY_SNAPSHOT)) < pages; page++)
-        pages_put(base, page, ram->bytes + (page << PAGE_SHIFT));
+        pages_put(map, page, ram->bytes + (page << PAGE_SHIFT));
     ram_clear_dirty(ram, DIRTY_SNAPSHOT);
 }
 
@@ -100,9 +115,10 @@ struct snapshot *snapshot_take(struct snapshots *s)
     struct snapshot *at = calloc(1, sizeof *at);
 
     invariant(at != NULL, "out of memory for a snapshot");
-    for (unsigned k = 0; k < s->memories.n; k++)
+    lend_dirty(&s->base[RAM_MAP], s->m->ram);
+    for (unsigned k = 1; k < s->memories.n; k++)
         if (s->memories.list[k].ram != NULL)
-            put_dirty(&s->base[1 + k], s->memories.list[k].ram);
+            copy_dirty(&s->base[1 + k], s->memories.list[k].ram);
         else
             pages_copy(&s->base[1 + k], s->memories.list[k].pages);
     state_map_put(s->m, &s->base[STATE_MAP], &s->scratch);
@@ -131,19 +147,16 @@ void memory_put_back(struct ram *ram, uint64_t page, const uint8_t *bytes)
     static const uint8_t zeros[PAGE_SIZE];
     uint8_t *to = ram->bytes + (page << PAGE_SHIFT);
     const uint8_t *from = bytes != NULL ? bytes : zeros;
+    uint64_t lines = 0;
 
-    for (unsigned at = 0; at < PAGE_SIZE; at += LINE) {
-        unsigned end = at;
-
-        while (end < PAGE_SIZE && memcmp(to + end, from + end, LINE) != 0)
-            end += LINE;
-        if (end == at)
-            continue;
-        memcpy(to + at, from + at, end - at);
-        ram_wrote(ram, (page << PAGE_SHIFT) + at, end - at);
-        at = end - LINE;
+    ram_present(ram, page);
+    for (unsigned at = 0; at < PAGE_SIZE; at += LINE)
+        lines |= (uint64_t)(memcmp(to + at, from + at, LINE) != 0) << at / LINE;
+    if (lines != 0) {
+        ram_wrote_lines(ram, page, lines);
+        memcpy(to, from, PAGE_SIZE);
     }
-    ram->touched[page] = bytes != NULL;
+    ram->touched[page] = bytes != NULL || ram->dirty[page] == RAM_DIRTY;     /* what is dirty is touched (ram_will_write()) */
 }
 
 static void page_differs(void *arg, uint64_t page, const uint8_t *then, const uint8_t *now)
@@ -152,28 +165,70 @@ static void page_differs(void *arg, uint64_t page, const uint8_t *then, const ui
     memory_put_back(arg, page, then);
 }
 
-static void put_back_dirty(struct ram *ram, const struct pages *then)
+static void put_back(struct ram *ram, const struct pages *now, const struct pages *then)
 {
     const uint64_t pages = ram->len >> PAGE_SHIFT;
     uint8_t room[PAGE_SIZE];
 
     for (uint64_t page = 0; (page = ram_next_dirty(ram, page, DIRTY_SNAPSHOT)) < pages; page++)
         memory_put_back(ram, page, pages_look(then, page, room));
+    pages_changed(then, now, page_differs, ram);
+}
+
+/* ---- the machine's own memory ---- */
+
+/* Most of what differs will not be looked at before the next restore, so it stays away until it is; but for pages with decoded code,
+ * which must be right. */
+static void will_hold(void *arg, uint64_t page, uint32_t number)
+{
+    struct ram *ram = arg;
+    uint8_t room[PAGE_SIZE];
+
+    if (ram->code[page] != 0) {
+        memory_put_back(ram, page, pool_look(number, room));
+        return;
+    }
+    ram->away[page] = number == POOL_NONE || number != ram->lent[page];     /* or it was lent from here and is here still */
+    ram->touched[page] = number != POOL_NONE;
+    ram->dirty[page] |= DIRTY_CHECKPOINT;
+}
+
+static void fetch(void *arg, uint64_t page, uint8_t *to)
+{
+    const struct snapshots *s = arg;
+    const uint8_t *bytes = pages_look(&s->base[RAM_MAP], page, to);
+
+    if (bytes == NULL)
+        memset(to, 0, PAGE_SIZE);
+    else if (bytes != to)
+        memcpy(to, bytes, PAGE_SIZE);
+}
+
+static void put_back_own(struct snapshots *s, const struct pages *then)
+{
+    struct ram *ram = s->m->ram;
+    const uint64_t pages = ram->len >> PAGE_SHIFT;
+
+    ram->fetch = fetch;
+    ram->fetch_arg = s;
+    for (uint64_t page = 0; (page = ram_next_dirty(ram, page, DIRTY_SNAPSHOT)) < pages; page++)
+        will_hold(ram, page, pages_number(then, page));
+    pages_different(then, &s->base[RAM_MAP], will_hold, ram);
+    pages_copy(&s->base[RAM_MAP], then);
 }
 
 struct err snapshot_restore(struct snapshots *s, const struct snapshot *at)
 {
     struct err e;
 
-    for (unsigned k = 0; k < s->memories.n; k++) {
+    put_back_own(s, &at->maps[RAM_MAP]);
+    for (unsigned k = 1; k < s->memories.n; k++) {
         const struct backing *b = &s->memories.list[k];
 
-        if (b->ram != NULL) {
-            put_back_dirty(b->ram, &at->maps[1 + k]);
-            pages_changed(&at->maps[1 + k], &s->base[1 + k], page_differs, b->ram);
-        } else {
+        if (b->ram != NULL)
+            put_back(b->ram, &s->base[1 + k], &at->maps[1 + k]);
+        else
             pages_copy(b->pages, &at->maps[1 + k]);
-        }
     }
     e = state_map_load(s->m, &at->maps[STATE_MAP], &s->scratch);
     for (unsigned k = 0; k < 1 + s->memories.n; k++) {

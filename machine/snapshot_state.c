@@ -48,17 +48,19 @@ static void put_stream(struct pages *map, const struct writer *w, unsigned strea
         pages_remove(map, first + n++);
 }
 
+/* Packed pages stay so: this is looked at once. */
 static struct err get_stream(const struct pages *from, struct writer *scratch, unsigned stream, struct reader *out)
 {
     const uint64_t first = (uint64_t)stream * STREAM_PAGES;
-    const uint8_t *page = pages_get(from, first);
+    uint8_t room[PAGE_SIZE];
+    const uint8_t *page = pages_look(from, first, room);
     uint64_t len = page == NULL ? UINT64_MAX : load64(page);
 
     scratch->len = 0;
     if (len > (uint64_t)STREAM_PAGES * PAGE_SIZE - 8)
         return err_make(ERR_FORMAT, "the snapshot lacks the state of a device");
     for (uint64_t n = 0; n * PAGE_SIZE < len + 8; n++) {
-        page = pages_get(from, first + n);
+        page = pages_look(from, first + n, room);
         if (page == NULL)
             return err_make(ERR_FORMAT, "the snapshot lacks a part of the state of a device");
         writer_copy(scratch, page, PAGE_SIZE);

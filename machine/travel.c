@@ -15,7 +15,8 @@
 #include "machine/snapshot.h"
 
 #define NEAR            ((uint64_t)1 << 20)
-#define SPACING         ((uint64_t)1 << 27)     /* a few tenths of a second to run */
+#define SPACING         ((uint64_t)17 << 23)    /* a few tenths of a second to run; just more than those added to recordings are apart at most */
+#define SQUEEZE_PAGES   512u                    /* ... are packed in some 4 ms */
 #define COARSE_MAX      24u     /* of distances below 2^40 */
 #define MEMORY_LEAST    ((uint64_t)32 << 20)
 
@@ -139,8 +140,8 @@ static void tidy(struct travel *t, uint64_t cursor)
 {
     count_used(t);
     thin(t, cursor);
-    if (snapshots_memory(t->s) > bound(t))
-        pages_squeeze(bound(t) / 8 * 7);
+    if (snapshots_memory(t->s) > bound(t) / 8 * 7)
+        pages_squeeze(bound(t) / 8 * 7, snapshots_memory(t->s) > bound(t) ? UINT64_MAX : SQUEEZE_PAGES);
     if (t->coarse > 0 && snapshots_memory(t->s) < bound(t) / 4 * 3)
         t->coarse--;
     while (snapshots_memory(t->s) > bound(t) && t->coarse < COARSE_MAX && t->n > 2) {
@@ -266,7 +267,7 @@ static struct err run_to(struct travel *t, uint64_t insns, travel_scan_fn *scan,
             return too_far(t);
         if (stop < insns)
             add_here(t);
-        if (snapshots_memory(t->s) > bound(t))
+        if (snapshots_memory(t->s) > bound(t) / 8 * 7)
             tidy(t, insns);
     }
     return OK;

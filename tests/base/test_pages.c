@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Page maps: copies are independent, what is equal is shared, comparisons name just what differs, nothing leaks. */
 #include "base/pages.h"
+#include "base/pages_pool.h"
 
 #include <string.h>
 
@@ -131,9 +132,9 @@ static void squeezed_pages_are_the_same(void **state)
     }
     pages_copy(&b, &a);
     before = pages_memory();
-    pages_squeeze(before - 1);
+    pages_squeeze(before - 1, UINT64_MAX);
     assert_in_range(pages_memory(), before / 2, before - 1);            /* no more than was asked for */
-    pages_squeeze(0);
+    pages_squeeze(0, UINT64_MAX);
     assert_in_range(pages_memory(), 1, 300 * 150);
     pages_edit(&b, 17)[5] = 0x99;
     for (unsigned k = 0; k < 300; k++) {
@@ -146,7 +147,7 @@ static void squeezed_pages_are_the_same(void **state)
     }
     assert_int_equal(pages_get(&b, 17)[5], 0x99);
     assert_int_equal(pages_get(&b, 17)[6], 17 % 7);
-    pages_squeeze(0);
+    pages_squeeze(0, UINT64_MAX);
     assert_int_equal(pages_get(&b, 17)[5], 0x99);
     assert_int_equal(pages_get(&a, 17)[5], 17 % 7);
     pages_put(&a, 16, filled(3));
@@ -156,12 +157,48 @@ static void squeezed_pages_are_the_same(void **state)
     assert_int_equal(pages_memory(), 0);
 }
 
+/* A lent page costs nothing until its lender changes it, and is what it was then; nobody is told of one that nobody holds. */
+static void lent_pages_keep_what_was_there(void **state)
+{
+    static uint8_t there[2][PAGES_PAGE];
+    struct pages a, b = { 0 };
+    uint32_t notes[2] = { 0 };
+    uint64_t before;
+
+    (void)state;
+    pages_init(&a, 1000);
+    pages_put(&a, 3, filled(3));
+    before = pages_memory();
+    for (unsigned k = 0; k < 2; k++) {
+        memset(there[k], (int)k + 7, PAGES_PAGE);
+        pool_drop(pages_hang(&a, k, pool_lend(there[k], &notes[k])));
+        assert_int_equal(pages_number(&a, k), notes[k]);
+        assert_ptr_equal(pages_get(&a, k), there[k]);
+    }
+    assert_in_range(pages_memory(), before, before + 200);
+    pages_copy(&b, &a);
+    pages_squeeze(0, UINT64_MAX);
+    assert_ptr_equal(pages_get(&b, 1), there[1]);
+    pool_settle(notes[1]);
+    memset(there[1], 0xee, PAGES_PAGE);
+    assert_int_equal(notes[1], 0);
+    assert_int_equal(pages_get(&a, 1)[100], 8);
+    pages_edit(&b, 0)[5] = 1;                       /* of its own */
+    assert_int_equal(there[0][5], 7);
+    assert_int_not_equal(notes[0], 0);
+    pages_drop(&a);
+    assert_int_equal(notes[0], 0);
+    assert_int_equal(pages_get(&b, 1)[100], 8);
+    pages_drop(&b);
+    assert_int_equal(pages_memory(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copies_are_independent), cmocka_unit_test(zeros_are_pages_without_memory),
         cmocka_unit_test(equal_contents_stay_the_same_page), cmocka_unit_test(comparing_finds_what_differs),
-        cmocka_unit_test(squeezed_pages_are_the_same),
+        cmocka_unit_test(squeezed_pages_are_the_same), cmocka_unit_test(lent_pages_keep_what_was_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

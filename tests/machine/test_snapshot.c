@@ -119,6 +119,113 @@ static void pages_are_shared(void **state)
     machine_free(m);
 }
 
+static unsigned pages_away(const struct machine *m)
+{
+    unsigned n = 0;
+
+    for (uint64_t page = 0; page < m->ram->len >> PAGE_SHIFT; page++)
+        n += m->ram->away[page];
+    return n;
+}
+
+#define FREE_AT     0x600000u       /* nobody else is there */
+#define FREE_PAGES  64u
+
+static void fill(struct machine *m, uint8_t value)
+{
+    for (uint64_t at = 0; at < FREE_PAGES * PAGE_SIZE; at += 8)
+        space_write(m->memory, FREE_AT + at, 8, value * UINT64_C(0x0101010101010101));
+}
+
+/* Taking copies nothing, restoring brings only what is looked at; whoever looks, and however, sees the right bytes. */
+static void pages_come_when_they_are_looked_at(void **state)
+{
+    struct machine_config cfg = config();
+    struct machine *m = machine_made(&cfg);
+    struct snapshots *s;
+    struct snapshot *a, *b;
+    uint8_t bytes[16];
+    uint64_t hash, before;
+
+    (void)state;
+    must(snapshots_create(&s, m));
+    fill(m, 0x11);
+    a = snapshot_take(s);
+    before = snapshots_memory(s);
+    fill(m, 0x22);
+    assert_in_range(snapshots_memory(s) - before, FREE_PAGES * PAGE_SIZE, (FREE_PAGES + 1) * PAGE_SIZE);
+    b = snapshot_take(s);
+    hash = machine_hash(m);
+    assert_in_range(snapshots_memory(s) - before, FREE_PAGES * PAGE_SIZE, (FREE_PAGES + 8) * PAGE_SIZE);
+    assert_int_equal(pages_away(m), 0);
+    must(snapshot_restore(s, a));
+    assert_true(pages_away(m) >= FREE_PAGES);
+    assert_int_equal(space_read(m->memory, FREE_AT + 4, 1), 0x11);
+    assert_int_equal(space_read(m->memory, FREE_AT + 2 * PAGE_SIZE - 2, 4), 0x11111111);
+    space_write(m->memory, FREE_AT + 3 * PAGE_SIZE + 8, 1, 0x33);
+    assert_int_equal(space_read(m->memory, FREE_AT + 3 * PAGE_SIZE + 7, 4), 0x11113311);
+    space_write(m->memory, FREE_AT + 6 * PAGE_SIZE - 2, 4, 0x44444444);
+    space_read_bytes(m->memory, FREE_AT + 6 * PAGE_SIZE - 4, bytes, 8);
+    assert_memory_equal(bytes, "\x11\x11\x44\x44\x44\x44\x11\x11", 8);
+    memset(bytes, 0x55, sizeof bytes);
+    space_write_bytes(m->memory, FREE_AT + 8 * PAGE_SIZE - 8, bytes, 16);
+    assert_int_equal(space_read(m->memory, FREE_AT + 8 * PAGE_SIZE + 4, 8), 0x1111111155555555);
+    assert_true(pages_away(m) >= FREE_PAGES - 8);
+    must(snapshot_restore(s, b));                   /* what was not looked at is here still */
+    assert_true(pages_away(m) < 16);
+    assert_int_equal(space_read(m->memory, FREE_AT + 3 * PAGE_SIZE + 8, 8), 0x2222222222222222);
+    assert_int_equal(space_read(m->memory, FREE_AT + 20 * PAGE_SIZE, 8), 0x2222222222222222);
+    assert_true(machine_hash(m) == hash);
+    assert_int_equal(pages_away(m), 0);
+    must(snapshot_restore(s, a));
+    snapshot_drop(s, a);
+    a = snapshot_take(s);                           /* of what is away */
+    fill(m, 0x66);
+    must(snapshot_restore(s, a));
+    assert_int_equal(space_read(m->memory, FREE_AT + 30 * PAGE_SIZE, 8), 0x1111111111111111);
+    machine_free(m);
+}
+
+/* Nobody asks for a hash in between, which would bring all pages. */
+static void runs_go_on_from_pages_that_are_away(void **state)
+{
+    struct machine_config cfg = config();
+
+    (void)state;
+    for (unsigned variant = 0; variant < 4; variant++) {
+        struct machine *straight, *m;
+        struct snapshots *s;
+        struct snapshot *at[8];
+
+        cfg.jit = variant & 1 && machine_can_translate();
+        cfg.nvps = variant & 2 ? 3 : 1;
+        straight = machine_made(&cfg);
+        m = machine_made(&cfg);
+        must(snapshots_create(&s, m));
+        for (unsigned k = 0; k < 8; k++) {
+            at[k] = snapshot_take(s);
+            machine_run(m, 30011);
+        }
+        for (unsigned k = 0; k < 40; k++) {
+            const unsigned to = (unsigned)random_below(8);
+
+            must(snapshot_restore(s, at[to]));
+            machine_run(m, random_below(60000));
+            if (random_below(2)) {
+                snapshot_drop(s, at[to]);
+                must(snapshot_restore(s, at[(to + 1) % 8]));
+                machine_run(m, random_below(20000));
+                at[to] = snapshot_take(s);
+            }
+        }
+        machine_run(straight, 600000);
+        machine_run(m, 600000 - machine_insns(m));
+        assert_true(machine_hash(m) == machine_hash(straight));
+        machine_free(m);
+        machine_free(straight);
+    }
+}
+
 static void decoded_code_survives(void **state)
 {
     struct machine_config cfg = config();
@@ -386,6 +493,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(restoring_is_the_identity),
         cmocka_unit_test(pages_are_shared),
+        cmocka_unit_test(pages_come_when_they_are_looked_at),
+        cmocka_unit_test(runs_go_on_from_pages_that_are_away),
         cmocka_unit_test(decoded_code_survives),
         cmocka_unit_test(files_come_back),
         cmocka_unit_test(stopped_runs_go_on),

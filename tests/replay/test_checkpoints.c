@@ -203,7 +203,7 @@ static void one_travels_by_them(void **state)
         must(travel_to(t, p.insns[to]));
         assert_true(machine_insns(m) == p.insns[to] && machine_hash(m) == p.hash[to]);
         if (k % 8 == 0)
-            pages_squeeze(k);
+            pages_squeeze(k, UINT64_MAX);
         if (k % 10 == 3 && machine_run(m, 20000) == RUN_DIFFERS)
             fail_msg("%s", machine_error(m));
     }
