@@ -90,12 +90,16 @@ bool jit_observes(const struct insn *i)
     }
 }
 
-/* A shift by a constant that is not zero leaves nothing of the flags before it. */
-static unsigned flags_left(const struct insn *i)
+static bool shifts(const struct insn *i)
 {
-    bool shifts = i->op == OP_SHL || i->op == OP_SHR || i->op == OP_SAR;
+    return i->op == OP_SHL || i->op == OP_SHR || i->op == OP_SAR;
+}
 
-    if (shifts && FORM_KIND(i->form, 1) == KIND_IMM && (i->imm & (i->width == 8 ? 63 : 31)) != 0)
+/* A shift by a constant that is not zero leaves nothing of the flags before it; one by CL may leave them to whoever takes them
+ * behind it. */
+static unsigned flags_left(const struct insn *i, bool wanted_after)
+{
+    if (shifts(i) && (FORM_KIND(i->form, 1) == KIND_IMM ? (i->imm & (i->width == 8 ? 63 : 31)) != 0 : !wanted_after))
         return 0;
     return op_flags_read[i->op] & FLAGS_ARITH;
 }
@@ -130,8 +134,8 @@ static unsigned reads(const struct insn *i, bool inner, unsigned read_after, uns
     if (jit_observes(i) && !only_sees(i))
         return FLAGS_ARITH;
     if (written != 0 && written != FLAGS_ARITH)
-        return read_after | seen_after | flags_left(i);
-    return (read_after & ~written) | flags_left(i);
+        return read_after | seen_after | flags_left(i, true);
+    return (read_after & ~written) | flags_left(i, (read_after | seen_after) != 0);
 }
 
 unsigned jit_live_flags(const struct jit_code *c, unsigned read, unsigned seen, uint16_t read_after[], uint16_t seen_after[])
@@ -153,4 +157,41 @@ unsigned jit_live_flags(const struct jit_code *c, unsigned read, unsigned seen, 
         read = before;
     }
     return read;
+}
+
+unsigned jit_taken_flags(const struct insn *i)
+{
+    switch (i->op) {
+    case OP_JCC: case OP_SETCC: case OP_CMOVCC:
+        return jit_condition_flags(i->opcode & 15);
+    case OP_ADC: case OP_SBB:
+        return FLAG_CF;
+    default:
+        return 0;
+    }
+}
+
+/* It makes some flags, or makes them sometimes. */
+static bool leaves_some(const struct insn *i)
+{
+    const unsigned written = op_flags_written[i->op] & FLAGS_ARITH;
+
+    return (written != 0 && written != FLAGS_ARITH) || shifts(i);
+}
+
+unsigned jit_kept_flags(const struct jit_code *c, unsigned kept, const uint16_t read_after[], const uint16_t seen_after[],
+                        uint16_t kept_after[])
+{
+    for (unsigned k = c->count; k-- > 0;) {
+        const struct insn *i = c->insns[k];
+
+        kept_after[k] = (uint16_t)kept;
+        if (c->keeps_flags)
+            kept = FLAGS_ARITH;
+        else if (jit_taken_flags(i) != 0)
+            kept &= ~(unsigned)op_flags_written[i->op];
+        else
+            kept = reads(i, jit_inner_end(c, k), leaves_some(i) ? read_after[k] : kept, seen_after[k]);
+    }
+    return kept;
 }

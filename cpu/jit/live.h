@@ -31,6 +31,12 @@ static inline bool jit_inner_end(const struct jit_code *c, unsigned k)
  * what is read of the flags at the beginning. */
 unsigned jit_live_flags(const struct jit_code *c, unsigned read, unsigned seen, uint16_t read_after[], uint16_t seen_after[]);
 
+/* For each instruction: of those, what others take after it than jit_taken_flags() tells of. Those take flags wherever they are, or from
+ * operands of which they are made again; all others from where they are kept. `kept`: at the end; returns it at the beginning. */
+unsigned jit_kept_flags(const struct jit_code *c, unsigned kept, const uint16_t read_after[], const uint16_t seen_after[],
+                        uint16_t kept_after[]);
+unsigned jit_taken_flags(const struct insn *i);         /* by a condition or with a carry; 0: it takes none so */
+
 bool jit_jumps(unsigned op);                    /* its handler goes on to the next block itself */
 bool jit_keeps_flags(unsigned op);              /* its handler does not know there are flags */
 bool jit_observes(const struct insn *i);        /* flags may be seen as they are before i */

@@ -16,7 +16,7 @@ bool owed_stays(const struct jit_code *c, unsigned at, uint8_t o)
         const unsigned k = (at + n) % c->count;
         const struct insn *i = c->insns[k];
 
-        if (!intact && jit_observes(i))
+        if (!intact && (jit_observes(i) || jit_taken_flags(i) != 0))
             return false;
         if ((op_flags_written[i->op] & FLAGS_ARITH) == FLAGS_ARITH)
             return true;

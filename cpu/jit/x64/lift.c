@@ -597,10 +597,13 @@ static void lift_code(struct lift *l)
 /* A loop: what its beginning reads is what its end must keep; who leaves it may see all. */
 static void live_flags(struct lift *l)
 {
-    if (l->c->loops)
+    if (l->c->loops) {
         jit_live_flags(l->c, jit_live_flags(l->c, 0, FLAGS_ARITH, l->read, l->seen), FLAGS_ARITH, l->read, l->seen);
-    else
+        jit_kept_flags(l->c, jit_kept_flags(l->c, 0, l->read, l->seen, l->kept), l->read, l->seen, l->kept);
+    } else {
         jit_live_flags(l->c, FLAGS_ARITH, 0, l->read, l->seen);
+        jit_kept_flags(l->c, FLAGS_ARITH, l->read, l->seen, l->kept);
+    }
 }
 
 #define SLACK 16u       /* asm_aim() may write where a full buffer ended */

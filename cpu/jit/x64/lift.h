@@ -94,6 +94,7 @@ struct lift {
     unsigned k;
     uint16_t read[JIT_INSNS];           /* flags that later instructions, or the end of the code, take from after each one */
     uint16_t seen[JIT_INSNS];           /* flags that only what lies out of line may look at */
+    uint16_t kept[JIT_INSNS];           /* of those that are read, what cannot be made again for the reader */
     bool lost;                          /* no translation: too many ways out, or flags were read that nobody kept */
     struct owed owed;                   /* flags that are only seen are in no place, but can be made again */
     uint8_t saves;                      /* SAVED_* of the instruction at hand, whose flags will be owed; 0: they will not */

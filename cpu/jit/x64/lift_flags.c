@@ -46,48 +46,60 @@ static void save(struct lift *l, unsigned n, uint8_t o)
     asm_store(&l->a, 8, rm_at(HOST_CPU, CPU_AT(jit_saved).disp + 8 * (int32_t)n), from.memory ? HOST_AX : from.reg);
 }
 
-/* SUB or CMP is op. */
-static void apply(struct lift *l, const struct insn *i, enum alu op, bool saved)
+/* What op makes of `reg` and the second operand. */
+static void apply(struct lift *l, const struct insn *i, enum alu op, bool saved, unsigned reg)
 {
     const int32_t second = CPU_AT(jit_saved).disp + 8;
 
     if (saved)
-        asm_alu(&l->a, op, i->width, HOST_CX, rm_at(HOST_CPU, second));
+        asm_alu(&l->a, op, i->width, reg, rm_at(HOST_CPU, second));
     else if (owed_from_register(i))
-        asm_alu(&l->a, op, i->width, HOST_CX, guest(i->o[1]));
+        asm_alu(&l->a, op, i->width, reg, guest(i->o[1]));
     else
-        asm_alu_imm(&l->a, op, i->width, rm_reg(HOST_CX), (int32_t)i->imm);
+        asm_alu_imm(&l->a, op, i->width, rm_reg(reg), (int32_t)i->imm);
 }
 
-/* CX: the first operand as it was, and then the flags. */
-static void again(struct lift *l, struct owed owed)
+/* `reg`: the first operand as it was, and then the flags. */
+static void again(struct lift *l, struct owed owed, unsigned reg)
 {
     const struct insn *i = owed.i;
     const bool saved = owed.saved & SAVED_SECOND;
 
     if (i->op == OP_NEG)
-        asm_unary(&l->a, UNARY_NEG, i->width, rm_reg(HOST_CX));
+        asm_unary(&l->a, UNARY_NEG, i->width, rm_reg(reg));
     else if (owed_alike(i) && !saved)
-        asm_alu(&l->a, i->op == OP_TEST ? ALU_AND : (enum alu)(i->op - OP_ADD), i->width, HOST_CX, rm_reg(HOST_CX));
+        asm_alu(&l->a, i->op == OP_TEST ? ALU_AND : (enum alu)(i->op - OP_ADD), i->width, reg, rm_reg(reg));
     else
-        apply(l, i, i->op == OP_TEST ? ALU_AND : (enum alu)(i->op - OP_ADD), saved);
+        apply(l, i, i->op == OP_TEST ? ALU_AND : (enum alu)(i->op - OP_ADD), saved, reg);
 }
 
-/* CX: the result, and then the flags. */
-static void of_result(struct lift *l, const struct insn *i)
+/* `reg`: the result, and then the flags. */
+static void of_result(struct lift *l, const struct insn *i, unsigned reg)
 {
     switch (i->op) {
     case OP_ADD: case OP_SUB:
-        apply(l, i, i->op == OP_ADD ? ALU_SUB : ALU_ADD, false);
-        apply(l, i, i->op == OP_ADD ? ALU_ADD : ALU_SUB, false);
+        apply(l, i, i->op == OP_ADD ? ALU_SUB : ALU_ADD, false, reg);
+        apply(l, i, i->op == OP_ADD ? ALU_ADD : ALU_SUB, false, reg);
         break;
     case OP_NEG:
-        asm_unary(&l->a, UNARY_NEG, i->width, rm_reg(HOST_CX));
-        asm_unary(&l->a, UNARY_NEG, i->width, rm_reg(HOST_CX));
+        asm_unary(&l->a, UNARY_NEG, i->width, rm_reg(reg));
+        asm_unary(&l->a, UNARY_NEG, i->width, rm_reg(reg));
         break;
     default:
-        asm_test(&l->a, i->width, rm_reg(HOST_CX), HOST_CX);
+        asm_test(&l->a, i->width, rm_reg(reg), reg);
     }
+}
+
+/* Into the host's; `reg` is lost. */
+static void make_again(struct lift *l, struct owed owed, unsigned reg)
+{
+    const struct insn *i = owed.i;
+
+    asm_mov(&l->a, i->width == 8 ? 8 : 4, reg, owed.saved & SAVED_FIRST ? CPU_AT(jit_saved) : guest(i->o[0]));
+    if ((owed.saved & SAVED_FIRST) || owed_compares(i))
+        again(l, owed, reg);
+    else
+        of_result(l, i, reg);
 }
 
 void lift_flags_pay(struct lift *l, struct owed owed)
@@ -103,11 +115,7 @@ void lift_flags_pay(struct lift *l, struct owed owed)
         l->owed = kept;         /* elsewhere they are not paid yet */
         return;
     }
-    asm_mov(&l->a, i->width == 8 ? 8 : 4, HOST_CX, owed.saved & SAVED_FIRST ? CPU_AT(jit_saved) : guest(i->o[0]));
-    if ((owed.saved & SAVED_FIRST) || owed_compares(i))
-        again(l, owed);
-    else
-        of_result(l, i);
+    make_again(l, owed, HOST_CX);
     host_flags_to_raw(l);
 }
 
@@ -144,25 +152,13 @@ static bool takes_and_makes(const struct insn *i)
     return (i->op == OP_ADC || i->op == OP_SBB) && i->width != 1 && FORM_KIND(i->form, 0) == KIND_REG && FORM_KIND(i->form, 1) != KIND_MEM;
 }
 
-static unsigned taken(const struct insn *i)
-{
-    switch (i->op) {
-    case OP_JCC: case OP_SETCC: case OP_CMOVCC:
-        return jit_condition_flags(i->opcode & 15);
-    case OP_ADC: case OP_SBB:
-        return FLAG_CF;
-    default:
-        return 0;
-    }
-}
-
 /* What is read of the flags just made from where they are kept: others that the host has are taken from there. */
 static unsigned read_later(const struct lift *l, unsigned host)
 {
     for (unsigned k = l->k; k + 1 < l->c->count; k++) {
         const struct insn *next = l->c->insns[k + 1];
 
-        if (taken(next) & ~host)
+        if (jit_taken_flags(next) & ~host)
             return l->read[l->k];
         if (next->op == OP_JCC || takes_and_makes(next))
             return l->read[k + 1] & ~(unsigned)op_flags_written[next->op];
@@ -172,15 +168,22 @@ static unsigned read_later(const struct lift *l, unsigned host)
     return l->read[l->c->count - 1];
 }
 
-/* Flags that will be made, and that nobody reads from where they are kept though somebody may look: operands that will not be there
- * then are saved. Nothing can happen between here and the instruction. */
+/* Can those who will take the flags of the instruction at hand have them made again? */
+static bool for_each_reader(const struct lift *l)
+{
+    return l->kept[l->k] == 0 && (owed_of_operands(l->i) || owed_in_memory(l->i) != 0);
+}
+
+/* Flags that will be made, and that nobody reads from where they are kept though somebody may look, or take them otherwise: operands
+ * that will not be there then are saved. Nothing can happen between here and the instruction. */
 void lift_flags_plan(struct lift *l)
 {
     const struct insn *i = l->i;
-    const unsigned host = owed_shifts(i) ? lift_shift_leaves(i) : FLAGS_ARITH, memory = owed_in_memory(i);
+    const unsigned memory = owed_in_memory(i), read = read_later(l, owed_shifts(i) ? lift_shift_leaves(i) : FLAGS_ARITH);
 
     l->saves = 0;
-    if (l->seen[l->k] == 0 || (!owed_of_operands(i) && !owed_shifts(i) && memory == 0) || read_later(l, host) != 0 || owed_remakable(l->c, l->k))
+    if ((l->seen[l->k] == 0 && read == 0) || (!owed_of_operands(i) && !owed_shifts(i) && memory == 0) ||
+        (read != 0 && !for_each_reader(l)) || owed_remakable(l->c, l->k))
         return;
     l->saves = (uint8_t)memory;
     if (memory != SAVED_FIRST && (!owed_compares(i) || !owed_stays(l->c, l->k, i->o[0]))) {
@@ -221,7 +224,7 @@ void lift_flags_made(struct lift *l, unsigned which)
 
     l->nowhere = false;
     if (!lift_flags_owed(l)) {
-        if (read == 0 && seen != 0 && owed_remakable(l->c, l->k))
+        if ((read == 0 ? seen != 0 : for_each_reader(l)) && owed_remakable(l->c, l->k))
             l->owed = (struct owed){ l->i, 0 };
         else if (read != 0 || seen != 0)
             host_flags_to_raw(l);
@@ -231,11 +234,46 @@ void lift_flags_made(struct lift *l, unsigned which)
     l->host_flags = (uint16_t)which;
 }
 
+/* A comparison, from where its operands are. */
+static bool compare_again(struct lift *l, struct owed owed, unsigned scratch)
+{
+    const struct insn *i = owed.i;
+    const struct rm saved_second = rm_at(HOST_CPU, CPU_AT(jit_saved).disp + 8);
+    const struct rm first = owed.saved & SAVED_FIRST ? CPU_AT(jit_saved) : guest(i->o[0]);
+    struct rm second = owed.saved & SAVED_SECOND ? saved_second : guest(i->o[1]);
+
+    if (!owed_compares(i) || owed_alike(i) || (i->op == OP_TEST && !owed_from_register(i) && !(owed.saved & SAVED_SECOND)))
+        return false;
+    if (!owed_from_register(i) && !(owed.saved & SAVED_SECOND)) {
+        asm_alu_imm(&l->a, ALU_CMP, i->width, first, (int32_t)i->imm);
+        return true;
+    }
+    if (first.memory && second.memory) {
+        asm_mov(&l->a, i->width == 8 ? 8 : 4, scratch, second);
+        second = rm_reg(scratch);
+    }
+    if (i->op == OP_TEST)
+        asm_test(&l->a, i->width, second.memory ? second : first, second.memory ? first.reg : second.reg);
+    else if (second.memory)
+        asm_alu(&l->a, ALU_CMP, i->width, first.reg, second);
+    else
+        asm_alu_to(&l->a, ALU_CMP, i->width, first, second.reg);
+    return true;
+}
+
 void lift_flags_need(struct lift *l, unsigned which)
 {
+    const unsigned scratch = which == FLAG_CF ? HOST_CX : HOST_AX;
+
     if ((l->host_flags & which) == which)
         return;
-    l->lost |= l->owed.i != NULL || l->nowhere;     /* never, if jit_live_flags() is right; no translation then */
+    l->lost |= l->nowhere || (l->owed.i != NULL && owed_shifts(l->owed.i));    /* never, if jit_live_flags() is right; no translation then */
+    if (l->owed.i != NULL) {
+        if (!compare_again(l, l->owed, scratch))
+            make_again(l, l->owed, scratch);
+        l->host_flags = FLAGS_ARITH;
+        return;
+    }
     if (which == FLAG_CF) {
         asm_movzx(&l->a, 1, HOST_CX, CPU_AT(jit_szapc));
         asm_shift(&l->a, SHIFT_SHR, 4, rm_reg(HOST_CX), 1);

@@ -272,9 +272,14 @@ static bool pop(struct lift *l)
         return false;
     lift_stack_address(l, 0);
     lift_probe(l, false, 8);
-    asm_mov(&l->a, 8, HOST_DX, l->mem);
-    move_pointer(l, 8);
-    lift_write(l, i->o[0], 8, HOST_DX);
+    if (guest(i->o[0]).memory || guest_number(i->o[0]) == RSP) {       /* POP RSP: what was read stays */
+        asm_mov(&l->a, 8, HOST_DX, l->mem);
+        move_pointer(l, 8);
+        lift_write(l, i->o[0], 8, HOST_DX);
+    } else {
+        asm_mov(&l->a, 8, guest(i->o[0]).reg, l->mem);
+        move_pointer(l, 8);
+    }
     return true;
 }
 
