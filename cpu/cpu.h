@@ -194,6 +194,12 @@ void     cpu_flush_tlb(struct cpu *cpu, const struct tlb_scope *scope);
  * unless `set_ad`. */
 bool     cpu_translate(struct cpu *cpu, gva_t gva, unsigned access, bool user, bool set_ad, gpa_t *out);
 
+/* Where the tables whose root is `cr3` say that an address lies, and the entries that say so; rights do not count. False: it is not
+ * mapped; the entries are those up to the one that is not present. No paging: no entries. */
+#define CPU_WALK_LEVELS 5u
+struct cpu_walk { gpa_t gpa, at[CPU_WALK_LEVELS]; unsigned n, entry_bytes; };
+bool     cpu_walk(struct cpu *cpu, uint64_t cr3, gva_t gva, struct cpu_walk *out);
+
 /* Counters for -stats. */
 struct cpu_stats {
     uint64_t retired, blocks_built, block_hits, code_invalidations, exceptions, interrupts, smis;

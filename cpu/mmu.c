@@ -328,6 +328,42 @@ bool cpu_translate(struct cpu *cpu, gva_t gva, unsigned access, bool user, bool 
     return true;
 }
 
+/* For a debugger: CR3 may be that of any address space, its PDPTEs are those that lie in memory. */
+bool cpu_walk(struct cpu *cpu, uint64_t cr3, gva_t gva, struct cpu_walk *out)
+{
+    const struct paging mode = paging_mode(cpu);
+    struct walk w = { .gva = gva };
+    gpa_t table = cr3 & (mode.levels >= 4 ? bits_mask(52) & PAGE_MASK : 0xfffff000u);
+    unsigned level = mode.levels;
+    bool leaf = false;
+
+    *out = (struct cpu_walk){ .gpa = gva & 0xffffffffu, .entry_bytes = mode.entry_bytes };
+    if (cpu->p.efer & EFER_LMA ? !cpu_canonical(cpu, gva) : gva >> 32 != 0)
+        return false;
+    if (!(cpu->p.cr0 & CR0_PG))
+        return true;
+    if (mode.pae_top) {
+        out->at[out->n++] = (cr3 & 0xffffffe0u) + 8 * bits_get(gva, 31, 30);
+        w.entry = table_read(cpu, out->at[0], 8);
+        table = w.entry & bits_mask(52) & PAGE_MASK;
+        level = 2;
+        if (!(w.entry & PTE_P))
+            return false;
+    }
+    for (; !leaf; level--) {
+        bool present;
+
+        w.shift = PAGE_SHIFT + mode.index_bits * (level - 1);
+        present = walk_entry(cpu, &mode, &w, table, level, &leaf);
+        out->at[out->n++] = w.entry_at;
+        if (!present)
+            return false;
+        table = w.entry & (mode.entry_bytes == 4 ? 0xfffff000u : bits_mask(52) & PAGE_MASK);
+    }
+    out->gpa = leaf_address(&mode, &w);
+    return true;
+}
+
 /* SDM 3A "PDPTE Registers". */
 bool mmu_load_pdptes(struct cpu *cpu, uint64_t cr3)
 {

@@ -255,6 +255,7 @@ static void past(struct gdb_session *s, char **words, unsigned n)
         r.at = machine_insns(s->machine);
     if (r.text != NULL && strcmp(r.text, "stack") == 0 && r.vp == PAST_ANY)
         r.vp = s->vp;
+    r.space = s->vp;
     if (!failed(&e) && r.text == NULL)
         past_request_help(say_line, s);
     else if (!failed(&e))

@@ -33,7 +33,8 @@ static const struct { const char *name; enum point_kind kind; bool physical; } k
 void past_request_help(void (*line)(void *arg, const char *text), void *arg)
 {
     static const char *const text[] = {
-        "  QUESTION  write:ADDRESS[+BYTES], read:, access:     memory by linear address",
+        "  QUESTION  write:ADDRESS[+BYTES]                     memory behind a linear address, whichever way",
+        "            read:ADDRESS[+BYTES], access:             memory by linear address",
         "            pwrite:ADDRESS[+BYTES], pread:, paccess:  by physical address, by devices too",
         "            reached:ADDRESS                           an instruction about to run",
         "            changed:REGISTER, changed:msr=NUMBER      a register, as gdb names it, or MSR got another value",
@@ -47,6 +48,7 @@ void past_request_help(void (*line)(void *arg, const char *text), void *arg)
         "  --nth N           the N-th time",
         "  --vp N            only processor N",
         "  --symbols FILE    names from an ELF file, or text as nm, System.map and /proc/kallsyms have it",
+        "  --cr3 VALUE       write: the address space whose page tables say where it lies (default: the processor's)",
         "  --back N          stack: learn from the N instructions before (default: 16777216)",
     };
 
@@ -56,7 +58,7 @@ void past_request_help(void (*line)(void *arg, const char *text), void *arg)
 
 void past_request_init(struct past_request *r)
 {
-    *r = (struct past_request){ .at = UINT64_MAX, .limit = UINT64_MAX, .vp = PAST_ANY, .back = BACK };
+    *r = (struct past_request){ .at = UINT64_MAX, .limit = UINT64_MAX, .vp = PAST_ANY, .space = PAST_ANY, .cr3 = UINT64_MAX, .back = BACK };
 }
 
 void past_request_free(struct past_request *r)
@@ -80,6 +82,7 @@ static uint64_t *number_of(struct past_request *r, const char *option)
 {
     const struct { const char *name; uint64_t *to; } rows[] = {
         { "--at", &r->at }, { "--from", &r->from }, { "--limit", &r->limit }, { "--nth", &r->nth }, { "--back", &r->back },
+        { "--cr3", &r->cr3 },
     };
 
     for (size_t k = 0; k < COUNT_OF(rows); k++)
@@ -222,7 +225,8 @@ static struct err resolve(struct past_request *r, struct debug *d)
         return err_make(ERR_USAGE, "give a question such as write:0x1000+8");
     if (r->symbol_file != NULL && r->symbols == NULL)
         TRY(symbols_open(&r->symbols, r->symbol_file));
-    r->what = (struct past_question){ .kind = PAST_POINT, .vp = r->vp, .vector = PAST_ANY };
+    r->what = (struct past_question){ .kind = PAST_POINT, .vp = r->vp, .vector = PAST_ANY, .space = r->vp != PAST_ANY ? r->vp : r->space,
+                                      .has_cr3 = r->cr3 != UINT64_MAX, .cr3 = r->cr3 };
     if (strcmp(r->text, "stack") == 0)
         return OK;
     if (strncmp(r->text, "changed:", 8) == 0)
@@ -280,15 +284,21 @@ static void put_place(struct writer *w, const struct symbols *s, const char *nam
     put_text(w, symbol, text);
 }
 
-static void put_point(struct writer *w, const struct point_hit *h)
+static void put_point(struct writer *w, const struct past_answer *a)
 {
+    const struct point_hit *h = &a->hit;
+
     if (h->point.kind == POINT_BREAK)
         return;
+    if (a->behind)
+        writer_print(w, ", \"address\": \"%#" PRIx64 "\"", a->linear);
     writer_print(w, ", \"%s\": \"%#" PRIx64 "\", \"bytes\": %u, \"wrote\": %s", h->point.physical ? "physical" : "address", h->at, h->bytes,
                  h->wrote ? "true" : "false");
     if (h->has_old)
         put_bytes(w, "old", h->old, h->bytes);
     put_bytes(w, "now", h->now, h->bytes);
+    if (a->mapped != 0)
+        writer_print(w, ", \"mapped\": %" PRIu64, a->mapped);
 }
 
 static void put_event(struct writer *w, const struct past_answer *a)
@@ -325,7 +335,7 @@ static void put_answer(struct printing *p, const struct past_answer *a)
     if (a->vp != POINT_NOBODY && a->rip != 0)
         put_place(&w, p->r->symbols, "rip", "symbol", a->rip);
     if (p->r->what.kind == PAST_POINT) {
-        put_point(&w, &a->hit);
+        put_point(&w, a);
     } else if (p->r->what.kind == PAST_EVENT) {
         put_event(&w, a);
     } else {

@@ -10,7 +10,8 @@ struct past_request {
     const char *text;               /* the question; NULL: none yet */
     bool all;
     uint64_t from, at, limit, nth, back;
-    unsigned vp;
+    uint64_t cr3;                   /* UINT64_MAX: that of `space` */
+    unsigned vp, space;
     const char *symbol_file;
     struct symbols *symbols;
     struct past_question what;      /* by past_request_run() */

@@ -11,6 +11,7 @@
 #include "base/pages_pool.h"
 #include "machine/checkpoints_internal.h"
 #include "machine/identity.h"
+#include "machine/travel.h"
 
 struct contents { const uint8_t *bytes; uint32_t len; };        /* PAGE_SIZE: as they are, else packed */
 struct change { uint32_t map, page, number; };
@@ -210,7 +211,15 @@ bool checkpoints_before(const struct checkpoints *c, uint64_t insns, size_t *k)
 
 #define RAM_PLACE 1u       /* of memories RAM comes first, behind the state */
 
-bool checkpoint_unwritten(const struct checkpoints *c, size_t k, uint64_t first, uint64_t last, uint64_t *since)
+static bool among(const struct travel_pages *pages, uint64_t page)
+{
+    for (unsigned k = 0; k < pages->n; k++)
+        if (page >= pages->ranges[k].first && page <= pages->ranges[k].last)
+            return true;
+    return false;
+}
+
+bool checkpoint_unwritten(const struct checkpoints *c, size_t k, const struct travel_pages *pages, uint64_t *since)
 {
     const struct ref *ref = &c->refs[k];
     const struct point *p = &ref->chain->points[ref->point], *before = ref->point > 0 ? p - 1 : NULL;
@@ -219,7 +228,7 @@ bool checkpoint_unwritten(const struct checkpoints *c, size_t k, uint64_t first,
     for (size_t n = before != NULL ? before->changes : 0; n < p->changes; n++) {
         const struct change *change = &ref->chain->changes[n];
 
-        if (change->map == RAM_PLACE && change->page >= first && change->page <= last)
+        if (change->map == RAM_PLACE && among(pages, change->page))
             return false;
     }
     return true;

@@ -41,7 +41,8 @@ size_t              checkpoint_records(const struct checkpoints *c, size_t k);  
 bool                checkpoints_before(const struct checkpoints *c, uint64_t insns, size_t *k);
 /* No byte of these pages of RAM was written between the checkpoint before this one, or the beginning of the run, which was at
  * instruction *since, and this one: be it with what it held. */
-bool                checkpoint_unwritten(const struct checkpoints *c, size_t k, uint64_t first, uint64_t last, uint64_t *since);
+struct travel_pages;
+bool                checkpoint_unwritten(const struct checkpoints *c, size_t k, const struct travel_pages *pages, uint64_t *since);
 /* The machine stands where its run began. An error leaves it undefined, but for ERR_UNSUPPORTED: then nothing has happened. */
 struct err          checkpoint_restore(const struct checkpoints *c, size_t k, struct machine *m) MUST_USE;
 

@@ -50,6 +50,7 @@ struct machine {
     struct cpu *vps[MACHINE_MAX_VPS];
     unsigned nvps;
     struct loop_state loop;
+    uint64_t ran;                       /* not of the guest: the past that runs again counts too */
     struct board *board;                /* pc.c: chips and their wiring */
     struct boot *boot;                  /* boot.c: what to load at each reset */
     struct inputs inputs;

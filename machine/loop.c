@@ -340,6 +340,7 @@ static void run_turn(struct machine *m, uint64_t limit)
     m->loop.busy_until = clock_ns(&m->clock);
     m->exact = m->stand_at > before && m->clock.state.insns >= m->stand_at;
     used = m->clock.state.insns - before;
+    m->ran += used;
     m->loop.turn_left -= used < m->loop.turn_left ? used : m->loop.turn_left;
     if (stop == CPU_STOP_IDLE || stop == CPU_STOP_YIELD || cpu_idle(cpu))      /* it may halt with the last of its budget */
         m->loop.turn_left = 0;

@@ -210,6 +210,7 @@ uint64_t machine_hashes_equal(const struct machine *m)
 }
 
 uint64_t machine_insns(const struct machine *m) { return m->clock.state.insns; }
+uint64_t machine_ran(const struct machine *m) { return m->ran; }
 unsigned machine_exit_value(const struct machine *m) { return m->loop.exit_value; }
 const char *machine_error(const struct machine *m) { return m->error; }
 

@@ -122,6 +122,7 @@ const char *machine_error(const struct machine *m);
 /* Called with each -hash-at line as its instruction is reached. */
 void       machine_on_hash(struct machine *m, void (*hash)(void *arg, uint64_t insns, uint64_t hash), void *arg);
 uint64_t   machine_hash(struct machine *m);         /* of the whole guest-visible state, now */
+uint64_t   machine_ran(const struct machine *m);          /* instructions that it had to run so far, those of travels in time too */
 uint64_t   machine_insns(const struct machine *m);
 
 uint64_t   machine_hashes_equal(const struct machine *m);       /* a replay: so many were compared with the recording's */

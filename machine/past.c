@@ -12,7 +12,6 @@
 #define WINDOW_FIRST ((uint64_t)1 << 12)
 #define WINDOW_MAX  ((uint64_t)1 << 27)
 #define LOW_MEMORY  ((uint64_t)1 << 20)     /* below, ROM and RAM change places */
-#define SLICE       ((uint64_t)1 << 25)
 
 void past_answered(struct asking *q, const struct past_answer *a)
 {
@@ -55,20 +54,27 @@ struct err past_return(struct debug *d, struct stand *from)
 
 /* ---- points ---- */
 
+static bool among(const struct past_points *points, const struct point *p)
+{
+    for (unsigned k = 0; k < points->n; k++)
+        if (point_same(&points->list[k], p))
+            return true;
+    return false;
+}
+
 /* Others' points may be met on the way. */
 static bool answers(const struct asking *q, const struct debug_stop *stop)
 {
     const struct point_hit *h = &stop->hit;
 
-    if ((stop->why != DEBUG_BREAK && stop->why != DEBUG_WATCH) || !point_same(&h->point, &q->what.point) ||
-        (q->what.vp != PAST_ANY && h->vp != q->what.vp))
+    if ((stop->why != DEBUG_BREAK && stop->why != DEBUG_WATCH) || !among(&q->points, &h->point) ||
+        (q->what.vp != PAST_ANY && h->vp != q->what.vp) || (q->counts != NULL && !q->counts(h)))
         return false;
     return stop->why == DEBUG_BREAK ? stop->insns < q->before : stop->insns <= q->before;
 }
 
-static bool scan_points(void *arg, uint64_t until)
+static bool scan_points(struct asking *q, uint64_t until)
 {
-    struct asking *q = arg;
     bool found = false;
 
     q->d->stood = false;                /* what the debugger was told of has nothing to do with where we are */
@@ -85,6 +91,14 @@ static bool scan_points(void *arg, uint64_t until)
     return found;
 }
 
+static void scan(struct asking *q, uint64_t until)
+{
+    if (q->what.kind == PAST_POINT)
+        (void)scan_points(q, until);
+    else
+        past_watch(q, until);
+}
+
 /* ---- the last time ---- */
 
 static bool is_break(const struct asking *q)
@@ -97,10 +111,7 @@ static bool scan_last(void *arg, uint64_t until)
 {
     struct asking *q = arg;
 
-    if (q->what.kind == PAST_POINT)
-        (void)scan_points(q, until);
-    else
-        past_watch(q, until);
+    scan(q, until);
     q->last.found &= is_break(q) ? q->last.insns >= q->from : q->last.insns > q->from;
     return q->last.found;
 }
@@ -119,52 +130,109 @@ static struct err last_stepped(struct asking *q)
     return OK;
 }
 
-/* The pages that a write must hit to be an answer, where that is known: of RAM that lies there for good. */
-static bool pages_asked(const struct asking *q, struct travel_pages *out)
+static bool add_pages(const struct machine *m, const struct point *p, struct travel_pages *out)
 {
-    const struct point *p = &q->what.point;
-    const struct machine *m = q->d->machine;
-
-    if (q->what.kind != PAST_POINT || !p->physical || p->kind != POINT_WRITE || p->at < LOW_MEMORY)
+    if (!p->physical || p->kind != POINT_WRITE || p->at < LOW_MEMORY)
         return false;
     for (uint64_t page = p->at & PAGE_MASK; page <= p->at + p->len - 1; page += PAGE_SIZE) {
         const struct space_page here = space_page(m->memory, page);
 
-        if (here.host == NULL || here.ram != m->ram || (page > p->at && here.ram_page != out->last + 1))
+        if (here.host == NULL || here.ram != m->ram)
             return false;
-        if (page <= p->at)
-            out->first = here.ram_page;
-        out->last = here.ram_page;
+        if (page > p->at && here.ram_page == out->ranges[out->n - 1].last + 1) {
+            out->ranges[out->n - 1].last++;
+            continue;
+        }
+        if (out->n == TRAVEL_RANGES)
+            return false;
+        out->ranges[out->n].first = out->ranges[out->n].last = here.ram_page;
+        out->n++;
     }
     return true;
 }
 
+/* The pages that a write must hit to be an answer, where that is known: of RAM that lies there for good. */
+static const struct travel_pages *pages_asked(const struct asking *q, struct travel_pages *room)
+{
+    room->n = 0;
+    for (unsigned k = 0; k < q->points.n; k++)
+        if (!add_pages(q->d->machine, &q->points.list[k], room))
+            return NULL;
+    return q->points.n > 0 ? room : NULL;
+}
+
+/* ---- what must be set up on the processors and taken away again ---- */
+
+static struct err prepare(struct asking *q)
+{
+    for (unsigned k = 0; k < q->points.n; k++)
+        if (!debug_add(q->d, &q->points.list[k])) {
+            q->points.n = k;
+            return err_make(ERR_USAGE, "nothing at %#" PRIx64 " can be watched", q->what.point.at);
+        }
+    if (q->what.kind == PAST_CHANGED && past_grain(&q->what.reg) == WATCH_SYSTEM)
+        for (unsigned k = 0; k < debug_vps(q->d); k++)
+            cpu_part_system(q->d->machine->vps[k], true);
+    return OK;
+}
+
+static void clean_up(struct asking *q)
+{
+    for (unsigned k = 0; k < q->points.n; k++)
+        (void)debug_remove(q->d, &q->points.list[k]);
+    for (unsigned k = 0; k < debug_vps(q->d); k++)
+        cpu_part_system(q->d->machine->vps[k], false);
+}
+
 static struct err last_of(struct asking *q)
 {
-    struct travel_pages pages = { 0 };
+    struct travel_pages pages;
     bool found;
 
     if (q->what.kind == PAST_CHANGED && past_grain(&q->what.reg) == WATCH_INSNS)
         return last_stepped(q);
-    return travel_back(q->d->travel, q->before, q->from, pages_asked(q, &pages) ? &pages : NULL, scan_last, q, &found);
+    return travel_back(q->d->travel, q->before, q->from, pages_asked(q, &pages), scan_last, q, &found);
+}
+
+struct err past_find_last(struct asking *q)
+{
+    struct err e = prepare(q);
+
+    if (!failed(&e))
+        e = last_of(q);
+    clean_up(q);
+    return e;
 }
 
 /* ---- every time ---- */
 
-static struct err all_of(struct asking *q)
+static struct err each_of(struct asking *q)
 {
-    TRY(past_go(q->d, q->from));
-    while (machine_insns(q->d->machine) < q->before && !q->enough) {
-        const uint64_t now = machine_insns(q->d->machine), until = q->before - now > SLICE ? now + SLICE : q->before;
+    struct travel_pages room;
+    const struct travel_pages *pages = pages_asked(q, &room);
+    uint64_t at = q->from, until;
 
-        if (q->what.kind == PAST_POINT)
-            (void)scan_points(q, until);
-        else
-            past_watch(q, until);
-        if (machine_insns(q->d->machine) < until)
+    for (; at < q->before && !q->enough; at = until) {
+        until = travel_next(q->d->travel, pages, &at, q->before);
+        if (at == q->before)
             break;
+        if (machine_insns(q->d->machine) != at)
+            TRY(past_go(q->d, at));
+        scan(q, until);
+        if (machine_insns(q->d->machine) < until)
+            break;                      /* enough, or the end */
     }
     return OK;
+}
+
+struct err past_find_each(struct asking *q)
+{
+    struct err e = prepare(q);
+
+    if (!failed(&e))
+        e = each_of(q);
+    clean_up(q);
+    return e;
 }
 
 /* ---- asking ---- */
@@ -178,36 +246,18 @@ static struct err check(const struct debug *d, const struct past_question *what)
     return OK;
 }
 
-/* What must be set up on the processors and taken away again. */
-static struct err prepare(struct asking *q)
-{
-    if (q->what.kind == PAST_POINT && !debug_add(q->d, &q->what.point))
-        return err_make(ERR_USAGE, "nothing at %#" PRIx64 " can be watched", q->what.point.at);
-    if (q->what.kind == PAST_CHANGED && past_grain(&q->what.reg) == WATCH_SYSTEM)
-        for (unsigned k = 0; k < debug_vps(q->d); k++)
-            cpu_part_system(q->d->machine->vps[k], true);
-    return OK;
-}
-
-static void clean_up(struct asking *q)
-{
-    if (q->what.kind == PAST_POINT)
-        (void)debug_remove(q->d, &q->what.point);
-    for (unsigned k = 0; k < debug_vps(q->d); k++)
-        cpu_part_system(q->d->machine->vps[k], false);
-}
-
 static struct err answer(struct asking *q)
 {
-    struct err e;
+    struct behind behind;
 
     TRY(past_go(q->d, q->before));          /* where the run is known to go, or ends */
     if (q->from < travel_begin(q->d->travel))
         q->from = travel_begin(q->d->travel);
-    TRY(prepare(q));
-    e = q->each != NULL ? all_of(q) : last_of(q);
-    clean_up(q);
-    return e;
+    if (past_behind(q, &behind))
+        return past_find_behind(q, &behind);
+    if (q->what.kind == PAST_POINT)
+        q->points = (struct past_points){ { q->what.point }, 1 };
+    return q->each != NULL ? past_find_each(q) : past_find_last(q);
 }
 
 static struct err ask(struct asking *q)

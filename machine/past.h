@@ -7,7 +7,8 @@
 #include "machine/debug.h"
 
 enum past_kind {
-    PAST_POINT,         /* memory written or read, by linear or physical address; an instruction about to run */
+    PAST_POINT,         /* memory written or read, by linear or physical address; an instruction about to run. Who wrote by a linear address
+                           is asked of the memory that lies behind it at the end of what is looked at, whichever way it was written */
     PAST_CHANGED,       /* a register got another value */
     PAST_EVENT,         /* something happened to a processor, or between guest and hypervisor */
 };
@@ -30,6 +31,9 @@ struct past_question {
     enum past_kind kind;
     unsigned vp;                /* by this processor, or PAST_ANY */
     struct point point;         /* PAST_POINT */
+    unsigned space;             /* ... written, linear: by the tables of this processor; PAST_ANY: whose turn it is */
+    bool has_cr3;               /* ... or by these */
+    uint64_t cr3;
     struct debug_reg reg;       /* PAST_CHANGED; not RIP */
     uint32_t events;            /* PAST_EVENT: a bit for each that counts */
     unsigned vector;            /* ... and only with this vector, or PAST_ANY */
@@ -43,6 +47,9 @@ struct past_answer {
     unsigned vp;                /* or POINT_NOBODY */
     uint64_t rip;               /* of the instruction that did it, or before which it came; unless nobody did */
     struct point_hit hit;       /* PAST_POINT: for writes what was there and is */
+    bool behind;                /* ... of memory behind a linear address: */
+    uint64_t linear;            /* where hit.at, which is physical, then lay */
+    uint64_t mapped;            /* since when it lay there, if that came later than the write; else 0 */
     uint8_t old[DEBUG_REG_BYTES], now[DEBUG_REG_BYTES];     /* PAST_CHANGED */
     enum past_event event;      /* PAST_EVENT: */
     unsigned vector;
@@ -51,6 +58,10 @@ struct past_answer {
     uint64_t before, after;     /* CR3; of a page fault `after` is the address */
     char text[PAST_TEXT];       /* of the hypervisor's */
 };
+
+/* Memory behind a linear address that is not mapped, no RAM, or longer than this: accesses by that address are looked for, in whatever
+ * address space. */
+#define PAST_BEHIND_MAX 32768u
 
 /* The last time after instruction `from` and up to instruction `before`; of a break, before it. */
 struct err past_last(struct debug *d, const struct past_question *what, uint64_t from, uint64_t before, struct past_answer *out) MUST_USE;

@@ -7,10 +7,15 @@
 #include "machine/debug_internal.h"
 #include "machine/past.h"
 
+#define PAST_POINTS 64u
+struct past_points { struct point list[PAST_POINTS]; unsigned n; };
+
 /* A question while it is being answered. */
 struct asking {
     struct debug *d;
     struct past_question what;
+    struct past_points points;                  /* PAST_POINT: any of these is an answer ... */
+    bool (*counts)(const struct point_hit *h);  /* ... if this, unless it is NULL, says so */
     uint64_t from, before;
     struct past_answer last;
     bool (*each)(void *arg, const struct past_answer *a);
@@ -19,6 +24,17 @@ struct asking {
 };
 
 void past_answered(struct asking *q, const struct past_answer *a);
+/* The machine stands at `before`, `from` is set: who did it last, each time it was done. */
+struct err past_find_last(struct asking *q) MUST_USE;
+struct err past_find_each(struct asking *q) MUST_USE;
+
+/* past_behind.c: the memory behind a linear address. False: it is asked otherwise. */
+struct behind {
+    struct past_points data, entries;           /* its pieces, and what of page tables says that they lie there */
+    uint64_t linear[PAST_POINTS];               /* of each piece */
+};
+bool past_behind(const struct asking *q, struct behind *out);
+struct err past_find_behind(struct asking *q, const struct behind *b) MUST_USE;
 
 /* Where the machine stands, to come back to: not only the instruction but all of it. */
 struct stand { struct snapshot *at; bool stood; unsigned stood_vp; };

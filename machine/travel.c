@@ -307,19 +307,17 @@ struct err travel_to(struct travel *t, uint64_t insns)
     return e;
 }
 
-/* The recording's checkpoints say that nothing wrote there before `*before`, back to what it then is. */
-static bool pass_over(const struct travel *t, const struct travel_pages *only, uint64_t *before)
+/* Around what comes behind `insns` the recording's checkpoints say that nothing wrote there: from *since to *until. */
+static bool unwritten(const struct travel *t, const struct travel_pages *only, uint64_t insns, uint64_t *since, uint64_t *until)
 {
-    size_t at = count_until(t, *before - 1);
-    uint64_t since;
+    size_t at = count_until(t, insns);
 
     while (at < t->n && t->list[at].of_file == 0)
         at++;
-    if (only == NULL || at == t->n ||
-        !checkpoint_unwritten(t->m->cfg.replay->checkpoints, t->list[at].of_file - 1, only->first, only->last, &since) || since >= *before)
+    if (only == NULL || at == t->n || !checkpoint_unwritten(t->m->cfg.replay->checkpoints, t->list[at].of_file - 1, only, since))
         return false;
-    *before = since;
-    return true;
+    *until = t->list[at].insns;
+    return *since <= insns;
 }
 
 struct err travel_back(struct travel *t, uint64_t before, uint64_t since, const struct travel_pages *only, travel_scan_fn *scan, void *arg,
@@ -328,10 +326,12 @@ struct err travel_back(struct travel *t, uint64_t before, uint64_t since, const 
     *found = false;
     since = since < travel_begin(t) ? travel_begin(t) : since;
     while (!*found && before > since) {
-        uint64_t from;
+        uint64_t from, until;
 
-        if (pass_over(t, only, &before))
+        if (unwritten(t, only, before - 1, &from, &until)) {
+            before = from;
             continue;
+        }
         TRY(go_back(t, before - 1));
         from = now(t);
         TRY(run_to(t, before, scan, arg, found));
@@ -339,4 +339,23 @@ struct err travel_back(struct travel *t, uint64_t before, uint64_t since, const 
         before = from;
     }
     return OK;
+}
+
+/* Where the next checkpoint of the recording lies. */
+static uint64_t next_of_file(const struct travel *t, uint64_t insns, uint64_t most)
+{
+    size_t at = count_until(t, insns);
+
+    while (at < t->n && t->list[at].of_file == 0)
+        at++;
+    return at < t->n && t->list[at].insns < most ? t->list[at].insns : most;
+}
+
+uint64_t travel_next(const struct travel *t, const struct travel_pages *only, uint64_t *at, uint64_t before)
+{
+    uint64_t from, until;
+
+    while (*at < before && unwritten(t, only, *at, &from, &until))
+        *at = until < before ? until : before;
+    return next_of_file(t, *at, before - *at < SPACING ? before : *at + SPACING);
 }

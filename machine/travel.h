@@ -30,9 +30,13 @@ void       travel_forget_future(struct travel *t);
  * in. *found: there was one. Where the machine then stands is of no meaning: travel_to() follows. */
 typedef bool travel_scan_fn(void *arg, uint64_t until);
 /* Only what writes these pages of RAM is looked for: stretches in which nothing does are passed over. NULL: each counts. */
-struct travel_pages { uint64_t first, last; };
+#define TRAVEL_RANGES 64u
+struct travel_pages { struct { uint64_t first, last; } ranges[TRAVEL_RANGES]; unsigned n; };
 struct err travel_back(struct travel *t, uint64_t before, uint64_t since, const struct travel_pages *only, travel_scan_fn *scan, void *arg,
                        bool *found) MUST_USE;
+
+/* Forwards: *at, up to `before`, is moved over stretches in which nothing writes there; the next one worth running ends where this says. */
+uint64_t   travel_next(const struct travel *t, const struct travel_pages *only, uint64_t *at, uint64_t before);
 
 struct travel_about { uint64_t checkpoints, bytes, bound, spacing; };
 void       travel_about(const struct travel *t, struct travel_about *out);
