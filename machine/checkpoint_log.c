@@ -15,6 +15,8 @@
 #define PARTS       64u                     /* a run whose end is known is cut in so many, if they are neither */
 #define LEAST_INSNS (UINT64_C(1) << 24)     /* ... shorter */
 #define MOST_INSNS  (UINT64_C(1) << 26)     /* ... nor longer: some 50 to 150 ms to run, from code that is to be translated first */
+#define PIECE_INSNS (UINT64_C(1) << 20)     /* while the run goes on: so often some pages of a checkpoint are written */
+#define PIECE_PAGES 64u                     /* ... in half a millisecond */
 #define SPREAD      16u                     /* if the end is not known, and room is short: each comes 1/16 later than the one before */
 
 struct checkpoint_log {
@@ -22,9 +24,10 @@ struct checkpoint_log {
     struct ndlog_writer *out;
     struct checkpointer *maker;
     struct checkpoint_pace pace;
-    uint64_t look_at, last_at;              /* instructions */
+    uint64_t look_at, last_at, piece_at;    /* instructions */
     uint64_t began_ns, last_ns, bytes;
     uint64_t page_ns, page_bytes;           /* what a page took and takes */
+    uint64_t pages, took_ns, before;        /* of the checkpoint that was begun; `bytes` before it */
 };
 
 static void sink(void *arg, enum frame_kind kind, const void *bytes, size_t len)
@@ -79,7 +82,7 @@ static bool is_due_in_time(const struct checkpoint_log *l)
     const uint64_t now = host_monotonic_ns(), since = now - l->last_ns;
     uint64_t pages;
 
-    if (since < l->pace.least_ns)
+    if (since < l->pace.least_ns || !checkpointer_finished(l->maker))
         return false;
     pages = checkpointer_pages(l->maker);
     return since >= (TAKE_NS + pages * (l->page_ns + STORE_NS)) * l->pace.share && has_room(l, pages, now);
@@ -104,28 +107,62 @@ static bool is_due(const struct checkpoint_log *l)
     return l->pace.every != 0 || (l->pace.end != 0 ? is_due_in_space(l) : is_due_in_time(l));
 }
 
-void checkpoint_log_look(struct checkpoint_log *l, size_t records)
+/* Fewer pages say nothing of one. */
+static void go_on(struct checkpoint_log *l, uint64_t pages)
 {
-    if (l->m->clock.state.insns < l->look_at)
+    const uint64_t start = host_monotonic_ns();
+    const bool more = checkpointer_go_on(l->maker, pages);
+
+    l->took_ns += host_monotonic_ns() - start;
+    l->piece_at = l->m->clock.state.insns + PIECE_INSNS;
+    if (more || l->pages <= 1000)
         return;
-    if (is_due(l))
-        checkpoint_log_take(l, records);
-    else
-        wait(l);
+    l->page_ns = l->took_ns / l->pages;
+    l->page_bytes = (l->bytes - l->before) / l->pages;
+}
+
+void checkpoint_log_finish(struct checkpoint_log *l)
+{
+    if (l != NULL && !checkpointer_finished(l->maker))
+        go_on(l, UINT64_MAX);
+}
+
+static void begin(struct checkpoint_log *l, size_t records)
+{
+    const uint64_t start = host_monotonic_ns();
+
+    checkpoint_log_finish(l);
+    l->pages = checkpointer_pages(l->maker);
+    l->before = l->bytes;
+    checkpointer_begin(l->maker, records);
+    l->last_at = l->m->clock.state.insns;
+    l->piece_at = l->last_at + PIECE_INSNS;
+    l->last_ns = host_monotonic_ns();
+    l->took_ns = l->last_ns - start;
+    wait(l);
 }
 
 void checkpoint_log_take(struct checkpoint_log *l, size_t records)
 {
-    const uint64_t start = host_monotonic_ns(), pages = checkpointer_pages(l->maker), bytes = l->bytes;
+    begin(l, records);
+    checkpoint_log_finish(l);
+}
 
-    checkpointer_take(l->maker, records);
-    l->last_at = l->m->clock.state.insns;
-    l->last_ns = host_monotonic_ns();
-    if (pages > 1000) {                     /* fewer say nothing of a page */
-        l->page_ns = (l->last_ns - start) / pages;
-        l->page_bytes = (l->bytes - bytes) / pages;
-    }
-    wait(l);
+/* Nobody plays while checkpoints are added, so they are written whole. */
+void checkpoint_log_look(struct checkpoint_log *l, size_t records)
+{
+    const uint64_t now = l->m->clock.state.insns;
+
+    if (!checkpointer_finished(l->maker) && now >= l->piece_at)
+        go_on(l, PIECE_PAGES);
+    if (now < l->look_at)
+        return;
+    if (!is_due(l))
+        wait(l);
+    else if (l->pace.end != 0)
+        checkpoint_log_take(l, records);
+    else
+        begin(l, records);
 }
 
 uint64_t checkpoint_log_point(const struct checkpoint_log *l)

@@ -21,7 +21,8 @@ struct checkpoint_log *checkpoint_log_create(struct machine *m, struct ndlog_wri
 void     checkpoint_log_free(struct checkpoint_log *l);         /* NULL is none */
 /* The machine stands between instructions, and has taken so many records. */
 void     checkpoint_log_look(struct checkpoint_log *l, size_t records);
-void     checkpoint_log_take(struct checkpoint_log *l, size_t records);         /* at once */
+void     checkpoint_log_take(struct checkpoint_log *l, size_t records);         /* at once, all of it */
+void     checkpoint_log_finish(struct checkpoint_log *l);                       /* the one that was begun */
 /* The instruction at which it wants to look; UINT64_MAX: any will do. */
 uint64_t checkpoint_log_point(const struct checkpoint_log *l);
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * Makes checkpoints: pages that are dirty since the last one, each packed, unless the same bytes were written before; then their
- * number stands for them. Nothing is kept of memory itself but hashes. */
+ * number stands for them. Nothing is kept of memory itself but hashes. A machine need not stand while its memory is packed: its pages
+ * are lent (core/ram.h), and those that it writes meanwhile are copied by that. */
 #include "machine/checkpoints.h"
 
 #include <stdlib.h>
 
 #include "base/invariant.h"
 #include "base/pack.h"
+#include "base/pages_pool.h"
 #include "machine/checkpoints_internal.h"
 #include "machine/identity.h"
 
@@ -14,6 +16,9 @@
 
 /* What was written under which number. Two hashes of 64 bits stand for the bytes of a page. */
 struct known { uint64_t a, b; uint32_t number; };
+
+/* A page of RAM that is still to be written, and what it held. */
+struct owed { uint64_t page; uint32_t number; };
 
 struct checkpointer {
     struct machine *m;
@@ -27,6 +32,11 @@ struct checkpointer {
     struct writer frame, scratch;
     unsigned map;
     uint64_t expected, changes;     /* next page of this frame; since the last one */
+    struct owed *owed;              /* of the one that was begun, in ascending order */
+    size_t nowed, owed_room, paid;
+    struct moment at;               /* ... and where it was */
+    size_t records;
+    bool begun;
 };
 
 /* ---- contents ---- */
@@ -122,14 +132,29 @@ static uint32_t put_page(struct checkpointer *c, uint64_t page, const uint8_t *b
     return number;
 }
 
+static void lend_ram(struct checkpointer *c, struct ram *ram)
+{
+    const uint64_t pages = ram->len >> PAGE_SHIFT;
+
+    c->nowed = c->paid = 0;
+    for (uint64_t page = 0; (page = ram_next_dirty(ram, page, DIRTY_CHECKPOINT)) < pages; page++) {
+        ram_present(ram, page);
+        if (c->nowed == c->owed_room) {
+            c->owed_room = c->owed_room * 2 + 1024;
+            c->owed = realloc(c->owed, c->owed_room * sizeof *c->owed);
+            invariant(c->owed != NULL, "out of memory for checkpoints");
+        }
+        c->owed[c->nowed++] = (struct owed){ page, ram_lend(ram, page) };
+    }
+    ram_clear_dirty(ram, DIRTY_CHECKPOINT);
+}
+
 static void put_ram(struct checkpointer *c, struct ram *ram)
 {
     const uint64_t pages = ram->len >> PAGE_SHIFT;
 
-    for (uint64_t page = 0; (page = ram_next_dirty(ram, page, DIRTY_CHECKPOINT)) < pages; page++) {
-        ram_present(ram, page);
+    for (uint64_t page = 0; (page = ram_next_dirty(ram, page, DIRTY_CHECKPOINT)) < pages; page++)
         (void)put_page(c, page, ram->bytes + (page << PAGE_SHIFT));
-    }
     ram_clear_dirty(ram, DIRTY_CHECKPOINT);
 }
 
@@ -157,14 +182,18 @@ static void put_state(struct checkpointer *c)
     close_frame(c);
 }
 
-void checkpointer_take(struct checkpointer *c, size_t records)
+/* What is small is written at once; the machine's own memory comes first. */
+void checkpointer_begin(struct checkpointer *c, size_t records)
 {
-    const struct moment at = machine_moment(c->m);
-    struct writer w = { 0 };
-
+    while (checkpointer_go_on(c, UINT64_MAX))
+        ;
+    c->begun = true;
+    c->at = machine_moment(c->m);
+    c->records = records;
     c->changes = 0;
     put_state(c);
-    for (unsigned k = 0; k < c->memories.n; k++) {
+    lend_ram(c, c->m->ram);
+    for (unsigned k = 1; k < c->memories.n; k++) {
         const struct backing *b = &c->memories.list[k];
 
         c->map = 1 + k;
@@ -174,12 +203,44 @@ void checkpointer_take(struct checkpointer *c, size_t records)
             put_map(c, b->pages, &c->before[k]);
         close_frame(c);
     }
-    writer_varint(&w, at.insns);
-    writer_varint(&w, at.idles);
-    writer_varint(&w, records);
+    c->map = RAM_MAP;
+}
+
+static void put_end(struct checkpointer *c)
+{
+    struct writer w = { 0 };
+
+    writer_varint(&w, c->at.insns);
+    writer_varint(&w, c->at.idles);
+    writer_varint(&w, c->records);
     writer_varint(&w, c->changes);
     c->sink(c->arg, FRAME_CHECKPOINT, w.bytes, w.len);
     writer_free(&w);
+}
+
+bool checkpointer_go_on(struct checkpointer *c, uint64_t pages)
+{
+    uint8_t room[PAGE_SIZE];
+
+    if (!c->begun)
+        return false;
+    for (; c->paid < c->nowed && pages > 0; pages--) {
+        const struct owed *o = &c->owed[c->paid++];
+
+        (void)put_page(c, o->page, pool_look(o->number, room));
+        pool_drop(o->number);
+    }
+    if (c->paid < c->nowed)
+        return true;
+    close_frame(c);
+    put_end(c);
+    c->begun = false;
+    return false;
+}
+
+bool checkpointer_finished(const struct checkpointer *c)
+{
+    return !c->begun;
 }
 
 /* ---- life ---- */
@@ -223,6 +284,9 @@ void checkpointer_free(struct checkpointer *c)
 {
     if (c == NULL)
         return;
+    while (c->begun && c->paid < c->nowed)
+        pool_drop(c->owed[c->paid++].number);
+    free(c->owed);
     pages_drop(&c->state);
     for (unsigned k = 0; k < c->memories.n; k++) {
         if (c->memories.list[k].ram == NULL)

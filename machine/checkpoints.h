@@ -18,8 +18,12 @@ typedef void checkpoint_sink_fn(void *arg, enum frame_kind kind, const void *byt
 /* The machine stands where its run began: what it holds now is in no frame. */
 struct checkpointer *checkpointer_create(struct machine *m, checkpoint_sink_fn *sink, void *arg);
 void     checkpointer_free(struct checkpointer *c);
-/* The machine stands between instructions, and has taken so many records of its log. */
-void     checkpointer_take(struct checkpointer *c, size_t records);
+/* The machine stands between instructions, and has taken so many records of its log. What it holds now is noted, but its memory is not
+ * looked at yet; one that is not finished yet is finished first. */
+void     checkpointer_begin(struct checkpointer *c, size_t records);
+/* So many pages more of the one that was begun, as they were then; false: it is finished. */
+bool     checkpointer_go_on(struct checkpointer *c, uint64_t pages);
+bool     checkpointer_finished(const struct checkpointer *c);
 /* How many pages the next one would have to look at. */
 uint64_t checkpointer_pages(const struct checkpointer *c);
 

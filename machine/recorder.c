@@ -150,6 +150,7 @@ void recorder_end(struct recorder *r, enum run why)
     if (r->ended || r->out == NULL)
         return;
     r->ended = true;
+    checkpoint_log_finish(r->checkpoints);
     take(r, &now, true);
     writer_uint(&w, 1, why);
     writer_uint(&w, 4, r->machine->loop.exit_value);

@@ -136,6 +136,23 @@ static void making_them_changes_nothing(void **state)
     blob_free(&b);
 }
 
+/* Pieces of a checkpoint are written at instructions, not at times. */
+static void a_recording_is_made_twice_alike(void **state)
+{
+    struct past p;
+    struct blob a, b;
+
+    (void)state;
+    record(file, 9001, 2, true, &p);
+    record(other, 9001, 2, true, &p);
+    a = read_file(file);
+    b = read_file(other);
+    assert_int_equal(a.len, b.len);
+    assert_memory_equal(a.bytes, b.bytes, a.len);
+    blob_free(&a);
+    blob_free(&b);
+}
+
 /* Both ask which pages were written, each since it last looked itself. */
 static void snapshots_see_what_was_written_before_a_checkpoint(void **state)
 {
@@ -158,6 +175,66 @@ static void snapshots_see_what_was_written_before_a_checkpoint(void **state)
         assert_int_equal(machine_run(m, 7000), RUN_LIMIT);
     }
     machine_free(m);
+}
+
+struct frames { struct writer all; unsigned checkpoints; size_t first; };       /* where the first one ends */
+
+static void collect(void *arg, enum frame_kind kind, const void *bytes, size_t len)
+{
+    struct frames *f = arg;
+
+    writer_uint(&f->all, 1, kind);
+    writer_uint(&f->all, 8, len);
+    writer_copy(&f->all, bytes, len);
+    if (kind == FRAME_CHECKPOINT && f->checkpoints++ == 0)
+        f->first = f->all.len;
+}
+
+/* A run goes on while its checkpoint is written, and writes where it was not looked at yet: the checkpoint is of where it was begun. */
+static void they_are_of_where_they_were_begun(void **state)
+{
+    struct frames f[2] = { 0 };
+
+    (void)state;
+    for (unsigned at_once = 0; at_once < 2; at_once++) {
+        struct machine_config cfg = guest_config(kernel);
+        struct machine *m = machine_made(&cfg);
+        struct checkpointer *c = checkpointer_create(m, collect, &f[at_once]);
+        struct snapshots *s;
+        struct snapshot *there;
+
+        must(snapshots_create(&s, m));
+        for (unsigned round = 0; round < 3; round++) {
+            machine_run(m, 30011);
+            for (unsigned k = 0; k < 50; k++)
+                space_write(m->memory, 0x500000 + k * 4096, 4, k + round);
+            there = snapshot_take(s);
+            checkpointer_begin(c, round);
+            assert_false(checkpointer_finished(c));
+            if (!at_once) {
+                assert_true(checkpointer_go_on(c, 7));
+                machine_run(m, 10007);
+                for (unsigned k = 0; k < 50; k++)
+                    space_write(m->memory, 0x500000 + k * 4096, 4, 0x99999999);
+                assert_true(checkpointer_go_on(c, 7));
+                assert_int_equal(f[0].checkpoints, round);
+            }
+            while (checkpointer_go_on(c, 11))
+                ;
+            assert_true(checkpointer_finished(c));
+            assert_int_equal(f[at_once].checkpoints, round + 1);
+            must(snapshot_restore(s, there));
+            snapshot_drop(s, there);
+        }
+        checkpointer_begin(c, 9);               /* never finished */
+        checkpointer_free(c);
+        machine_free(m);
+    }
+    assert_true(f[0].first > 10000);
+    assert_int_equal(f[0].first, f[1].first);
+    assert_memory_equal(f[0].all.bytes, f[1].all.bytes, f[0].first);
+    writer_free(&f[0].all);
+    writer_free(&f[1].all);
 }
 
 /* The guest stores the same 2000 sums again and again, and all else is still: little is written. */
@@ -503,7 +580,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_replay_goes_on_from_any_checkpoint),
         cmocka_unit_test(making_them_changes_nothing),
+        cmocka_unit_test(a_recording_is_made_twice_alike),
         cmocka_unit_test(snapshots_see_what_was_written_before_a_checkpoint),
+        cmocka_unit_test(they_are_of_where_they_were_begun),
         cmocka_unit_test(what_did_not_change_is_not_written),
         cmocka_unit_test(one_travels_by_them),
         cmocka_unit_test(they_can_be_added_later),
