@@ -273,6 +273,16 @@ static void savevm(struct gdb_session *s, char **words, unsigned n)
     say_error(s, &e);
 }
 
+static void fork_here(struct gdb_session *s, char **words, unsigned n)
+{
+    struct err e = debug_fork(s->debug, words[0]);
+
+    (void)n;
+    say_error(s, &e);
+    if (!failed(&e))
+        sayf(s, "a branch; loadvm %s leads back\n", words[0]);
+}
+
 /* As after `goto`, gdb does not know. */
 static void loadvm(struct gdb_session *s, char **words, unsigned n)
 {
@@ -366,6 +376,7 @@ static void quit(struct gdb_session *s, char **words, unsigned n)
 static void help(struct gdb_session *s, char **words, unsigned n);
 
 static const struct command commands[] = {
+    { "fork", "NAME", "a branch begins here: loadvm NAME leads back, whatever was changed", 1, 1, fork_here },
     { "goto", "INSNS", "travel there, forwards or backwards", 1, 1, goto_insns },
     { "gva2gpa", "ADDRESS", "the physical address of a virtual one, by the selected processor's tables", 1, 1, gva2gpa },
     { "hash", "", "of the whole guest-visible state", 0, 0, hash },

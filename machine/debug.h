@@ -56,6 +56,9 @@ struct err debug_record(struct debug *d, const char *path) MUST_USE;
  * a history only if nothing was changed by hand in between: else one cannot go back beyond it. */
 struct err debug_save(struct debug *d, const char *name) MUST_USE;
 struct err debug_load(struct debug *d, const char *name) MUST_USE;     /* a name, or a file of machine_save() */
+/* A branch begins here: whatever is done or changed from now on, debug_load() of the name leads back to here, and to the history that
+ * was left, its future too. */
+struct err debug_fork(struct debug *d, const char *name) MUST_USE;
 
 /* ---- on the way ---- */
 

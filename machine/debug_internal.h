@@ -26,7 +26,9 @@ bool     debug_may_change(const struct debug *d);       /* debug.c */
 /* debug.c: without checkpoints on the way */
 struct debug_stop debug_run_plain(struct debug *d, uint64_t instructions);
 
-void     debug_saved_free(struct debug *d);             /* debug_save.c */
+/* debug_save.c */
+void     debug_saved_free(struct debug *d);
+void     debug_forget_histories(struct debug *d);       /* those that forks left: there is no way back */
 
 /* debug_back.c */
 void     debug_travel_free(struct debug *d);

@@ -6,12 +6,14 @@
 #include "base/invariant.h"
 #include "machine/debug_internal.h"
 #include "machine/snapshot.h"
+#include "machine/travel.h"
 
 struct debug_saved {
     struct debug_saved *next;
     char *name;
     struct snapshot *at;
     uint64_t changes;               /* d->changes then: of the same history? */
+    struct travel *left;            /* ... whose checkpoints wait here while a branch has others; NULL: no fork, or back again */
 };
 
 static void forget(struct debug *d, struct debug_saved **at)
@@ -19,6 +21,7 @@ static void forget(struct debug *d, struct debug_saved **at)
     struct debug_saved *s = *at;
 
     *at = s->next;
+    travel_free(s->left);
     snapshot_drop(d->machine->snapshots, s->at);
     free(s->name);
     free(s);
@@ -28,6 +31,14 @@ void debug_saved_free(struct debug *d)
 {
     while (d->saved != NULL)
         forget(d, &d->saved);
+}
+
+void debug_forget_histories(struct debug *d)
+{
+    for (struct debug_saved *s = d->saved; s != NULL; s = s->next) {
+        travel_free(s->left);
+        s->left = NULL;
+    }
 }
 
 static struct debug_saved **find(struct debug *d, const char *name)
@@ -56,6 +67,28 @@ struct err debug_save(struct debug *d, const char *name)
     return OK;
 }
 
+/* The branch is another history from here on, and one can go back in it as one could before. */
+struct err debug_fork(struct debug *d, const char *name)
+{
+    const bool could = d->travel != NULL;
+
+    debug_note_travel(d);
+    TRY(debug_save(d, name));
+    d->saved->left = d->travel;
+    d->travel = NULL;
+    d->changes++;
+    return could ? debug_travel(d) : OK;
+}
+
+/* The branch ends, or what came of it; the history that it left goes on. */
+static void old_history(struct debug *d, struct debug_saved *s)
+{
+    debug_travel_free(d);
+    d->travel = s->left;
+    d->changes = s->changes;
+    s->left = NULL;
+}
+
 /* The machine is one that no checkpoint knows: its past begins here. */
 static struct err new_history(struct debug *d)
 {
@@ -81,7 +114,7 @@ static struct err load_file(struct debug *d, const char *path)
 
 struct err debug_load(struct debug *d, const char *name)
 {
-    const struct debug_saved *s = *find(d, name);
+    struct debug_saved *s = *find(d, name);
     struct err e;
 
     if (!debug_may_change(d))
@@ -91,7 +124,9 @@ struct err debug_load(struct debug *d, const char *name)
         e = load_file(d, name);
     else
         e = snapshot_restore(d->machine->snapshots, s->at);
-    if (!failed(&e) && s != NULL && s->changes != d->changes)
+    if (!failed(&e) && s != NULL && s->left != NULL)
+        old_history(d, s);
+    else if (!failed(&e) && s != NULL && s->changes != d->changes)
         e = new_history(d);
     points_forget_hit(d->points);
     d->paused = 0;

@@ -84,6 +84,7 @@ struct err debug_record(struct debug *d, const char *path)
         return e;
     }
     debug_travel_free(d);
+    debug_forget_histories(d);
     take_inputs(m, m->cfg.replay, &start);
     nondet_go_live(m->nondet);
     replayer_free(m->replayer);

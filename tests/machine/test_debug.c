@@ -10,6 +10,8 @@
 #include "base/attrs.h"
 #include "base/bytes.h"
 #include "tests/check.h"
+#include "machine/internal.h"
+#include "machine/snapshot.h"
 #include "tests/machine/image.h"
 
 /* A Multiboot image that stores a falling counter, reads the PIT and ends by the exit port. */
@@ -363,6 +365,42 @@ static void a_changed_past_has_another_future(void **state)
     machine_free(m);
 }
 
+/* Whatever is done in a branch, one comes back to where it was left, with its past and the future that it had; so often as one likes. */
+static void a_branch_leads_back(void **state)
+{
+    struct machine *m = create(1);
+    struct debug *d = machine_debug(m);
+    struct debug_stop stop;
+    uint64_t here, before;
+
+    (void)state;
+    must(debug_travel(d));
+    assert_int_equal(debug_run(d, UINT64_MAX).how, RUN_DEBUG_EXIT);
+    must(debug_goto(d, 5000, &stop));
+    here = machine_hash(m);
+    for (unsigned round = 0; round < 3; round++) {
+        before = snapshots_memory(m->snapshots);
+        must(debug_fork(d, "here"));
+        assert_true(snapshots_memory(m->snapshots) - before < 65536);       /* nothing is copied */
+        assert_true(machine_hash(m) == here);
+        assert_int_equal(debug_write(d, 0, AT(0x1f), "\x2a", 1), 1);
+        assert_int_equal(debug_run(d, UINT64_MAX).how, RUN_DEBUG_EXIT);
+        assert_int_equal(machine_exit_value(m), 0x2a);
+        must(debug_goto(d, 6000, &stop));                                   /* a branch has a past */
+        if (round == 1)
+            must(debug_fork(d, "another"));
+        must(debug_load(d, "here"));
+        assert_true(machine_hash(m) == here);
+        assert_int_equal(debug_run(d, UINT64_MAX).how, RUN_DEBUG_EXIT);
+        assert_int_equal(machine_exit_value(m), 0x15);
+        must(debug_goto(d, 4000, &stop));
+        assert_int_equal(machine_insns(m), 4000);
+        must(debug_load(d, "here"));                                        /* once more, of the same history */
+        assert_true(machine_hash(m) == here);
+    }
+    machine_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +414,7 @@ int main(void)
         cmocka_unit_test(steps_back_are_the_steps_undone),
         cmocka_unit_test(a_run_back_meets_the_same_points),
         cmocka_unit_test(a_changed_past_has_another_future),
+        cmocka_unit_test(a_branch_leads_back),
     };
 
     return cmocka_run_group_tests_name("debug", tests, write_image, remove_image);
