@@ -35,7 +35,9 @@ void jit_flags_from_raw(struct cpu *cpu)
 /* ---- the frame: X29 and X30, X19 to X28, where translated code goes on after a handler ---- */
 
 #define FRAME_RETURN 96
-#define FRAME_BYTES  112
+#define FRAME_BYTES  128
+
+_Static_assert(GLUE_FRAME_SAVED == FRAME_RETURN + 16 && GLUE_FRAME_SAVED + 16 <= FRAME_BYTES, "two registers");
 
 static void frame_on(struct a64_buf *a)
 {

@@ -106,7 +106,7 @@ static struct cold *cold(struct lift *l, uint32_t *site)
         l->ncold++;
     else
         l->lost = true;
-    *c = (struct cold){ .site = site, .k = (uint8_t)l->k };
+    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .owed = l->owed };
     return c;
 }
 
@@ -310,7 +310,9 @@ static const uint8_t *call_for(const struct lift *l, unsigned op)
 
 static void call_handler(struct lift *l)
 {
+    l->called = true;
     lift_share_none(l);
+    lift_flags_pay(l, l->owed);
     handler_args(l, lift_part(l, l->k)->run, l->k);
     call_glue(l, call_for(l, l->i->op));
     l->flags.host = 0;
@@ -334,16 +336,18 @@ static void bail(struct lift *l, unsigned k, const uint8_t *glue)
 
 /* ---- out of line ---- */
 
-/* The handler may change what is mapped: behind it nothing may rely on a probe made before. */
+/* The handler may change what is mapped, and saves no operands of which flags are to be made: behind it nothing may rely on a probe
+ * made before, or on those. */
 void lift_resume(struct lift *l)
 {
-    const bool needed = lift_share_needed(l);
+    const bool needed = lift_share_needed(l) || l->saves != 0;
 
     for (unsigned n = l->insn_cold; n < l->ncold; n++)
         if (l->cold[n].resume != NULL) {
             l->cold[n].resume = needed ? NULL : l->a.at;
             l->cold[n].whole |= needed;
             l->cold[n].after = l->flags;
+            l->cold[n].saved = l->owed.i != NULL && l->owed.saved != 0 && same_owed(l->owed, l->cold[n].owed);
         }
 }
 
@@ -378,28 +382,44 @@ static void look_again(struct lift *l, const struct cold *c)
     }
 }
 
+/* What is owed is paid to the handler only. */
+static void call_and_resume(struct lift *l, const struct cold *c)
+{
+    const unsigned op = l->c->insns[c->k]->op;
+
+    if (c->saved)
+        a64_pair(&l->a, A64_STP, HOST_RESULT, HOST_OPERANDS, A64_SP, GLUE_FRAME_SAVED);
+    lift_flags_pay(l, c->owed);
+    handler_args(l, lift_part(l, c->k)->run, c->k);
+    call_glue(l, call_for(l, op));
+    restore_nzcv(l, c->after);
+    if (c->saved)
+        a64_pair(&l->a, A64_LDP, HOST_RESULT, HOST_OPERANDS, A64_SP, GLUE_FRAME_SAVED);
+    a64_aim(&l->a, a64_b(&l->a), c->resume);
+}
+
 static void cold_path(struct lift *l, struct cold *c)
 {
     c->at = l->a.at;
     a64_aim(&l->a, c->site, c->at);
     if (c->found != NULL)
         look_again(l, c);
+    if (c->whole || c->resume == NULL)
+        lift_flags_pay(l, c->owed);
     if (c->whole) {
         bail(l, c->k, c->missed ? l->jit->glue.missed : l->jit->glue.tail);
     } else if (c->resume == NULL) {
         tail_to_handler(l, c->k);
     } else {
-        handler_args(l, lift_part(l, c->k)->run, c->k);
-        call_glue(l, call_for(l, l->c->insns[c->k]->op));
-        restore_nzcv(l, c->after);
-        a64_aim(&l->a, a64_b(&l->a), c->resume);
+        call_and_resume(l, c);
     }
 }
 
 /* Ways out of one instruction that differ in nothing are one. */
 static bool alike(const struct cold *a, const struct cold *b)
 {
-    return a->k == b->k && a->found == b->found && a->resume == b->resume && a->whole == b->whole;
+    return a->k == b->k && a->found == b->found && a->resume == b->resume && a->whole == b->whole && a->missed == b->missed &&
+           same_owed(a->owed, b->owed);
 }
 
 static void cold_paths(struct lift *l)
@@ -443,9 +463,12 @@ void lift_link_as(struct lift *l, struct jit_link *link, uint32_t *site, uint64_
         l->lost = true;
 }
 
-void lift_link(struct lift *l, uint32_t *site, uint64_t rip)
+struct jit_link *lift_link(struct lift *l, uint32_t *site, uint64_t rip)
 {
-    lift_link_as(l, arena_alloc(&l->jit->arena, sizeof(struct jit_link)), site, rip);
+    struct jit_link *link = arena_alloc(&l->jit->arena, sizeof *link);
+
+    lift_link_as(l, link, site, rip);
+    return link;
 }
 
 static void link_stub(struct lift *l, struct jit_link *link, uint32_t *site)
@@ -456,6 +479,8 @@ static void link_stub(struct lift *l, struct jit_link *link, uint32_t *site)
     a64_aim(a, site, a->at);
     link->site = (uint8_t *)site;
     link->stub = (uint8_t *)a->at;
+    if (link->loop != NULL)
+        lift_flags_pay(l, l->around_owed);
     a64_mov_imm(a, 0, (uintptr_t)link);
     if (!link->near) {
         a64_mem(a, A64_LDRX, T1, 0, (int32_t)offsetof(struct jit_link, tag));
@@ -477,11 +502,17 @@ static bool lift_any(struct lift *l)
 
 void lift_insn(struct lift *l)
 {
-    const struct flag_state before = l->flags;
+    struct flag_state before;
 
     l->insn_cold = l->ncold;
-    if (!lift_any(l)) {
+    lift_flags_plan(l);
+    before = l->flags;
+    if (lift_any(l)) {
+        lift_flags_done(l);
+    } else {
         l->flags = before;
+        l->owes = false;
+        l->saves = 0;
         call_handler(l);
     }
     lift_share_after(l);
@@ -498,29 +529,37 @@ static void mark(struct lift *l, unsigned k)
 static void lift_end(struct lift *l)
 {
     insn_fn *fn = handler_of(l, l->k);
+    const bool falls = fn != exec_undefined && fn != exec_too_long && op_then[l->i->op] == FALLS;
 
-    if (fn != exec_undefined && fn != exec_too_long && op_then[l->i->op] == FALLS) {
+    l->owes = false;
+    l->saves = 0;
+    if (falls)
         lift_insn(l);
-        lift_link(l, a64_b(&l->a), lift_rip_after(l, l->k));
+    else
+        l->insn_cold = l->ncold;
+    if (lift_loop(l))
         return;
-    }
-    l->insn_cold = l->ncold;
-    if (!lift_branch(l))
+    lift_flags_pay(l, l->owed);
+    if (falls)
+        lift_link(l, a64_b(&l->a), lift_rip_after(l, l->k));
+    else if (!lift_branch(l))
         tail_to_handler(l, l->k);
 }
 
-static void lift_body(struct lift *l)
+void lift_body(struct lift *l, bool marks)
 {
     for (l->k = 0; l->k + 1 < l->c->count; l->k++) {
         l->i = l->c->insns[l->k];
-        mark(l, l->k);
+        if (marks)
+            mark(l, l->k);
         if (jit_inner_end(l->c, l->k))
             lift_inner(l);
         else
             lift_insn(l);
     }
     l->i = l->c->insns[l->k];
-    mark(l, l->k);
+    if (marks)
+        mark(l, l->k);
 }
 
 void lift_dry(struct lift *l, const struct jit_part *p)
@@ -549,13 +588,17 @@ static void lift_code(struct lift *l)
     l->t->code = codebuf_runs_at(&l->jit->code, (uint8_t *)a->at);
     if (l->jit->counts)
         count_run(l);
-    lift_body(l);
+    lift_body(l, true);
     lift_end(l);
     mark(l, l->c->count);
     lift_ways_out(l);
     cold_paths(l);
     for (unsigned n = 0; n < l->nlinks; n++)
         link_stub(l, l->links[n], l->link_sites[n]);
+    if (l->loop_dry != NULL) {
+        a64_aim(a, l->loop_dry, a->at);
+        lift_flags_pay(l, l->around_owed);
+    }
     a64_aim(a, dry, a->at);
     lift_dry(l, &l->t->parts[0]);
 }
@@ -597,6 +640,8 @@ bool backend_translate(struct jit *j, struct jit_block *t)
 void backend_link(struct jit *j, struct jit_link *link, const uint8_t *target)
 {
     link->target = target;
+    if (link->loop != NULL)
+        target = target == link->from->of->check ? link->loop : codebuf_runs_at(&j->code, link->stub);
     if (link->near)
         a64_reaim((uint32_t *)link->site, (const uint32_t *)codebuf_writable(&j->code, target));
 }

@@ -8,7 +8,8 @@
  * Flags: NZCV as an instruction left it, for those that read it soon after; and, where anybody else may look, three
  * registers: NZCV in the processor's own form with C inverted (a borrow, as SUBS and x86 see a subtraction); the result,
  * whose low byte has PF; and what, xor-ed with the result, has AF in bit 4: the operands xor-ed, or the result where AF is
- * clear. */
+ * clear. Where nobody looks unless this code is left, flags are owed (lift_owed.c): the latter two registers then have operands, or
+ * nothing. */
 #ifndef CPU_JIT_A64_LIFT_H
 #define CPU_JIT_A64_LIFT_H
 
@@ -17,7 +18,7 @@
 #include "cpu/exec.h"
 #include "cpu/jit/a64/asm.h"
 #include "cpu/jit/internal.h"
-#include "cpu/jit/live.h"
+#include "cpu/jit/owed.h"
 #include "cpu/jit/share.h"
 
 enum {
@@ -46,6 +47,8 @@ struct address {
     uint32_t *begin, *end;      /* its code */
 };
 
+#define GLUE_FRAME_SAVED 112     /* room for two registers in the frame (glue.c), from SP */
+
 #define LIFT_SHARES (1u + JIT_SHARES)
 
 struct flag_state {
@@ -61,6 +64,7 @@ struct way_out {
     const struct block *inner;  /* behind a check of the mapping: the block that would be next, and the link that knows */
     struct jit_link *link;
     uint8_t k, target;
+    struct owed owed;           /* as in struct lift, on the way here */
 };
 
 /* A place out of line, made after the block's plain path: the handler of instruction `k` does it. */
@@ -74,6 +78,8 @@ struct cold {
     bool whole;                 /* the interpreter does the rest of the block */
     bool missed;                /* because a shared probe failed */
     const uint32_t *at;         /* where this begins */
+    struct owed owed;           /* as in struct lift, on the way here */
+    bool saved;                 /* operands of which flags can be made still are behind it */
     struct flag_state after;
 };
 
@@ -90,6 +96,10 @@ struct lift {
     uint16_t read[JIT_INSNS], seen[JIT_INSNS];          /* of jit_live_flags() */
     bool lost;                  /* no translation: too many ways out */
     struct flag_state flags;
+    struct owed owed;                   /* flags that can be made again; SAVED_FIRST is in HOST_RESULT, SAVED_SECOND in HOST_OPERANDS */
+    bool owes;                          /* those of the instruction at hand will be: as planned, with these operands saved */
+    uint8_t saves;
+    bool paying;                        /* they are being made */
     unsigned ncold, insn_cold;  /* and how many there were before this instruction */
     struct jit_link *links[LIFT_LINKS];
     uint32_t *link_sites[LIFT_LINKS];
@@ -101,6 +111,9 @@ struct lift {
     bool far;                   /* TBZ may not reach what is out of line */
     uint8_t vec_ready;          /* units known to be on: VEC_READY_* */
     bool fp_ready;              /* MXCSR is known to be as lift_vec_fp.c needs it */
+    struct owed around_owed;            /* lift_loop.c: the flags that are nowhere from one round to the next */
+    bool called;                        /* a handler, on the plain path */
+    uint32_t *loop_dry;
     struct way_out ways[LIFT_WAYS];
     struct cold cold[JIT_INSNS * 8 + 8];
 };
@@ -143,6 +156,8 @@ void lift_host_address(struct lift *l, unsigned to);
 bool lift_shared(struct lift *l, bool write, unsigned bytes);
 void lift_share_after(struct lift *l);                  /* what this instruction leaves of it */
 bool lift_share_needed(const struct lift *l);           /* accesses that will come rely on one */
+bool lift_share_around(struct lift *l);                 /* those that stay from round to round do from here on; are there any? */
+bool lift_share_is_around(const struct lift *l);
 void lift_share_none(struct lift *l);                   /* C code will run, or nobody knows where this comes from */
 /* T0 is the address of `bytes` that several accesses share; then T1 turns it into the host's. */
 void lift_share_probe(struct lift *l, bool write, unsigned bytes);
@@ -160,7 +175,7 @@ void lift_tail_or_find(struct lift *l, uint32_t *site, unsigned rip);  /* unless
 void lift_bail(struct lift *l, uint32_t *site);     /* the interpreter does this instruction and the rest of the block */
 /* `tag` holds a tag of a shortcut or link: falls through when it is good; where to jump else. T2 is lost. */
 uint32_t *lift_tag_check(struct lift *l, unsigned tag);
-void lift_link(struct lift *l, uint32_t *site, uint64_t rip);
+struct jit_link *lift_link(struct lift *l, uint32_t *site, uint64_t rip);
 void lift_link_as(struct lift *l, struct jit_link *link, uint32_t *site, uint64_t rip);     /* memory of its own */
 
 /* ---- flags ---- */
@@ -175,6 +190,17 @@ void lift_flags_no_parity(struct lift *l);
 void lift_flags_carry(struct lift *l, bool sum);        /* CF into C; T2 is lost */
 void lift_flags_put_carry(struct lift *l, unsigned reg);        /* CF alone: bit 0 of reg, which has no other bits */
 enum a64_cond lift_condition(struct lift *l, unsigned cc);      /* T4 and T5 are lost */
+
+/* ---- flags that are made only when somebody asks ---- */
+
+void lift_flags_plan(struct lift *l);                   /* before an instruction */
+void lift_flags_done(struct lift *l);                   /* behind one that was lifted */
+void lift_flags_pay(struct lift *l, struct owed owed);  /* keep them now; NZCV has them, too. T2, T4 and T5 are lost */
+void lift_flags_save(struct lift *l, unsigned first, unsigned second);      /* what of the operands is planned to be */
+/* By family. */
+void lift_int_flags(struct lift *l, struct owed owed);
+void lift_shift_flags(struct lift *l);
+void lift_product_flags(struct lift *l, struct owed owed);
 
 /* ---- the families; false: its handler must do, and what was made until then has changed nothing of the guest's ---- */
 
@@ -196,6 +222,9 @@ void lift_return_address(struct lift *l);       /* RET's into T0; RSP is as befo
 void lift_pop_return(struct lift *l);           /* the rest of RET */
 void lift_go_to(struct lift *l, unsigned rip);  /* the rest of JMP_IND, CALL_IND and RET, to wherever `rip` has it */
 void lift_insn(struct lift *l);
+void lift_body(struct lift *l, bool marks);     /* all but the last instruction */
+bool lift_loop(struct lift *l);                 /* instead of what ends a block, when it goes back to the beginning */
+uint32_t *lift_take_budget(struct lift *l, const struct block *b);      /* the jump taken when it does not suffice; NZCV stays if it can */
 void lift_inner(struct lift *l);                /* the last instruction of a block that another follows here */
 void lift_ways_out(struct lift *l);
 struct way_out *lift_leave_to(struct lift *l, uint32_t *site, uint64_t rip);    /* the jump at `site` leaves for `rip` */

@@ -4,7 +4,9 @@
 
 unsigned lift_flags_wanted(const struct lift *l, unsigned which)
 {
-    return (l->read[l->k] | l->seen[l->k]) & which;
+    if (l->paying)
+        return which;
+    return l->owes ? 0 : (l->read[l->k] | l->seen[l->k]) & which;
 }
 
 /* ---- made ---- */
@@ -53,8 +55,13 @@ void lift_flags_put_carry(struct lift *l, unsigned reg)
 
 /* ---- read ---- */
 
+/* Of flags that are owed this may take two steps: then they are kept. */
 static void from_kept(struct lift *l)
 {
+    if (l->owed.i != NULL) {
+        lift_flags_pay(l, l->owed);
+        return;
+    }
     a64_write_nzcv(&l->a, HOST_NZCV);
     l->flags = (struct flag_state){ .host = FLAGS_NZCV, .sum = false };
 }
@@ -77,6 +84,8 @@ static void parity(struct lift *l)
 {
     struct a64_buf *a = &l->a;
 
+    if (l->owed.i != NULL)
+        lift_flags_pay(l, l->owed);
     a64_rrr_by(a, A64_EOR, 4, T4, HOST_RESULT, HOST_RESULT, A64_LSR, 4);
     a64_rrr_by(a, A64_EOR, 4, T4, T4, T4, A64_LSR, 2);
     a64_rrr_by(a, A64_EOR, 4, T4, T4, T4, A64_LSR, 1);
@@ -96,7 +105,7 @@ enum a64_cond lift_condition(struct lift *l, unsigned cc)
         parity(l);
         return (enum a64_cond)borrow[cc];
     }
-    if ((l->flags.host & flags) != flags || (l->flags.sum && flags == (FLAG_CF | FLAG_ZF)))
+    while ((l->flags.host & flags) != flags || (l->flags.sum && flags == (FLAG_CF | FLAG_ZF)))
         from_kept(l);
     if (l->flags.sum && flags == FLAG_CF)
         return cc & 1 ? A64_CC : A64_CS;

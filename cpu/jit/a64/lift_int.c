@@ -32,7 +32,7 @@ struct source {
 
 static bool wants_flags(const struct lift *l)
 {
-    return lift_flags_wanted(l, FLAGS_ARITH) != 0;
+    return l->owes ? (l->read[l->k] & FLAGS_NZCV) != 0 : lift_flags_wanted(l, FLAGS_ARITH) != 0;
 }
 
 /* AF is bit 4 of both operands and the result xor-ed. */
@@ -75,17 +75,26 @@ static void operate(struct lift *l, const struct rule *r, uint32_t op, unsigned 
     a64_rrr(&l->a, op, bytes, to, a, b.reg);
 }
 
+/* Where a result goes of which only flags are wanted. */
+static unsigned nowhere(const struct lift *l, const struct rule *r)
+{
+    if (!l->owes)
+        return HOST_RESULT;
+    return !r->logic ? A64_ZR : l->saves != 0 ? HOST_RESULT : T4;
+}
+
 /* 32 and 64 bits, into `to` (HOST_NONE: only flags are wanted). */
 static void wide(struct lift *l, const struct rule *r, unsigned to, unsigned a, struct source b)
 {
     const unsigned bytes = l->i->width;
 
     if (to == HOST_NONE)
-        to = HOST_RESULT;
+        to = nowhere(l, r);
     if (r->carry)
         lift_flags_carry(l, r->sum);
     if (!wants_flags(l)) {
-        operate(l, r, r->plain, bytes, to, a, b);
+        if (to != A64_ZR)
+            operate(l, r, r->plain, bytes, to, a, b);
     } else if (r->logic) {
         operate(l, r, r->plain, bytes, to, a, b);
         lift_flags_of_result(l, bytes, to);
@@ -132,6 +141,19 @@ static struct source second(struct lift *l, unsigned bytes)
     return (struct source){ lift_operand(l, 1, bytes, T5), 0 };
 }
 
+/* Of a sum the operands, before it; of logic the result. */
+static void save_operands(struct lift *l, const struct rule *r, unsigned a, struct source b)
+{
+    if (!r->logic)
+        lift_flags_save(l, a, b.reg);
+}
+
+static void save_result(struct lift *l, const struct rule *r, unsigned result)
+{
+    if (r->logic)
+        lift_flags_save(l, result, HOST_NONE);
+}
+
 static bool into_register(struct lift *l, const struct rule *r)
 {
     const struct insn *i = l->i;
@@ -140,10 +162,13 @@ static bool into_register(struct lift *l, const struct rule *r)
 
     if (b.reg == HOST_NONE && !immediate(i, 1))
         return false;
+    save_operands(l, r, to, b);
     if (bytes >= 4) {
         wide(l, r, r->keeps ? to : HOST_NONE, to, b);
+        save_result(l, r, r->keeps ? to : HOST_RESULT);
     } else {
         narrow(l, r, lift_read(l, i->o[0], bytes, T3), b);
+        save_result(l, r, T4);
         if (r->keeps)
             lift_write(l, i->o[0], bytes, T4);
     }
@@ -155,15 +180,19 @@ static bool into_memory(struct lift *l, const struct rule *r)
 {
     const struct insn *i = l->i;
     const unsigned bytes = i->width, address = lift_address(l);
+    struct source b;
 
     if (address == HOST_NONE)
         return false;
     lift_probe(l, address, r->keeps, bytes);
     lift_load(l, bytes, T3);
+    b = second(l, bytes);
+    save_operands(l, r, T3, b);
     if (bytes >= 4)
-        wide(l, r, r->keeps ? T4 : HOST_NONE, T3, second(l, bytes));
+        wide(l, r, r->keeps ? T4 : HOST_NONE, T3, b);
     else
-        narrow(l, r, T3, second(l, bytes));
+        narrow(l, r, T3, b);
+    save_result(l, r, r->keeps || bytes < 4 ? T4 : HOST_RESULT);
     if (r->keeps)
         lift_store(l, bytes, T4);
     return true;
@@ -190,10 +219,9 @@ static void step_flags(struct lift *l)
         lift_flags_made(l, FLAGS_ARITH & ~FLAG_CF, false);
         return;
     }
-    a64_read_nzcv(a, T5);
-    a64_logic_imm(a, A64_AND, 4, HOST_NZCV, HOST_NZCV, NZCV_C);
-    a64_logic_imm(a, A64_AND, 4, T5, T5, ~NZCV_C);
-    a64_rrr(a, A64_ORR, 4, HOST_NZCV, HOST_NZCV, T5);
+    a64_ubfx(a, 4, T5, HOST_NZCV, 29, 1);       /* C */
+    a64_read_nzcv(a, HOST_NZCV);
+    a64_bfi(a, 4, HOST_NZCV, T5, 29, 1);
     l->flags = (struct flag_state){ .host = FLAGS_NZCV & ~FLAG_CF };
 }
 
@@ -201,6 +229,7 @@ static void negate(struct lift *l, unsigned to, unsigned a)
 {
     const unsigned bytes = l->i->width, up = bytes < 4 ? 32 - 8 * bytes : 0;
 
+    lift_flags_save(l, a, HOST_NONE);
     if (lift_flags_wanted(l, FLAG_AF))
         a64_mov(&l->a, 4, HOST_OPERANDS, a);
     a64_rrr_by(&l->a, A64_SUBS, bytes, to, A64_ZR, a, A64_LSL, up);
@@ -256,6 +285,72 @@ static bool one_operand(struct lift *l)
     if (!in_place)
         lift_rmw_end(l, address, T4);
     return true;
+}
+
+/* ---- flags once more ---- */
+
+static void logic_again(struct lift *l, const struct rule *r, struct owed owed)
+{
+    const struct insn *i = l->i;
+    unsigned result = owed.saved != 0 ? HOST_RESULT : pinned(guest_number(i->o[0])), top = result;
+
+    if (owed.saved == 0 && !r->keeps) {
+        operate(l, r, r->plain, i->width == 8 ? 8 : 4, T4, result,
+                immediate(i, 1) ? (struct source){ HOST_NONE, i->imm } : (struct source){ pinned(guest_number(i->o[1])), 0 });
+        result = top = T4;
+    }
+    if (i->width < 4) {
+        a64_shift(&l->a, A64_LSL, 4, T5, result, 32 - 8 * i->width);
+        top = T5;
+    }
+    a64_sum_imm(&l->a, A64_SUBS, i->width, A64_ZR, top, 0);
+    a64_read_nzcv(&l->a, HOST_NZCV);
+    if (result != HOST_RESULT)
+        a64_mov(&l->a, 4, HOST_RESULT, result);
+    a64_mov(&l->a, 4, HOST_OPERANDS, result);
+    l->flags = (struct flag_state){ .host = FLAGS_NZCV };
+}
+
+/* The first operand is saved, or still there, or follows from the result and the second. */
+static void sum_again(struct lift *l, const struct rule *r, struct owed owed)
+{
+    const struct insn *i = l->i;
+    const unsigned bytes = i->width == 8 ? 8 : 4;
+    struct source b = { HOST_NONE, i->imm };
+    unsigned a = pinned(guest_number(i->o[0]));
+
+    if (owed.saved & SAVED_SECOND) {
+        a64_mov(&l->a, bytes, T5, HOST_OPERANDS);
+        b.reg = T5;
+    } else if (!immediate(i, 1)) {
+        b.reg = pinned(guest_number(i->o[1]));
+    }
+    if (owed.saved & SAVED_FIRST) {
+        a = HOST_RESULT;
+    } else if (r->keeps) {
+        operate(l, &rules[(i->op == OP_ADD ? OP_SUB : OP_ADD) - OP_ADD], i->op == OP_ADD ? A64_SUB : A64_ADD, bytes, T4, a, b);
+        a = T4;
+    }
+    if (i->width >= 4)
+        wide(l, r, T4, a, b);
+    else
+        narrow(l, r, a, b);
+}
+
+void lift_int_flags(struct lift *l, struct owed owed)
+{
+    const struct insn *i = l->i;
+
+    if (i->op == OP_NEG && !(owed.saved & SAVED_FIRST)) {
+        a64_rrr(&l->a, A64_SUB, i->width == 8 ? 8 : 4, T5, A64_ZR, pinned(guest_number(i->o[0])));
+        negate(l, T4, T5);
+    } else if (i->op == OP_NEG) {
+        negate(l, T4, HOST_RESULT);
+    } else if (rules[i->op - OP_ADD].logic) {
+        logic_again(l, &rules[i->op - OP_ADD], owed);
+    } else {
+        sum_again(l, &rules[i->op - OP_ADD], owed);
+    }
 }
 
 /* ---- conditions ---- */

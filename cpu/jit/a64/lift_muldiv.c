@@ -65,10 +65,24 @@ static bool multiply(struct lift *l)
         a = T5;
         a64_mov_imm(&l->a, T5, i->imm);
     }
+    lift_flags_save(l, a, b);
     product(l, a, b, true);
     lift_write(l, i->o[0], i->width, T4);
     product_flags(l, true);
     return true;
+}
+
+void lift_product_flags(struct lift *l, struct owed owed)
+{
+    const struct insn *i = l->i;
+    unsigned a = HOST_RESULT, b = owed.saved & SAVED_SECOND ? HOST_OPERANDS : pinned(guest_number(i->o[1]));
+
+    if (FORM_KIND(i->form, 2) == KIND_IMM) {
+        a = T5;
+        a64_mov_imm(&l->a, T5, i->imm);
+    }
+    product(l, a, b, true);
+    product_flags(l, true);
 }
 
 static bool multiply_halves(struct lift *l)

@@ -13,7 +13,7 @@ static struct way_out *way_out(struct lift *l, uint32_t *site, unsigned kind)
         l->nways++;
     else
         l->lost = true;
-    *w = (struct way_out){ .site = site, .kind = kind, .k = (uint8_t)l->k };
+    *w = (struct way_out){ .site = site, .kind = kind, .k = (uint8_t)l->k, .owed = l->owed };
     return w;
 }
 
@@ -41,6 +41,7 @@ static void make_way_out(struct lift *l, const struct way_out *w)
     l->i = l->c->insns[w->k];
     l->insn_cold = l->ncold;
     a64_aim(&l->a, w->site, l->a.at);
+    lift_flags_pay(l, w->owed);
     if (w->kind == WAY_LINK)
         link_out(l, w);
     else if (w->kind == WAY_DRY)
@@ -53,6 +54,7 @@ void lift_ways_out(struct lift *l)
 {
     lift_share_none(l);
     l->leaves = true;
+    l->owed = (struct owed){ NULL, 0 };
     for (unsigned n = 0; n < l->nways; n++)
         make_way_out(l, &l->ways[n]);
 }
@@ -133,19 +135,15 @@ static void check_mapping(struct lift *l, const struct block *next)
 }
 
 /* The budget is far below 2^63: it is negative when it did not suffice. NZCV stays. */
-static void take_budget(struct lift *l, const struct block *b)
+uint32_t *lift_take_budget(struct lift *l, const struct block *b)
 {
-    uint32_t *dry;
-
-    if (l->far) {
-        a64_sum_imm(&l->a, A64_SUBS, 8, HOST_BUDGET, HOST_BUDGET, b->count);
-        dry = a64_b_if(&l->a, A64_CC);
-        l->flags.host = 0;
-    } else {
+    if (!l->far) {
         a64_sum_imm(&l->a, A64_SUB, 8, HOST_BUDGET, HOST_BUDGET, b->count);
-        dry = a64_tbz(&l->a, true, HOST_BUDGET, 63);
+        return a64_tbz(&l->a, true, HOST_BUDGET, 63);
     }
-    way_out(l, dry, WAY_DRY);
+    a64_sum_imm(&l->a, A64_SUBS, 8, HOST_BUDGET, HOST_BUDGET, b->count);
+    l->flags.host = 0;
+    return a64_b_if(&l->a, A64_CC);
 }
 
 void lift_inner(struct lift *l)
@@ -156,11 +154,13 @@ void lift_inner(struct lift *l)
         lift_insn(l);
     } else {
         l->insn_cold = l->ncold;
+        l->owes = false;
+        l->saves = 0;
         l->lost |= !transfer(l, next->run->rip);
         lift_share_after(l);
         lift_resume(l);
     }
     if (!one_page(lift_part(l, l->k)->run, next->run))
         check_mapping(l, next->from);
-    take_budget(l, next->run);
+    way_out(l, lift_take_budget(l, next->run), WAY_DRY);
 }

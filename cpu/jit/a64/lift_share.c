@@ -22,7 +22,7 @@ static void probe(struct lift *l, const struct share *s, unsigned n)
 
 static bool needed(const struct share *s)
 {
-    return s->on && s->left > 0;
+    return s->on && (s->stays || s->left > 0);
 }
 
 static struct share *that_serves(struct lift *l, uint8_t base, const struct place *x)
@@ -38,7 +38,7 @@ static struct share *begin(struct lift *l, uint8_t base, const struct place *now
 {
     const struct share s = share_plan(l->c, l->k, base, now, share_span(lift_part(l, l->k)->from));
 
-    if (s.left < 2)
+    if (s.left < (share_comes_back(l->c, s.base) ? 1u : 2u))
         return NULL;
     for (unsigned n = 0; n < LIFT_SHARES; n++) {
         if (needed(&l->shares[n]))
@@ -87,7 +87,8 @@ bool lift_shared(struct lift *l, bool write, unsigned bytes)
         return false;
     }
     operand(l, s, (int32_t)(now.at + s->moved - s->lo), bytes);
-    s->left--;
+    if (s->left > 0)
+        s->left--;
     return true;
 }
 
@@ -111,6 +112,28 @@ bool lift_share_needed(const struct lift *l)
         if (needed(&l->shares[n]))
             return true;
     return false;
+}
+
+/* A handler within the round would have to be followed by the probes. */
+bool lift_share_around(struct lift *l)
+{
+    bool any = false;
+
+    for (unsigned n = 0; n < LIFT_SHARES; n++) {
+        struct share *s = &l->shares[n];
+
+        s->on = s->stays = s->on && !l->called && share_comes_back(l->c, s->base);
+        any |= s->on;
+    }
+    return any;
+}
+
+bool lift_share_is_around(const struct lift *l)
+{
+    for (unsigned n = 0; n < LIFT_SHARES; n++)
+        if (l->shares[n].stays && !l->shares[n].on)
+            return false;
+    return true;
 }
 
 void lift_share_none(struct lift *l)

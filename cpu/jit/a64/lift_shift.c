@@ -68,17 +68,17 @@ static enum a64_shift kind(unsigned op)
 }
 
 /* 8 and 16 bits become 32, by zeros or the sign. */
-static unsigned widened(struct lift *l, unsigned a)
+static unsigned widened(struct lift *l, unsigned a, unsigned to)
 {
     const unsigned bytes = l->i->width;
 
     if (bytes >= 4)
         return a;
     if (l->i->op == OP_SAR)
-        a64_sbfx(&l->a, 4, T3, a, 0, 8 * bytes);
+        a64_sbfx(&l->a, 4, to, a, 0, 8 * bytes);
     else
-        a64_ubfx(&l->a, 4, T3, a, 0, 8 * bytes);
-    return T3;
+        a64_ubfx(&l->a, 4, to, a, 0, 8 * bytes);
+    return to;
 }
 
 static bool shift_constant(struct lift *l, unsigned n)
@@ -89,17 +89,32 @@ static bool shift_constant(struct lift *l, unsigned n)
 
     if (a == HOST_NONE)
         return false;
-    a = widened(l, a);
+    a = widened(l, a, T3);
+    lift_flags_save(l, a, HOST_NONE);
     if (i->op == OP_SHLD)
         a64_extract(&l->a, i->width, T4, a, b, 8u * i->width - n);
     else if (i->op == OP_SHRD)
         a64_extract(&l->a, i->width, T4, b, a, n);
     else
         a64_shift(&l->a, kind(i->op), i->width, T4, a, n);
-    if (lift_flags_wanted(l, FLAGS_ARITH))
+    if (lift_flags_wanted(l, FLAGS_ARITH)) {
         shift_flags(l, a, n);
+    } else if (l->owes && l->read[l->k] != 0) {
+        lift_flags_of_result(l, i->width, T4);
+        l->flags = (struct flag_state){ .host = FLAG_ZF | FLAG_SF };
+    }
     lift_rmw_end(l, address, T4);
     return true;
+}
+
+/* Once more: the operand is in HOST_RESULT. */
+void lift_shift_flags(struct lift *l)
+{
+    const unsigned n = (unsigned)l->i->imm & (l->i->width == 8 ? 63 : 31);
+
+    a64_mov(&l->a, 8, T5, HOST_RESULT);
+    a64_shift(&l->a, kind(l->i->op), l->i->width, T4, T5, n);
+    shift_flags(l, T5, n);
 }
 
 /* By CL: a count of zero leaves the flags. */
@@ -132,7 +147,7 @@ static bool rotate_constant(struct lift *l, unsigned n)
     unsigned a = lift_read(l, i->o[0], i->width, T3);
 
     if (bits < 32) {            /* copies up to 32 bits */
-        a = widened(l, a);
+        a = widened(l, a, T3);
         for (unsigned by = bits; by < 32; by *= 2)
             a64_rrr_by(&l->a, A64_ORR, 4, T3, T3, T3, A64_LSL, by);
     }
