@@ -73,6 +73,8 @@ struct jit_site {
     uint64_t since;             /* how many instructions had run when the counting began */
 };
 
+#define JIT_SEEN 64u
+
 struct jit {
     struct cpu *cpu;
     struct codebuf code;
@@ -87,8 +89,8 @@ struct jit {
     void *translated_arg;
     uint64_t *handler_calls;            /* by enum op; NULL: not counted */
     struct jit_code insns;              /* of what is being translated */
-    struct block *seen[JIT_PARTS];      /* path.c: blocks that ran one after another, while cpu->jit_looks */
-    unsigned nseen, nseen_insns;
+    struct block *seen[JIT_SEEN];       /* path.c: blocks that ran one after another, while cpu->jit_looks */
+    unsigned nseen;
     struct jit_site *sites;             /* by number, from 1 on: what cpu->jit_sites are of */
     unsigned nsites;
 };

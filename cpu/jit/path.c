@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * Paths: hot blocks that run one after another are translated at once, so that flags, registers and probes of one are known in
  * the next. What is hot shows where slices of time end (jit_dry()): a block that is met there again begins a look. The
- * interpreter then runs block by block and what it ran is kept, until a block comes again (a loop), or one that begins a
- * path, or one that cannot be part of any. What ran once on such an occasion nearly always runs mostly so. */
+ * interpreter then runs block by block and what it ran is kept, until that is enough, or a block comes that begins a path or that
+ * cannot be part of any. What came round and round is a loop, with all rounds of small loops within it; else a loop is what lies
+ * between a block and where it first came again. What ran once on such an occasion nearly always runs mostly so. */
 #include "cpu/jit/internal.h"
 
 #include <string.h>
@@ -80,16 +81,21 @@ static void rotate(struct block **blocks, unsigned count, unsigned by)
     memcpy(blocks, turned, count * sizeof *turned);
 }
 
-/* A loop is best entered where it jumps back to, and must be where what comes before is sure to lead to. */
+/* A loop is best entered where it jumps back to, the farthest when there are several, and must be where what comes before is sure
+ * to lead to. */
 static bool turn_loop(struct block **blocks, unsigned count)
 {
     unsigned best = count;
+    uint64_t farthest = 0;
 
     for (unsigned n = count; n-- > 0;) {
         const struct block *before = blocks[(n + count - 1) % count];
+        const uint64_t back = blocks[n]->rip <= before->rip ? before->rip - blocks[n]->rip + 1 : 0;
 
-        if (direct(before) && (best == count || blocks[n]->rip <= before->rip))
+        if (direct(before) && (best == count || back > farthest)) {
             best = n;
+            farthest = back;
+        }
     }
     if (best == count)
         return false;
@@ -97,25 +103,89 @@ static bool turn_loop(struct block **blocks, unsigned count)
     return true;
 }
 
+static unsigned insns_of(struct block *const *blocks, unsigned count)
+{
+    unsigned n = 0;
+
+    while (count-- > 0)
+        n += blocks[count]->count;
+    return n;
+}
+
+static bool too_many(struct block *const *blocks, unsigned count)
+{
+    return count > JIT_PARTS || insns_of(blocks, count) > JIT_INSNS;
+}
+
 static void straight(struct jit *j, struct block **blocks, unsigned count)
 {
     count = joined(blocks, count);
+    while (too_many(blocks, count))
+        count--;
     if (count >= 2)
         jit_translate_path(j, blocks, count, false);
 }
 
-/* From blocks[from] on it began anew. */
-static void loop(struct jit *j, struct block **blocks, unsigned from, unsigned count)
+static bool loop(struct jit *j, struct block **round, unsigned count)
 {
-    struct block **round = blocks + from;
-    const unsigned n = count - from;
+    if (too_many(round, count) || joined(round, count) != count || !joins(round[count - 1], round[0]))
+        return false;
+    if (count >= 2)
+        jit_translate_path(j, round, count, turn_loop(round, count));
+    return true;
+}
 
-    if (joined(round, n) == n && joins(round[n - 1], round[0])) {
-        if (n >= 2)
-            jit_translate_path(j, round, n, turn_loop(round, n));
-    } else {
-        straight(j, blocks, count);
+/* Does what was seen mostly repeat itself after `count` blocks? */
+static bool comes_round(struct block *const *seen, unsigned nseen, unsigned count)
+{
+    unsigned same = 0;
+
+    if (nseen < 3 * count)
+        return false;
+    for (unsigned n = 0; n + count < nseen; n++)
+        same += seen[n] == seen[n + count];
+    return same * 5 >= (nseen - count) * 3;
+}
+
+/* The last place from which on it does so at once; false: there is none. */
+static bool round_of(struct block *const *seen, unsigned nseen, unsigned count, unsigned *from)
+{
+    unsigned same = 0;
+
+    for (unsigned n = nseen - count; n-- > 0;) {
+        same = seen[n] == seen[n + count] ? same + 1 : 0;
+        if (same == count) {
+            *from = n;
+            return true;
+        }
     }
+    return false;
+}
+
+/* From *from on: what lies between a block and where it first came again. */
+static bool first_again(struct block *const *seen, unsigned nseen, unsigned *from, unsigned *count)
+{
+    for (unsigned n = 1; n < nseen; n++)
+        for (unsigned k = 0; k < n; k++)
+            if (seen[k] == seen[n]) {
+                *from = k;
+                *count = n - k;
+                return true;
+            }
+    return false;
+}
+
+static void make_of(struct jit *j, struct block **seen, unsigned nseen)
+{
+    unsigned from, count;
+
+    for (count = 1; count <= JIT_PARTS; count++)
+        if (comes_round(seen, nseen, count) && round_of(seen, nseen, count, &from) && loop(j, seen + from, count))
+            return;
+    if (!first_again(seen, nseen, &from, &count))
+        straight(j, seen, nseen);
+    else if (!loop(j, seen + from, count))
+        straight(j, seen, from + count);
 }
 
 static void look_over(struct jit *j)
@@ -133,7 +203,6 @@ void jit_sample(struct jit *j, struct block *b)
     if (!backend_has_paths || !jit_does(j, PASS_PATHS) || j->cpu->jit_looks || (j->threshold > 1 && n < SAMPLES) || (n & (n - 1)) != 0)
         return;
     j->nseen = 0;
-    j->nseen_insns = 0;
     j->cpu->jit_looks = 1;
 }
 
@@ -144,23 +213,16 @@ static bool part_of_path(const struct block *b)
 
 void jit_look(struct jit *j, struct block *b)
 {
-    struct block *blocks[JIT_PARTS];
+    struct block *blocks[JIT_SEEN];
     const unsigned count = j->nseen;
-    unsigned from = 0;
 
-    while (from < count && j->seen[from] != b)
-        from++;
-    if (from == count && part_of_path(b) && count < JIT_PARTS && j->nseen_insns + b->count <= JIT_INSNS) {
+    if (part_of_path(b) && count < JIT_SEEN) {
         j->seen[j->nseen++] = b;
-        j->nseen_insns += b->count;
         return;
     }
     memcpy(blocks, j->seen, sizeof blocks);
     look_over(j);
-    if (from < count)
-        loop(j, blocks, from, count);
-    else
-        straight(j, blocks, count);
+    make_of(j, blocks, count);
 }
 
 void jit_look_away(struct jit *j, const struct block *b)
