@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A snapshot is a row of page maps (base/pages.h): one for what all devices save, one for each memory. The maps of the last take or
- * restore are kept apart as `base`: of each memory they hold what it held then, so only pages that are dirty since need a look. */
+ * restore are kept apart as `base`: of each memory they hold what it held then, so only pages that are dirty since need a look. The
+ * machine's own memory is copied only when it changes after a take, and only when it is looked at after a restore. */
 #include "machine/snapshot.h"
 
 #include <stdlib.h>
@@ -62,6 +63,8 @@ void snapshots_free(struct snapshots *s)
 {
     if (s == NULL)
         return;
+    for (uint64_t page = 0; page < s->m->ram->len >> PAGE_SHIFT; page++)
+        ram_present(s->m->ram, page);
     while (s->first != NULL)
         snapshot_drop(s, s->first);
     drop_maps(s->base);
