@@ -32,9 +32,8 @@ enum exec_result {
 /* A software TLB entry. A tag is the page address with permission, or TLB_INVALID. host = gva + addend on a match. What may be
  * written may be read. */
 struct tlb_entry {
-    uint64_t read, write;
+    uint64_t read, addend, write;       /* the addend beside either tag: one load has both */
     struct ram *ram;            /* what lies there */
-    uint64_t addend;
 };
 /* None of these is a bit of an address within 64 bytes: translated code compares tags with an address whose offset is kept where it
  * would show that an access is not aligned (cpu/jit/x64/lift_site.c). */

@@ -277,6 +277,22 @@ static void make_reprobe(struct a64_buf *a, int32_t tag)
     a64_ret(a);
 }
 
+/* The same in all of the TLB. */
+static void make_near(struct a64_buf *a, int32_t tag, const uint32_t *reprobe)
+{
+    uint32_t *other;
+
+    a64_ubfx(a, 8, T1, T0, PAGE_SHIFT, 11);
+    a64_rrr_by(a, A64_ADD, 8, T1, HOST_TLB, T1, A64_LSL, 5);
+    a64_mem(a, A64_LDRX, T3, T1, tag);
+    a64_rrr(a, A64_EOR, 8, T3, T2, T3);
+    other = a64_cbz(a, 8, true, T3);
+    a64_mov(a, 8, T2, T3);
+    a64_mem(a, A64_LDRX, T1, T1, (int32_t)offsetof(struct tlb_entry, addend));
+    a64_ret(a);
+    a64_aim(a, other, reprobe);
+}
+
 /* T0: an address. Where its translation begins into T4; zero: not here. All else but the guest's state is lost. */
 static void make_find(struct a64_buf *a)
 {
@@ -308,6 +324,8 @@ bool backend_glue(struct jit *j)
     GLUE(call_plain, make_call_plain(&a, leave));
     GLUE(reprobe[0], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, read)));
     GLUE(reprobe[1], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, write)));
+    GLUE(near[0], make_near(&a, (int32_t)offsetof(struct tlb_entry, read), (uint32_t *)codebuf_writable(&j->code, j->glue.reprobe[0])));
+    GLUE(near[1], make_near(&a, (int32_t)offsetof(struct tlb_entry, write), (uint32_t *)codebuf_writable(&j->code, j->glue.reprobe[1])));
     GLUE(find, make_find(&a));
     GLUE(tail, make_tail(&a, (uintptr_t)jit_flags_from_raw));
     GLUE(missed, make_tail(&a, (uintptr_t)jit_missed));

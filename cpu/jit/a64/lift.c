@@ -143,27 +143,54 @@ static void page_of_last(struct a64_buf *a, unsigned to, unsigned address, unsig
     a64_logic_imm(a, A64_AND, 8, to, address, PAGE_MASK);
 }
 
-/* As mem_hit_read() and mem_hit_write(): the slot is that of the first byte's page, the tag must be the last byte's page. T1: what
- * turns the address into the host's. */
-static struct cold *tlb_probe(struct lift *l, unsigned address, bool write, unsigned bytes)
+/* One load has the tag (T2) and what turns the address into the host's (T1). */
+static void load_entry(struct a64_buf *a, bool write)
+{
+    _Static_assert(offsetof(struct tlb_entry, read) == 0 && offsetof(struct tlb_entry, addend) == 8 &&
+                   offsetof(struct tlb_entry, write) == 16, "the addend is beside either tag");
+    if (write)
+        a64_pair(a, A64_LDP, T1, T2, T1, 8);
+    else
+        a64_pair(a, A64_LDP, T2, T1, T1, 0);
+}
+
+/* As mem_hit_read() and mem_hit_write(): the slot is that of the first byte's page, the tag must be the last byte's page. Of an
+ * access that is likely to be aligned it must be the address itself but for the page's offset, so that one that is not misses; it is
+ * looked up out of line (look_again()). No mark in a tag is a bit that is left then. */
+static struct cold *tlb_probe(struct lift *l, unsigned address, bool write, unsigned bytes, bool aligned)
 {
     struct a64_buf *a = &l->a;
-    const int32_t tag = write ? (int32_t)offsetof(struct tlb_entry, write) : (int32_t)offsetof(struct tlb_entry, read);
     struct cold *miss;
 
     _Static_assert(sizeof(struct tlb_entry) == 32 && TLB_ENTRIES == 2048, "the slot's number is 11 bits, times 32");
+    _Static_assert(TLB_INVALID > 7 && TLB_CODE > 7 && TLB_WATCH > 7, "an aligned access is of 8 bytes at most");
     a64_ubfx(a, 8, T1, address, PAGE_SHIFT, 11);
     a64_rrr_by(a, A64_ADD, 8, T1, HOST_TLB, T1, A64_LSL, 5);
-    a64_mem(a, A64_LDRX, T2, T1, tag);
-    page_of_last(a, T3, address, bytes);
+    load_entry(a, write);
+    if (aligned)
+        a64_logic_imm(a, A64_AND, 8, T3, address, PAGE_MASK | (bytes - 1));
+    else
+        page_of_last(a, T3, address, bytes);
     a64_rrr(a, A64_EOR, 8, T2, T2, T3);
     miss = cold(l, a64_cbz(a, 8, true, T2));
-    a64_mem(a, A64_LDRX, T1, T1, (int32_t)offsetof(struct tlb_entry, addend));
     miss->found = a->at;
     miss->look = write ? PROBE_WRITE : PROBE_READ;
     miss->address = (uint8_t)address;
     miss->bytes = (uint16_t)bytes;
+    miss->aligned = aligned;
     return miss;
+}
+
+/* Frames, elements of arrays, members and variables mostly are. */
+static bool likely_aligned(const struct lift *l, unsigned bytes)
+{
+    const struct address *at = &l->address;
+
+    if (bytes < 2 || bytes > 8 || (bytes & (bytes - 1)) != 0)
+        return false;
+    if (at->simple)
+        return at->at % (int64_t)bytes == 0 && (at->at != 0 || at->base == REG_AT(RSP));
+    return l->i->index != REG_ZERO && 1u << l->i->scale == bytes && !(l->i->flags & INSN_SEGMENT);
 }
 
 static void probe(struct lift *l, unsigned address, bool write, unsigned bytes, bool tail)
@@ -172,7 +199,7 @@ static void probe(struct lift *l, unsigned address, bool write, unsigned bytes, 
 
     if (lift_shared(l, write, bytes))
         return;
-    miss = tlb_probe(l, address, write, bytes);
+    miss = tlb_probe(l, address, write, bytes, likely_aligned(l, bytes));
     miss->resume = tail ? NULL : miss->site;
     l->mem.base = (uint8_t)address;
     l->mem.index = T1;
@@ -180,7 +207,7 @@ static void probe(struct lift *l, unsigned address, bool write, unsigned bytes, 
 
 void lift_share_probe(struct lift *l, bool write, unsigned bytes)
 {
-    struct cold *miss = tlb_probe(l, T0, write, bytes);
+    struct cold *miss = tlb_probe(l, T0, write, bytes, false);
 
     miss->whole = miss->missed = true;
 }
@@ -365,7 +392,7 @@ static void restore_nzcv(struct lift *l, struct flag_state after)
     a64_write_nzcv(&l->a, from);
 }
 
-/* Among the TLB's victims; or for code that has lost its shortcut. */
+/* Among the TLB's victims, or in all of it; or for code that has lost its shortcut. */
 static void look_again(struct lift *l, const struct cold *c)
 {
     const struct jit_glue *g = &l->jit->glue;
@@ -377,7 +404,7 @@ static void look_again(struct lift *l, const struct cold *c)
         a64_aim(&l->a, a64_cbz(&l->a, 8, true, T4), c->found);
     } else {
         page_of_last(&l->a, T2, T0, c->bytes);
-        call_glue(l, g->reprobe[c->look == PROBE_WRITE]);
+        call_glue(l, (c->aligned ? g->near : g->reprobe)[c->look == PROBE_WRITE]);
         a64_aim(&l->a, a64_cbz(&l->a, 8, false, T2), c->found);
     }
 }
@@ -418,7 +445,7 @@ static void cold_path(struct lift *l, struct cold *c)
 /* Ways out of one instruction that differ in nothing are one. */
 static bool alike(const struct cold *a, const struct cold *b)
 {
-    return a->k == b->k && a->found == b->found && a->resume == b->resume && a->whole == b->whole && a->missed == b->missed &&
+    return a->k == b->k && a->found == b->found && a->resume == b->resume && a->whole == b->whole && a->missed == b->missed && a->aligned == b->aligned &&
            same_owed(a->owed, b->owed);
 }
 

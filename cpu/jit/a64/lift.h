@@ -76,6 +76,7 @@ struct cold {
     uint8_t k, address;         /* of a look: the register with the linear address, the size */
     uint16_t bytes;
     bool whole;                 /* the interpreter does the rest of the block */
+    bool aligned;               /* the look was for an aligned access only */
     bool missed;                /* because a shared probe failed */
     const uint32_t *at;         /* where this begins */
     struct owed owed;           /* as in struct lift, on the way here */

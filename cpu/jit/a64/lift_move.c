@@ -69,16 +69,16 @@ static bool move_to_memory(struct lift *l)
 static bool extension(struct lift *l, unsigned from, bool sign)
 {
     const struct insn *i = l->i;
-    const unsigned source = lift_operand(l, 1, from, T3), wide = i->width == 8 && sign ? 8 : 4;
-    const unsigned to = i->width == 2 ? T3 : pinned(guest_number(i->o[0]));
+    const unsigned to = i->width == 2 ? T3 : pinned(guest_number(i->o[0])), wide = i->width == 8 && sign ? 8 : 4;
+    const unsigned source = lift_operand(l, 1, from, in_memory(i, 1) ? to : T3);
 
     if (source == HOST_NONE)
         return false;
     if (sign)
         a64_sbfx(&l->a, wide, to, source, 0, 8 * from);
-    else if (in_memory(i, 1) || high_byte(i->o[1], from))       /* it is already */
+    else if (high_byte(i->o[1], from) && !in_memory(i, 1))
         a64_mov(&l->a, 4, to, source);
-    else
+    else if (source != to || !in_memory(i, 1))      /* what was loaded is already */
         a64_ubfx(&l->a, 4, to, source, 0, 8 * from);
     if (i->width == 2)
         lift_write(l, i->o[0], 2, T3);

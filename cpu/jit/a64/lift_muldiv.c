@@ -66,6 +66,10 @@ static bool multiply(struct lift *l)
         a64_mov_imm(&l->a, T5, i->imm);
     }
     lift_flags_save(l, a, b);
+    if (!lift_flags_wanted(l, FLAGS_ARITH)) {
+        a64_rrr(&l->a, A64_MUL, i->width, pinned(guest_number(i->o[0])), a, b);
+        return true;
+    }
     product(l, a, b, true);
     lift_write(l, i->o[0], i->width, T4);
     product_flags(l, true);
