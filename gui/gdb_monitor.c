@@ -393,7 +393,7 @@ static const struct command commands[] = {
     { "punset", "ADDRESS", "take back what pbreak and pwatch set there", 1, 1, punset },
     { "pwatch", "ADDRESS [BYTES [w|r|a]]", "watch physical memory, writes by devices included", 1, 3, pwatch },
     { "quit", "", "end the machine", 0, 0, quit },
-    { "record", "FILE", "a replay goes on from here as a run of its own, recorded", 1, 1, record },
+    { "record", "FILE", "a replay goes on from here as a run of its own, recorded; for other runs: savevm, then record -snapshot-load", 1, 1, record },
     { "savevm", "NAME [FILE]", "the machine as it is, under that name and to a file", 1, 2, savevm },
     { "screen", "", "the text on the screen", 0, 0, screen },
     { "screenshot", "FILE", "write the screen there: a picture when the name ends in .ppm, else text", 1, 1, screenshot },
@@ -407,6 +407,24 @@ static void help(struct gdb_session *s, char **words, unsigned n)
         sayf(s, "%-10s %-24s %s\n", commands[k].name, commands[k].takes, commands[k].help);
 }
 
+/* gdb waits two seconds for a word and then believes that there will be none. */
+#define SILENCE_NS 1000000000u
+
+static void run_command(struct gdb_session *s, const struct command *c, char **words, unsigned n)
+{
+    s->silent_since = debug_host_ns();
+    c->run(s, words, n);
+    s->silent_since = 0;
+}
+
+void gdb_session_alive(struct gdb_session *s, uint64_t now)
+{
+    if (s->silent_since == 0 || now - s->silent_since < SILENCE_NS)
+        return;
+    s->silent_since = now;
+    sayf(s, "... at instruction %" PRIu64 "\n", machine_insns(s->machine));
+}
+
 static void run(struct gdb_session *s, char **words, unsigned n)
 {
     for (unsigned k = 0; k < COUNT_OF(commands); k++) {
@@ -417,7 +435,7 @@ static void run(struct gdb_session *s, char **words, unsigned n)
         if (n - 1 < c->least || n - 1 > c->most)
             sayf(s, "usage: monitor %s %s\n", c->name, c->takes);
         else
-            c->run(s, words + 1, n - 1);
+            run_command(s, c, words + 1, n - 1);
         return;
     }
     sayf(s, "unknown command '%s'; `monitor help` lists them\n", words[0]);

@@ -158,6 +158,9 @@ static void on_poll(void *arg)
     receive(g);
     if (g->peer >= 0 && g->session.interrupted)
         debug_pause(g->debug);
+    gdb_session_alive(&g->session, debug_host_ns());
+    if (g->peer >= 0 && g->session.silent_since != 0)
+        flush(g);
 }
 
 static void wait_for_word(struct gdb_server *g)

@@ -32,6 +32,7 @@ struct gdb_session {
     struct debug_stop stop;     /* the last one */
     bool linger;                /* the machine can go back: its end is a stop like others */
     bool interrupted;           /* ctrl-C since the machine was told to run */
+    uint64_t silent_since;      /* host time since when a command works and says nothing; 0: none does */
     struct gdb_point *points;
     unsigned npoints, points_room;
     char *target_xml;           /* gdb_regs.c */
@@ -45,6 +46,9 @@ void gdb_session_feed(struct gdb_session *s, const uint8_t *bytes, size_t len);
 
 /* The machine stopped; tells gdb. */
 void gdb_session_stopped(struct gdb_session *s, const struct debug_stop *stop);
+
+/* While a command works: it says now and then that it does. `now`: host time. */
+void gdb_session_alive(struct gdb_session *s, uint64_t now);
 
 /* ---- between the files of the session ---- */
 

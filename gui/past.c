@@ -2,8 +2,10 @@
  * `partita past`: questions to the past of a recording; a line of JSON for each answer. */
 #include "gui/past.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gui/options.h"
 #include "gui/past_request.h"
@@ -16,7 +18,12 @@ struct past {
     struct recording *recording;
     struct options options;
     struct machine *machine;
+    struct recording_about about;
+    uint64_t told;                  /* host time when somebody was told how far it is; 0: never */
 };
+
+#define WITHOUT ((uint64_t)1 << 28)     /* instructions run again: that is noticed */
+#define PATIENCE_NS 1000000000u
 
 static void print(void *arg, const char *text)
 {
@@ -57,14 +64,13 @@ static struct err parse(struct past *p, int *nargs, char **args)
 
 static struct err start(struct past *p, int nargs, char **args)
 {
-    struct recording_about about;
     struct machine_config cfg;
 
     TRY(parse(p, &nargs, args));
     TRY(recording_open(&p->recording, p->path));
-    recording_about(p->recording, &about);
-    if (p->request.at > about.insns)
-        p->request.at = about.insns;
+    recording_about(p->recording, &p->about);
+    if (p->request.at > p->about.insns)
+        p->request.at = p->about.insns;
     recording_config(p->recording, &cfg);
     cfg.replay_blind = true;
     for (unsigned k = 0; k < MACHINE_SERIALS; k++)      /* the ports stay, what they said is known */
@@ -74,12 +80,35 @@ static struct err start(struct past *p, int nargs, char **args)
     return machine_create(&p->machine, &p->options.machine);
 }
 
+/* To who sits before it. */
+static void progress(void *arg)
+{
+    struct past *p = arg;
+    const uint64_t now = debug_host_ns();
+
+    if (p->told == 0)
+        p->told = now;
+    if (now - p->told < PATIENCE_NS)
+        return;
+    p->told = now;
+    fprintf(stderr, "\rpartita: looking at instruction %" PRIu64 " of %" PRIu64 "\033[K\r", machine_insns(p->machine), p->request.at);
+}
+
 static struct err answer(struct past *p)
 {
     struct debug *d = machine_debug(p->machine);
+    struct err e;
 
     TRY(debug_travel(d));
-    return past_request_run(&p->request, d, print, NULL);
+    if (isatty(STDERR_FILENO))
+        debug_on_poll(d, progress, p);
+    e = past_request_run(&p->request, d, print, NULL);
+    if (p->told != 0)
+        fputs("\033[K", stderr);
+    if (!failed(&e) && p->about.checkpoints == 0 && machine_ran(p->machine) >= WITHOUT)
+        fprintf(stderr, "partita: '%s' has no checkpoints: once `partita replay FILE --checkpoints add` has made them, questions take less time\n",
+                p->path);
+    return e;
 }
 
 int command_past(int nargs, char **args)

@@ -49,6 +49,8 @@ void debug_poll(struct debug *d)
         d->poll(d->poll_arg);
 }
 
+uint64_t debug_host_ns(void) { return host_monotonic_ns(); }
+
 void debug_on_poll(struct debug *d, void (*poll)(void *arg), void *arg)
 {
     d->poll = poll;

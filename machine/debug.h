@@ -65,6 +65,7 @@ struct err debug_fork(struct debug *d, const char *name) MUST_USE;
 void debug_pause(struct debug *d);      /* as soon as may be; from a poll, or a signal handler */
 /* Called now and then while the machine runs or waits, on its thread. */
 void debug_on_poll(struct debug *d, void (*poll)(void *arg), void *arg);
+uint64_t debug_host_ns(void);           /* for who polls: the host's time */
 void debug_show(struct debug *d);       /* the machine stands, but its window wants to be drawn */
 
 /* False: an empty range, one beyond what addresses can be, a physical one that is too long. Adding twice makes two. */

@@ -50,7 +50,8 @@ static struct err check(const struct machine *m, const char *path)
     if (m->recorder != NULL)
         return err_make(ERR_USAGE, "this run is being recorded already");
     if (m->replayer == NULL)
-        return err_make(ERR_USAGE, "only a replay can go on as a recording: record a run from its beginning, or save it and record from there");
+        return err_make(ERR_USAGE, "only a replay can go on as a recording: save this run (monitor savevm NAME FILE) and record from there with its options "
+                        "(partita record -snapshot-load FILE), or record it from its beginning");
     if (m->loop.stopped != 0)
         return err_make(ERR_USAGE, "the run has ended here: go back first");
     if (m->cfg.replay->inputs.count >= INPUTS_MAX)

@@ -241,7 +241,7 @@ static struct err take_all(struct snapshots *s, struct snapshot *at, struct in *
 
 struct err snapshot_read(struct snapshots *s, const uint8_t *bytes, size_t len, struct snapshot **out, uint64_t *hash)
 {
-    struct in in = { bytes + 16, bytes + len, NULL };
+    struct in in = { 0 };
     struct snapshot *at;
     struct err e;
 
@@ -250,7 +250,7 @@ struct err snapshot_read(struct snapshots *s, const uint8_t *bytes, size_t len, 
     if (load32(bytes + 8) != VERSION || load32(bytes + 12) != 0)
         return err_make(ERR_FORMAT, "the snapshot has format %u, this version of Partita reads %u", load32(bytes + 8), VERSION);
     at = calloc(1, sizeof *at);
-    in.frame = malloc(FRAME_MAX);
+    in = (struct in){ bytes + 16, bytes + len, malloc(FRAME_MAX) };
     invariant(at != NULL && in.frame != NULL, "out of memory for reading a snapshot");
     snapshot_enter(s, at);
     e = take_all(s, at, &in, hash);

@@ -307,6 +307,24 @@ static void ctrl_c_is_heard_while_it_runs(void **state)
     assert_memory_equal(said(), "$T02", 4);
 }
 
+/* gdb gives up on what says nothing for two seconds. */
+static void a_command_that_takes_long_says_that_it_works(void **state)
+{
+    (void)state;
+    gdb_session_alive(&s, 5000000000u);
+    assert_int_equal(s.out.len, 0);                 /* none is at work */
+    s.silent_since = 1000000000;
+    gdb_session_alive(&s, 1999999999);
+    assert_int_equal(s.out.len, 0);
+    gdb_session_alive(&s, 2000000000);
+    assert_string_equal(said(), "$O2e2e2e20617420696e737472756374696f6e20300a#2e");
+    gdb_session_alive(&s, 2500000000);
+    assert_int_equal(s.out.len, 0);
+    s.silent_since = 0;
+    monitor("insns");
+    assert_int_equal(s.silent_since, 0);
+}
+
 static void monitor_commands(void **state)
 {
     (void)state;
@@ -338,6 +356,8 @@ static void monitor_commands(void **state)
     assert_string_equal(monitor("points"), "");
     assert_non_null(strstr(monitor("screenshot /nowhere/at/all"), "/nowhere/at/all"));
     assert_non_null(strstr(monitor("goto 1"), "at instruction"));
+    assert_non_null(strstr(monitor("record /tmp/partita-test-live.ptr"), "monitor savevm NAME FILE"));
+    assert_int_equal(access("/tmp/partita-test-live.ptr", F_OK), -1);
     assert_string_equal(monitor("pbreak 0x100022"), "set\n");
     assert_memory_equal(run("c"), "$T05", 4);
     assert_int_equal(machine_insns(m), 4);
@@ -548,7 +568,7 @@ int main(void)
         IN_SESSION(registers_and_memory),
         IN_SESSION(stops_and_steps),
         IN_SESSION(ctrl_c_is_heard_while_it_runs),
-        IN_SESSION(monitor_commands),
+        IN_SESSION(monitor_commands), IN_SESSION(a_command_that_takes_long_says_that_it_works),
         IN_SESSION(a_conversation_over_a_socket),
         IN_SESSION(addresses_that_are_none),
         IN_SESSION(random_packets_hurt_nobody),

@@ -390,6 +390,8 @@ static void damaged_files_are_refused(void **state)
         assert_true(strlen(e.text) > 10 && strchr(e.text, '\n') == NULL);
         blob_free(&b);
     }
+    must(file_write_all(saved, "", 0));
+    assert_int_equal(machine_load(m, saved).code, ERR_FORMAT);
     must(file_write_all(saved, good.bytes, good.len / 2));
     assert_int_equal(machine_load(m, saved).code, ERR_FORMAT);
     assert_true(machine_hash(m) == hash);

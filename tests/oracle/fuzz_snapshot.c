@@ -6,6 +6,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "machine/identity.h"
 #include "machine/snapshot_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -101,20 +102,44 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
     return size;
 }
 
+/* Whatever machine it says it is of: it is of this one. */
+static size_t of_this_machine(const uint8_t *data, size_t size, struct writer *to)
+{
+    const size_t first = size >= FILE_HEAD + FRAME_HEAD ? load32(data + FILE_HEAD + 8) : SIZE_MAX;
+    struct writer text = { 0 };
+    struct err e = identity_write(machine, &text);
+
+    if (failed(&e))
+        abort();
+    if (first != SIZE_MAX && first <= size - FILE_HEAD - FRAME_HEAD) {
+        writer_copy(to, data, FILE_HEAD);
+        writer_uint(to, 4, 1);
+        writer_uint(to, 4, text.len);
+        writer_uint(to, 4, text.len);
+        writer_uint(to, 8, 0);
+        writer_copy(to, text.bytes, text.len);
+        writer_copy(to, data + FILE_HEAD + FRAME_HEAD + first, size - FILE_HEAD - FRAME_HEAD - first);
+    } else {
+        writer_copy(to, data, size);
+    }
+    writer_free(&text);
+    return to->len;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    uint8_t *copy = malloc(size != 0 ? size : 1);
+    struct writer copy = { 0 };
     struct snapshot *at;
     struct err e;
     uint64_t hash;
 
-    if (copy == NULL)
-        abort();
+    if (size == 0)
+        return 0;
     have_machine();
-    memcpy(copy, data, size);
-    repair(copy, size);
-    e = snapshot_read(snapshots, copy, size, &at, &hash);
-    free(copy);
+    size = of_this_machine(data, size, &copy);
+    repair(copy.bytes, size);
+    e = snapshot_read(snapshots, copy.bytes, size, &at, &hash);
+    writer_free(&copy);
     if (failed(&e))
         return 0;
     e = snapshot_restore(snapshots, at);
