@@ -164,7 +164,7 @@ unsigned jit_taken_flags(const struct insn *i)
     switch (i->op) {
     case OP_JCC: case OP_SETCC: case OP_CMOVCC:
         return jit_condition_flags(i->opcode & 15);
-    case OP_ADC: case OP_SBB:
+    case OP_ADC: case OP_SBB: case OP_INC: case OP_DEC:
         return FLAG_CF;
     default:
         return 0;
@@ -188,6 +188,8 @@ unsigned jit_kept_flags(const struct jit_code *c, unsigned kept, const uint16_t 
         kept_after[k] = (uint16_t)kept;
         if (c->keeps_flags)
             kept = FLAGS_ARITH;
+        else if (i->op == OP_INC || i->op == OP_DEC)
+            kept = 0;               /* all are kept behind it then, with the CF that it took */
         else if (jit_taken_flags(i) != 0)
             kept &= ~(unsigned)op_flags_written[i->op];
         else

@@ -35,7 +35,7 @@ unsigned jit_live_flags(const struct jit_code *c, unsigned read, unsigned seen, 
  * operands of which they are made again; all others from where they are kept. `kept`: at the end; returns it at the beginning. */
 unsigned jit_kept_flags(const struct jit_code *c, unsigned kept, const uint16_t read_after[], const uint16_t seen_after[],
                         uint16_t kept_after[]);
-unsigned jit_taken_flags(const struct insn *i);         /* by a condition or with a carry; 0: it takes none so */
+unsigned jit_taken_flags(const struct insn *i);         /* by a condition, with a carry, or to leave it; 0: it takes none so */
 
 bool jit_jumps(unsigned op);                    /* its handler goes on to the next block itself */
 bool jit_keeps_flags(unsigned op);              /* its handler does not know there are flags */

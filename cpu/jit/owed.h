@@ -9,10 +9,11 @@
 struct owed {
     const struct insn *i;       /* NULL: there are none */
     uint8_t saved;              /* SAVED_*: what of them is where the backend saves operands, the others being in their registers */
+    const struct insn *step;    /* NULL, or an INC or DEC of a register behind it: only CF still is that of `i` */
 };
 enum { SAVED_FIRST = 1, SAVED_SECOND = 2 };
 
-static inline bool same_owed(struct owed a, struct owed b) { return a.i == b.i && (a.i == NULL || a.saved == b.saved); }
+static inline bool same_owed(struct owed a, struct owed b) { return a.i == b.i && (a.i == NULL || (a.saved == b.saved && a.step == b.step)); }
 
 /* Is operand o of instruction `at` what it is now whenever anybody may look at the flags, until others take their place? */
 bool owed_stays(const struct jit_code *c, unsigned at, uint8_t o);

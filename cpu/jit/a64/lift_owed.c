@@ -149,7 +149,7 @@ void lift_flags_done(struct lift *l)
     if (makes_all(l->i))
         l->owed = (struct owed){ l->owes ? l->i : NULL, l->saves };
     else if ((op_flags_written[l->i->op] & FLAGS_ARITH) != 0)
-        l->owed = (struct owed){ NULL, 0 };
+        l->owed = (struct owed){ NULL, 0, NULL };
 }
 
 void lift_flags_pay(struct lift *l, struct owed owed)
@@ -174,5 +174,5 @@ void lift_flags_pay(struct lift *l, struct owed owed)
     l->paying = false;
     l->owes = owes;
     l->saves = saves;
-    l->owed = (struct owed){ NULL, 0 };
+    l->owed = (struct owed){ NULL, 0, NULL };
 }

@@ -54,7 +54,7 @@ void lift_ways_out(struct lift *l)
 {
     lift_share_none(l);
     l->leaves = true;
-    l->owed = (struct owed){ NULL, 0 };
+    l->owed = (struct owed){ NULL, 0, NULL };
     for (unsigned n = 0; n < l->nways; n++)
         make_way_out(l, &l->ways[n]);
 }

@@ -275,7 +275,7 @@ static void call_handler(struct lift *l)
     const bool swapped = l->swapped;
 
     lift_flags_pay(l, l->owed);
-    l->owed = (struct owed){ NULL, 0 };
+    l->owed = (struct owed){ NULL, 0, NULL };
     l->nowhere = false;
     lift_vec_flush(l);
     lift_share_none(l);

@@ -212,6 +212,7 @@ void lift_flags_store(struct lift *l);                          /* AL is OF, AH 
 void lift_flags_restore(struct lift *l);                        /* all of them into the host's; AX is lost */
 void lift_flags_pay(struct lift *l, struct owed owed);          /* make owed flags again, and keep them; AX, CX and DX are lost */
 void lift_flags_operand(struct lift *l);                        /* if `saves`: of a comparison, read and saved */
+bool lift_flags_step(const struct lift *l);                     /* an INC or DEC may leave all flags owed: those of l->owed with it */
 bool lift_flags_owed(struct lift *l);                           /* those of the instruction at hand are: as planned */
 unsigned lift_shift_leaves(const struct insn *i);               /* what the host has of such a shift's flags */
 void lift_shift_flags(struct lift *l, const struct insn *i);    /* of a shift by a constant: the operand is in DX; kept; AX and CX are lost */

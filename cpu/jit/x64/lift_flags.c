@@ -13,7 +13,7 @@ void lift_flags_store(struct lift *l)
 {
     _Static_assert(offsetof(struct cpu, jit_szapc) == offsetof(struct cpu, jit_of) + 1, "AX holds both");
     asm_store(&l->a, 2, CPU_AT(jit_of), HOST_AX);
-    l->owed = (struct owed){ NULL, 0 };
+    l->owed = (struct owed){ NULL, 0, NULL };
     l->nowhere = false;
 }
 
@@ -102,6 +102,18 @@ static void make_again(struct lift *l, struct owed owed, unsigned reg)
         of_result(l, i, reg);
 }
 
+/* The host's CF is right: all others follow from the result. */
+static void step_again(struct lift *l, struct owed owed, unsigned reg)
+{
+    const struct insn *i = owed.step;
+
+    if (i == NULL)
+        return;
+    asm_mov(&l->a, i->width == 8 ? 8 : 4, reg, guest(i->o[0]));
+    asm_step(&l->a, i->op == OP_INC, i->width, rm_reg(reg));
+    asm_step(&l->a, i->op == OP_DEC, i->width, rm_reg(reg));
+}
+
 void lift_flags_pay(struct lift *l, struct owed owed)
 {
     const struct insn *i = owed.i;
@@ -116,6 +128,7 @@ void lift_flags_pay(struct lift *l, struct owed owed)
         return;
     }
     make_again(l, owed, HOST_CX);
+    step_again(l, owed, HOST_CX);
     host_flags_to_raw(l);
 }
 
@@ -214,7 +227,7 @@ void lift_flags_operand(struct lift *l)
 
 bool lift_flags_owed(struct lift *l)
 {
-    l->owed = (struct owed){ l->saves != 0 ? l->i : NULL, l->saves };
+    l->owed = (struct owed){ l->saves != 0 ? l->i : NULL, l->saves, NULL };
     return l->saves != 0;
 }
 
@@ -225,13 +238,20 @@ void lift_flags_made(struct lift *l, unsigned which)
     l->nowhere = false;
     if (!lift_flags_owed(l)) {
         if ((read == 0 ? seen != 0 : for_each_reader(l)) && owed_remakable(l->c, l->k))
-            l->owed = (struct owed){ l->i, 0 };
+            l->owed = (struct owed){ l->i, 0, NULL };
         else if (read != 0 || seen != 0)
             host_flags_to_raw(l);
         else
             l->nowhere = true;
     }
     l->host_flags = (uint16_t)which;
+}
+
+/* INC or DEC of a register while flags are owed: can its own be, too, and CF stay owed with them? */
+bool lift_flags_step(const struct lift *l)
+{
+    return l->owed.i != NULL && l->owed.step == NULL && !owed_shifts(l->owed.i) && l->kept[l->k] == 0 &&
+           FORM_KIND(l->i->form, 0) == KIND_REG && owed_stays(l->c, l->k, l->i->o[0]);
 }
 
 /* A comparison, from where its operands are. */
@@ -271,6 +291,7 @@ void lift_flags_need(struct lift *l, unsigned which)
     if (l->owed.i != NULL) {
         if (!compare_again(l, l->owed, scratch))
             make_again(l, l->owed, scratch);
+        step_again(l, l->owed, scratch);
         l->host_flags = FLAGS_ARITH;
         return;
     }

@@ -211,6 +211,16 @@ static void one(struct lift *l, unsigned bytes, struct rm rm)
     }
 }
 
+/* Behind flags that are owed: they stay so, and its own with them. */
+static void step_owed(struct lift *l, struct rm to, bool through)
+{
+    one(l, l->i->width, to);
+    if (through)
+        lift_write(l, l->i->o[0], 4, HOST_AX);
+    l->owed.step = l->i;
+    l->host_flags = (uint16_t)((FLAGS_ARITH & ~FLAG_CF) | (l->host_flags & FLAG_CF));
+}
+
 static bool one_operand(struct lift *l)
 {
     const struct insn *i = l->i;
@@ -228,6 +238,10 @@ static bool one_operand(struct lift *l)
         if (awkward(i->o[0], bytes))
             return false;
         to = destination(l, i->o[0], bytes, true, &through);
+    }
+    if (steps && lift_flags_step(l)) {
+        step_owed(l, to, through);
+        return true;
     }
     if (keep_cf)
         lift_flags_need(l, FLAG_CF);

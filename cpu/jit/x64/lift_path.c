@@ -30,7 +30,7 @@ static void end_here(struct lift *l)
 {
     l->host_flags = 0;
     lift_share_none(l);
-    l->owed = (struct owed){ NULL, 0 };
+    l->owed = (struct owed){ NULL, 0, NULL };
     l->in_loop = false;
     l->insn_cold = l->ncold;
     if (!lift_branch(l))
