@@ -337,6 +337,45 @@ static void faults_leave_accessed_bits_alone(void **state)
     assert_int_equal(fixture_read(&f, fixture_entry_at(&f, FIXTURE_DATA, 1), 8) & 0x60, 0x20);
 }
 
+struct old { uint64_t at, value; bool heard; };
+
+static void note_old(void *arg, struct ram *ram, uint64_t offset, uint64_t len)
+{
+    struct old *old = arg;
+
+    (void)len;
+    if (old->at / 8 != offset / 8 || old->heard)
+        return;
+    old->heard = true;
+    memcpy(&old->value, ram->bytes + old->at, 8);
+}
+
+/* Whoever keeps what a page held before it changes (a snapshot) must be asked first: by marks in tables as by stores that RAM hears of. */
+static void memory_hears_before_its_bytes_change(void **state)
+{
+    struct old old = { 0 };
+
+    (void)state;
+    fixture_small_pages(&f, FIXTURE_DATA);
+    old.at = fixture_entry_at(&f, FIXTURE_DATA, 1);
+    f.ram->wrote = note_old;
+    f.ram->wrote_arg = &old;
+    assert_true(mmu_translate(f.cpu, FIXTURE_DATA, ACCESS_WRITE, BANK_SUPERVISOR, &t));
+    assert_true(old.heard);
+    assert_int_equal(old.value & (A | D), 0);
+    assert_int_not_equal(fixture_read(&f, old.at, 8) & D, 0);
+    old = (struct old){ .at = FIXTURE_DATA };
+    ram_clear_dirty(f.ram, RAM_DIRTY);
+    f.cpu->s.gpr[RDI] = FIXTURE_DATA;
+    f.cpu->s.gpr[RAX] = 0x55;
+    ram_mark_code(f.ram, FIXTURE_DATA, 8);
+    assert_int_equal(RUN("\x48\x89\x07\xf4"), -1);
+    assert_true(old.heard);
+    assert_int_equal(old.value, 0);
+    assert_int_equal(fixture_read(&f, FIXTURE_DATA, 8), 0x55);
+    f.ram->wrote = NULL;
+}
+
 /* A page read first and written later gets its dirty bit at the write. */
 static void the_first_write_sets_dirty(void **state)
 {
@@ -485,6 +524,7 @@ int main(void)
         TEST(five_levels),
         TEST(crossing_accesses_check_both_pages_first),
         TEST(faults_leave_accessed_bits_alone),
+        TEST(memory_hears_before_its_bytes_change),
         TEST(the_first_write_sets_dirty),
         TEST(uncanonical_addresses_are_no_page_faults),
         TEST(rom_ignores_writes),
