@@ -159,3 +159,51 @@ bool share_serves(const struct share *s, uint8_t base, const struct place *x)
 
     return s->on && s->base == base && at >= s->lo && at + x->bytes <= s->hi && (s->write || !x->write);
 }
+
+/* ---- those of a translation ---- */
+
+void share_after(struct share *s, unsigned count, const struct insn *i)
+{
+    int64_t by;
+
+    for (unsigned n = 0; n < count; n++) {
+        if (!s[n].on)
+            continue;
+        s[n].on = share_steps(i, s[n].base, &by);
+        s[n].moved += by;
+    }
+}
+
+bool share_needed(const struct share *s, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++)
+        if (s[n].on && (s[n].stays || s[n].left > 0))
+            return true;
+    return false;
+}
+
+/* A handler within the round would have to be followed by the probes. */
+bool share_around(struct share *s, unsigned count, const struct jit_code *c, bool called)
+{
+    bool any = false;
+
+    for (unsigned n = 0; n < count; n++) {
+        s[n].on = s[n].stays = s[n].on && !called && share_comes_back(c, s[n].base);
+        any |= s[n].on;
+    }
+    return any;
+}
+
+bool share_is_around(const struct share *s, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++)
+        if (s[n].stays && !s[n].on)
+            return false;
+    return true;
+}
+
+void share_none(struct share *s, unsigned count)
+{
+    for (unsigned n = 0; n < count; n++)
+        s[n].on = false;
+}

@@ -121,6 +121,13 @@ struct lift {
 
 static inline const struct jit_part *lift_part(const struct lift *l, unsigned k) { return &l->t->parts[l->c->part[k]]; }
 
+/* What is shared (cpu/jit/share.h), around the instruction at hand. */
+static inline void lift_share_after(struct lift *l) { share_after(l->shares, LIFT_SHARES, l->i); }
+static inline bool lift_share_needed(const struct lift *l) { return share_needed(l->shares, LIFT_SHARES); }
+static inline bool lift_share_around(struct lift *l) { return share_around(l->shares, LIFT_SHARES, l->c, l->called); }
+static inline bool lift_share_is_around(const struct lift *l) { return share_is_around(l->shares, LIFT_SHARES); }
+static inline void lift_share_none(struct lift *l) { share_none(l->shares, LIFT_SHARES); }
+
 /* The RIP behind instruction k. */
 static inline uint64_t lift_rip_after(const struct lift *l, unsigned k) { return lift_part(l, k)->run->rip + l->c->insns[k]->end; }
 
@@ -155,11 +162,6 @@ void lift_host_address(struct lift *l, unsigned to);
 
 /* A probe in common for this access and others. False: it makes its own. */
 bool lift_shared(struct lift *l, bool write, unsigned bytes);
-void lift_share_after(struct lift *l);                  /* what this instruction leaves of it */
-bool lift_share_needed(const struct lift *l);           /* accesses that will come rely on one */
-bool lift_share_around(struct lift *l);                 /* those that stay from round to round do from here on; are there any? */
-bool lift_share_is_around(const struct lift *l);
-void lift_share_none(struct lift *l);                   /* C code will run, or nobody knows where this comes from */
 /* T0 is the address of `bytes` that several accesses share; then T1 turns it into the host's. */
 void lift_share_probe(struct lift *l, bool write, unsigned bytes);
 /* All of it for an operand: where its value is now; HOST_NONE: only the handler can. */

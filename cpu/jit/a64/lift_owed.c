@@ -147,7 +147,7 @@ void lift_flags_done(struct lift *l)
     if (l->owes && (l->read[l->k] & FLAGS_NZCV) == 0)
         l->flags.host = 0;
     if (makes_all(l->i))
-        l->owed = (struct owed){ l->owes ? l->i : NULL, l->saves };
+        l->owed = (struct owed){ l->owes ? l->i : NULL, l->saves, NULL };
     else if ((op_flags_written[l->i->op] & FLAGS_ARITH) != 0)
         l->owed = (struct owed){ NULL, 0, NULL };
 }

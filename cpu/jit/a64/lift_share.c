@@ -20,15 +20,10 @@ static void probe(struct lift *l, const struct share *s, unsigned n)
         a64_mem(&l->a, A64_STRX, T1, HOST_CPU, kept_at(n));
 }
 
-static bool needed(const struct share *s)
-{
-    return s->on && (s->stays || s->left > 0);
-}
-
 static struct share *that_serves(struct lift *l, uint8_t base, const struct place *x)
 {
     for (unsigned n = 0; n < LIFT_SHARES; n++)
-        if (needed(&l->shares[n]) && share_serves(&l->shares[n], base, x))
+        if (share_needed(&l->shares[n], 1) && share_serves(&l->shares[n], base, x))
             return &l->shares[n];
     return NULL;
 }
@@ -41,7 +36,7 @@ static struct share *begin(struct lift *l, uint8_t base, const struct place *now
     if (s.left < (share_comes_back(l->c, s.base) ? 1u : 2u))
         return NULL;
     for (unsigned n = 0; n < LIFT_SHARES; n++) {
-        if (needed(&l->shares[n]))
+        if (share_needed(&l->shares[n], 1))
             continue;
         probe(l, &s, n);
         l->shares[n] = s;
@@ -90,54 +85,4 @@ bool lift_shared(struct lift *l, bool write, unsigned bytes)
     if (s->left > 0)
         s->left--;
     return true;
-}
-
-void lift_share_after(struct lift *l)
-{
-    int64_t by;
-
-    for (unsigned n = 0; n < LIFT_SHARES; n++) {
-        struct share *s = &l->shares[n];
-
-        if (!s->on)
-            continue;
-        s->on = share_steps(l->i, s->base, &by);
-        s->moved += by;
-    }
-}
-
-bool lift_share_needed(const struct lift *l)
-{
-    for (unsigned n = 0; n < LIFT_SHARES; n++)
-        if (needed(&l->shares[n]))
-            return true;
-    return false;
-}
-
-/* A handler within the round would have to be followed by the probes. */
-bool lift_share_around(struct lift *l)
-{
-    bool any = false;
-
-    for (unsigned n = 0; n < LIFT_SHARES; n++) {
-        struct share *s = &l->shares[n];
-
-        s->on = s->stays = s->on && !l->called && share_comes_back(l->c, s->base);
-        any |= s->on;
-    }
-    return any;
-}
-
-bool lift_share_is_around(const struct lift *l)
-{
-    for (unsigned n = 0; n < LIFT_SHARES; n++)
-        if (l->shares[n].stays && !l->shares[n].on)
-            return false;
-    return true;
-}
-
-void lift_share_none(struct lift *l)
-{
-    for (unsigned n = 0; n < LIFT_SHARES; n++)
-        l->shares[n].on = false;
 }

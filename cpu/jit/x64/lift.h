@@ -139,6 +139,13 @@ extern _Thread_local const uint8_t *pinned;     /* the same where code is made n
 static inline unsigned lift_rest(const struct lift *l, unsigned k) { return l->settled ? 0 : l->rest[l->c->part[k]]; }
 static inline const struct jit_part *lift_part(const struct lift *l, unsigned k) { return &l->t->parts[l->c->part[k]]; }
 
+/* What is shared (cpu/jit/share.h), around the instruction at hand. */
+static inline void lift_share_after(struct lift *l) { share_after(l->shares, LIFT_SHARES, l->i); }
+static inline bool lift_share_needed(const struct lift *l) { return share_needed(l->shares, LIFT_SHARES); }
+static inline bool lift_share_around(struct lift *l) { return share_around(l->shares, LIFT_SHARES, l->c, l->called); }
+static inline bool lift_share_is_around(const struct lift *l) { return share_is_around(l->shares, LIFT_SHARES); }
+static inline void lift_share_none(struct lift *l) { share_none(l->shares, LIFT_SHARES); }
+
 /* The RIP behind instruction k. */
 static inline uint64_t lift_rip_after(const struct lift *l, unsigned k) { return lift_part(l, k)->run->rip + l->c->insns[k]->end; }
 
@@ -184,11 +191,6 @@ void lift_bail(struct lift *l, uint8_t *site);      /* the interpreter does this
 
 /* A probe in common for this access and others: l->mem is the operand. False: it makes its own. */
 bool lift_shared(struct lift *l, bool write, unsigned bytes);
-void lift_share_after(struct lift *l);                              /* what this instruction leaves of it */
-bool lift_share_needed(const struct lift *l);                       /* accesses that will come rely on one */
-void lift_share_none(struct lift *l);                               /* C code will run, or nobody knows where this comes from */
-bool lift_share_around(struct lift *l);                             /* at a round's end: keep what the next one can use; false: nothing */
-bool lift_share_is_around(const struct lift *l);                    /* after the next: it still is there */
 void lift_share_missed(struct lift *l, uint8_t *site, bool write);  /* the way out of such a probe; AX is the host's address then */
 unsigned lift_site(struct lift *l, unsigned bytes);     /* CX: the entry that this access found last, DX: what its tag must be; 0: no place */
 void lift_site_again(struct lift *l, const struct cold *c);         /* out of line */
