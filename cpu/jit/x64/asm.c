@@ -121,7 +121,8 @@ void asm_mov_imm(struct asm_buf *a, unsigned reg, uint64_t v)
 
 void asm_mov(struct asm_buf *a, unsigned bytes, unsigned reg, struct rm rm)
 {
-    asm_op(a, bytes == 1 ? 0x8a : 0x8b, bytes, reg, rm);
+    if (bytes != 8 || rm.memory || rm.reg != reg)       /* to itself, of 8 bytes, is nothing */
+        asm_op(a, bytes == 1 ? 0x8a : 0x8b, bytes, reg, rm);
 }
 
 void asm_store(struct asm_buf *a, unsigned bytes, struct rm rm, unsigned reg)
