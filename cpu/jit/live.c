@@ -95,11 +95,18 @@ static bool shifts(const struct insn *i)
     return i->op == OP_SHL || i->op == OP_SHR || i->op == OP_SAR;
 }
 
-/* A shift by a constant that is not zero leaves nothing of the flags before it; one by CL may leave them to whoever takes them
- * behind it. */
+static bool rotates(const struct insn *i)
+{
+    return i->op == OP_ROL || i->op == OP_ROR;
+}
+
+/* A shift by a constant that is not zero leaves nothing of the flags before it; one by CL, and a rotate, may leave them to whoever
+ * takes them behind it. */
 static unsigned flags_left(const struct insn *i, bool wanted_after)
 {
-    if (shifts(i) && (FORM_KIND(i->form, 1) == KIND_IMM ? (i->imm & (i->width == 8 ? 63 : 31)) != 0 : !wanted_after))
+    const bool constant = FORM_KIND(i->form, 1) == KIND_IMM && (i->imm & (i->width == 8 ? 63 : 31)) != 0;
+
+    if ((shifts(i) && constant) || ((shifts(i) || rotates(i)) && !wanted_after))
         return 0;
     return op_flags_read[i->op] & FLAGS_ARITH;
 }
@@ -134,7 +141,7 @@ static unsigned reads(const struct insn *i, bool inner, unsigned read_after, uns
     if (jit_observes(i) && !only_sees(i))
         return FLAGS_ARITH;
     if (written != 0 && written != FLAGS_ARITH)
-        return read_after | seen_after | flags_left(i, true);
+        return read_after | seen_after | flags_left(i, (read_after | seen_after) != 0);
     return (read_after & ~written) | flags_left(i, (read_after | seen_after) != 0);
 }
 
