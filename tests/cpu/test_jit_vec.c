@@ -393,6 +393,47 @@ static void functions_in_lockstep(void **state UNUSED)
     lockstep_run(&l);
 }
 
+/* ---- numbers that are often equal, as MXCSR mostly is: every predicate, sums and products that are exact ---- */
+
+static void make_comparisons(struct program *p)
+{
+    static const uint8_t prefix[] = { 0, 0x66, 0xf2, 0xf3 }, others[] = { 0x58, 0x59, 0x5c, 0x5d, 0x5f };
+
+    for (unsigned n = 0; n < LINES; n++) {
+        const unsigned a = any(8), b = any(8), size = prefix[any(4)];
+        const bool compares = any(4) != 0;
+
+        put(p, 0x44), two(p, 0x0f, 0x28), put(p, 0xc0 | a << 3 | a);            /* movaps xmm8 + a, xmm a */
+        if (size != 0)
+            put(p, size);
+        put(p, 0x44), two(p, 0x0f, compares ? 0xc2 : others[any(COUNT_OF(others))]), put(p, 0xc0 | a << 3 | b);
+        if (compares)
+            put(p, any(8));
+    }
+    put(p, 0xf4);
+}
+
+static void prepare_comparisons(struct cpu *cpu)
+{
+    static const uint64_t numbers[] = { 0x3ff000003ff00000, 0x4000000040000000, 0xbff00000bff00000, 0 };
+
+    prepare(cpu);
+    for (unsigned n = 0; n < 8 * 8; n++)
+        cpu->s.zmm[n] = numbers[any(any(4) ? 3 : 4)];
+    cpu->s.mxcsr = 0x1fa0;
+    cpu->p.cr0 &= ~(uint64_t)(CR0_TS | CR0_EM);
+    cpu_mode_changed(cpu);
+}
+
+static void comparisons_in_lockstep(void **state UNUSED)
+{
+    const struct lockstep l = {
+        .programs = PROGRAMS, .turns = 100, .below = any, .seed = &seed, .make = make_comparisons, .prepare = prepare_comparisons
+    };
+
+    lockstep_run(&l);
+}
+
 static int open_both(const char *model, bool avx512)
 {
     for (unsigned k = 0; k < KINDS; k++)
@@ -427,6 +468,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(in_lockstep, open_max, close_both),
         cmocka_unit_test_setup_teardown(crowded_blocks, open_max, close_both),
         cmocka_unit_test_setup_teardown(functions_in_lockstep, open_max, close_both),
+        cmocka_unit_test_setup_teardown(comparisons_in_lockstep, open_max, close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, open_lesser_host, close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, open_amd, close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, open_old, close_both),
