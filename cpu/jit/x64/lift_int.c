@@ -385,6 +385,15 @@ static bool rotate_constant(struct lift *l, unsigned n, struct rm to)
     return true;
 }
 
+/* 32 bits of a guest register in struct cpu, whose upper half becomes zero, and no flags: once there and back. */
+static void shift_through(struct lift *l, unsigned n, struct rm to)
+{
+    asm_mov(&l->a, 4, HOST_AX, to);
+    asm_shift(&l->a, shift_of(l->i->op), 4, rm_reg(HOST_AX), n);
+    asm_store(&l->a, 8, to, HOST_AX);
+    l->host_flags = 0;
+}
+
 /* In memory every rotate makes OF (docs/vendors.md): those by more than one, and counts in CL below 32 bits, are the handlers'. */
 static bool shift(struct lift *l)
 {
@@ -397,6 +406,10 @@ static bool shift(struct lift *l)
         return false;
     if (constant ? n == 0 || n >= 8u * i->width || (rotates && memory && n != 1) : rotates || i->width < 4)
         return false;
+    if (!memory && constant && to.memory && i->width == 4 && !lift_flags_wanted(l, FLAGS_ARITH)) {
+        shift_through(l, n, to);
+        return true;
+    }
     if (!memory) {
         clear_upper(l, to, i->width);
     } else {
