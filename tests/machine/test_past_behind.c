@@ -161,6 +161,71 @@ static void what_is_not_mapped_is_asked_by_its_address(struct debug *d)
     assert_int_equal(a.hit.at, LINEAR);
 }
 
+static void without_paging_it_lies_where_it_says(struct debug *d)
+{
+    struct past_question q = wrote(0x202000, 4);
+    struct past_answer a = last(d, &q, TABLES + 5);
+
+    answer_is(&a, TABLES + 3, 0x202000, 0x202000, 0);
+}
+
+static void what_is_too_long_is_asked_by_its_address(struct debug *d)
+{
+    struct past_question q = wrote(A, PAST_BEHIND_MAX);
+    struct past_answer a = last(d, &q, RECORDED);
+
+    answer_is(&a, WROTE_B4_AGAIN, B + 4, B + 4, 0);
+    q.point.len++;
+    a = last(d, &q, RECORDED);
+    assert_int_equal(a.insns, WROTE_B4_AGAIN);
+    assert_false(a.behind);
+}
+
+/* What need not be run for writes matters for reads; a range may end with the first byte of another page. */
+static void other_questions_pass_nothing_over_that_matters(struct debug *d)
+{
+    struct past_question q = wrote(B, 4);
+    struct past_answer a;
+
+    q.point.physical = true;
+    q.point.kind = POINT_READ;
+    a = last(d, &q, RECORDED);
+    assert_true(a.found);
+    assert_int_equal(a.insns, READ_B);
+    q.point.kind = POINT_ACCESS;
+    a = last(d, &q, WROTE_B4 - 1);
+    assert_int_equal(a.insns, READ_B);
+    q.point = (struct point){ .kind = POINT_WRITE, .physical = true, .at = A + 0xffe, .len = 3 };
+    a = last(d, &q, RECORDED);
+    assert_true(a.found);
+    assert_int_equal(a.insns, WROTE_B);
+    assert_int_equal(a.hit.at, B);
+    assert_false(a.behind);
+}
+
+/* An instruction about to run at the very beginning of what is looked at counts, a write that was done by then does not. */
+static void instants_of_breaks_are_before_their_instructions(struct debug *d)
+{
+    struct past_question q = { .kind = PAST_POINT, .vp = PAST_ANY, .vector = PAST_ANY, .point = { .kind = POINT_BREAK, .at = IMAGE_AT } };
+    struct past_answer a;
+
+    q.point.at = IMAGE_AT + 0x0f;                   /* stosd: each round's */
+    a = last(d, &q, RECORDED);
+    assert_int_equal(a.insns, TABLES - 3);
+    assert_false(a.behind);
+    must(past_last(d, &q, TABLES - 3, RECORDED, &a));
+    assert_true(a.found);
+    must(past_last(d, &q, TABLES - 2, RECORDED, &a));
+    assert_false(a.found);
+    must(past_last(d, &q, 0, TABLES - 3, &a));
+    assert_int_equal(a.insns, TABLES - 6);
+    q.vp = 1;
+    assert_int_equal(past_last(d, &q, 0, RECORDED, &a).code, ERR_USAGE);
+    q = wrote(LINEAR, 8);
+    must(past_last(d, &q, WROTE_B4_AGAIN, RECORDED, &a));
+    assert_false(a.found);
+}
+
 struct list { struct past_answer a[8]; unsigned n, most; };
 
 static bool take(void *arg, const struct past_answer *a)
@@ -201,6 +266,10 @@ static void ask_all(struct debug *d)
     last_writes_are_of_what_lies_there_then(d);
     the_space_asked_says_what_lies_there(d);
     what_is_not_mapped_is_asked_by_its_address(d);
+    without_paging_it_lies_where_it_says(d);
+    what_is_too_long_is_asked_by_its_address(d);
+    other_questions_pass_nothing_over_that_matters(d);
+    instants_of_breaks_are_before_their_instructions(d);
     each_write_comes_in_order(d);
 }
 
