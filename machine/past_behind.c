@@ -15,6 +15,17 @@ static uint64_t root_of(const struct asking *q, struct cpu **cpu)
     return q->what.has_cr3 ? q->what.cr3 : cpu_reg(*cpu, CPU_REG_CR3);
 }
 
+/* Present, large, and where; neither rights nor accessed and dirty bits. (The large bit of a last entry is one of caching.) */
+#define SAYS_WHERE 0x000ffffffffff081u
+
+static uint64_t entry_now(const struct asking *q, const struct point *p)
+{
+    uint8_t bytes[8] = { 0 };
+
+    (void)debug_read_physical(q->d, 0, p->at, bytes, (size_t)p->len);
+    return load64(bytes) & SAYS_WHERE;
+}
+
 static bool add(struct past_points *to, uint64_t at, uint64_t len)
 {
     const struct point p = { .kind = POINT_WRITE, .physical = true, .at = at, .len = len };
@@ -57,13 +68,12 @@ bool past_behind(const struct asking *q, struct behind *out)
         if (!add_piece(q, out, at, n))
             return false;
     }
+    for (unsigned k = 0; k < out->entries.n; k++)
+        out->entry[k] = entry_now(q, &out->entries.list[k]);
     return true;
 }
 
 /* ---- since when ---- */
-
-/* Present, large, and where; neither rights nor accessed and dirty bits. (The large bit of a last entry is one of caching.) */
-#define SAYS_WHERE 0x000ffffffffff081u
 
 static bool leads_elsewhere(const struct point_hit *h)
 {
@@ -100,14 +110,25 @@ static void complete(const struct behind *b, uint64_t mapped, struct past_answer
     a->mapped = a->insns < mapped ? mapped : 0;
 }
 
+static bool lies_there(const struct asking *q, const struct behind *b)
+{
+    for (unsigned k = 0; k < b->entries.n; k++)
+        if (entry_now(q, &b->entries.list[k]) != b->entry[k])
+            return false;
+    return true;
+}
+
+/* Who made it lie there is looked for only if it did not when it was written. */
 static struct err find_last(struct asking *q, const struct behind *b)
 {
-    uint64_t mapped;
+    uint64_t mapped = 0;
 
     TRY(past_find_last(q));
     if (!q->last.found)
         return OK;
-    TRY(last_mapped(q, b, q->last.insns, &mapped));
+    TRY(past_go(q->d, q->last.insns));
+    if (!lies_there(q, b))
+        TRY(last_mapped(q, b, q->last.insns, &mapped));
     complete(b, mapped, &q->last);
     return OK;
 }

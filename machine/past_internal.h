@@ -32,6 +32,7 @@ struct err past_find_each(struct asking *q) MUST_USE;
 struct behind {
     struct past_points data, entries;           /* its pieces, and what of page tables says that they lie there */
     uint64_t linear[PAST_POINTS];               /* of each piece */
+    uint64_t entry[PAST_POINTS];                /* what they hold, as far as it says where */
 };
 bool past_behind(const struct asking *q, struct behind *out);
 struct err past_find_behind(struct asking *q, const struct behind *b) MUST_USE;
