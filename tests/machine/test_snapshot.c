@@ -413,6 +413,7 @@ static void spoil(uint8_t *bytes, uint64_t len)
 /* Checksums keep accidents out; whoever makes a file on purpose can have them right. */
 static void hostile_states_do_no_harm(void **state)
 {
+    static const uint8_t sectors[64 * 512];
     struct machine_config cfg = config();
     struct machine *m;
     struct snapshots *s;
@@ -423,6 +424,10 @@ static void hostile_states_do_no_harm(void **state)
     (void)state;
     cfg.nvps = 2;
     cfg.serial[0] = "null";
+    must(file_write_all(saved, sectors, sizeof sectors));
+    cfg.drives[0] = (struct drive_config){ .file = saved, .bus = DRIVE_IDE, .index = 0, .snapshot = true };
+    cfg.drives[1] = (struct drive_config){ .file = saved, .bus = DRIVE_IDE, .index = 2, .cdrom = true };
+    cfg.ndrives = 2;
     m = machine_made(&cfg);
     must(snapshots_create(&s, m));
     machine_serial_input(m, 0, "what waits to be delivered has a place in a ring", 48);
@@ -437,12 +442,12 @@ static void hostile_states_do_no_harm(void **state)
         must(snapshot_restore(s, good));
         bad = snapshot_take(s);
         for (uint64_t k = 1 + random_below(30); k > 0; k--) {
-            uint64_t page = random_below(streams) * STREAM_PAGES;
+            const uint64_t page = random_below(streams) * STREAM_PAGES;
             const uint8_t *bytes = pages_get(&bad->maps[STATE_MAP], page);
-            uint64_t len = bytes == NULL ? 0 : load64(bytes);
+            const uint64_t len = bytes == NULL ? 0 : load64(bytes), more = len < 8192 ? 0 : random_below(len / PAGE_SIZE);
 
             if (len > 0)
-                spoil(pages_edit(&bad->maps[STATE_MAP], page), len < 4000 ? 8 + len : 4096);
+                spoil(pages_edit(&bad->maps[STATE_MAP], page + more), len < 4000 ? 8 + len : 4096);
         }
         e = snapshot_restore(s, bad);
         if (!failed(&e))
