@@ -3,7 +3,7 @@
 # a saved and loaded machine ends like the one that ran through.
 . "$top/tests/boot/lib.sh"
 run=(-m 128M -kernel "$build/guest/vmlinuz" -initrd "$build/guest/initramfs" -append 'console=ttyS0 quiet' -serial null)
-"$PARTITA" record -o "$work/run.ptr" "${run[@]}" -stop-at 400000000 >/dev/null 2>&1
+"$PARTITA" record -o "$work/run.ptr" -checkpoints off "${run[@]}" -stop-at 400000000 >/dev/null 2>&1
 "$PARTITA" past "$work/run.ptr" pwrite:0x1000000+8 >"$work/last" 2>"$work/err" || fail "past: status $?"
 "$PARTITA" past "$work/run.ptr" pwrite:0x1000000+8 --all >"$work/all" || fail "past --all: status $?"
 expect "$work/last" '"insns": [0-9]+, "vp": 0, "rip": "0x[0-9a-f]+", "physical": "0x1000000", "bytes": [1-8], "wrote": true'
