@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "cpu/block_build.h"
 #include "cpu/cet.h"
-#include "cpu/exec.h"
 #include "cpu/jit/jit.h"
 #include "cpu/monitor.h"
 #include "cpu/tlb.h"
@@ -20,7 +20,6 @@
 #define BLOCK_SPAN      16u                     /* lines the longest block covers: 64 instructions of 15 bytes */
 #define WATCHED         16u
 #define RECENT          16384u
-#define INSN_BYTES      15u
 
 struct code_page {
     const uint8_t *host;
@@ -351,210 +350,6 @@ void block_lookup_flush(struct cpu *cpu)
     cpu->global_tag = (cpu->global_tag & bits_mask(CODE_TAG_BITS)) | new_generation(cpu) << CODE_TAG_BITS;
 }
 
-/* ---- fetching ---- */
-
-/* The page of code at a linear address. host NULL: fetch through the address space at gpa. */
-struct fetch {
-    const uint8_t *host;
-    gpa_t gpa;
-};
-
-static bool fetch_page(struct cpu *cpu, gva_t lin, struct fetch *out)
-{
-    struct tlb_place place;
-
-    if (!tlb_fetch(cpu, lin, &place))
-        return false;
-    out->host = place.host;
-    out->gpa = place.gpa;
-    return true;
-}
-
-static void fetch_bytes(struct cpu *cpu, const struct fetch *from, uint8_t *to, unsigned len)
-{
-    if (from->host != NULL) {
-        memcpy(to, from->host, len);
-        return;
-    }
-    cpu_sync(cpu, NULL);
-    for (unsigned n = 0; n < len; n++)
-        to[n] = (uint8_t)space_read(cpu->memory, from->gpa + n, 1);
-}
-
-static bool in_64bit(const struct cpu *cpu)
-{
-    return (cpu->mode & MODE_DECODE) == DECODE_64;
-}
-
-/* What decoded code depends on: not the tracker's state. */
-static uint32_t block_mode(const struct cpu *cpu)
-{
-    return cpu->mode & ~(uint32_t)MODE_WAIT;
-}
-
-static gva_t code_linear(const struct cpu *cpu, uint64_t rip)
-{
-    return in_64bit(cpu) ? rip : (uint32_t)(cpu->code_base + rip);
-}
-
-/* ---- building ---- */
-
-/* What a block is being made from: the bytes from its first instruction to the end of the page or of the code segment. */
-struct source {
-    struct fetch at;
-    gva_t lin;
-    unsigned room;              /* bytes up to the end of the page */
-    unsigned limit;             /* bytes up to the end of the segment, at most room + 15 */
-};
-
-static void finish_insn(const struct cpu *cpu, struct insn *i, uint64_t block_rip)
-{
-    bool wide = in_64bit(cpu);
-
-    if (i->flags & INSN_RIPREL) {
-        i->disp += (int64_t)(block_rip + i->end);
-        i->flags &= (uint16_t)~INSN_RIPREL;
-    }
-    if (i->seg == SEG_FS || i->seg == SEG_GS || (!wide && (!(cpu->mode & MODE_FLAT) || i->seg == SEG_CS)))
-        i->flags |= INSN_SEGMENT;
-    /* F3 90 with REX.B is PAUSE to Intel's processors (seen on Emerald Rapids), XCHG to AMD's */
-    if (i->op == OP_XCHG && i->opcode == 0x90 && (i->flags & INSN_REP) && !cpu_is_amd(cpu))
-        i->op = OP_PAUSE;
-    /* VEX is #UD in real and virtual-8086 mode, whatever it encodes (SDM 2A "VEX Prefix and Instruction #UD"s) */
-    if ((i->flags & (INSN_VEX | INSN_EVEX)) && (!(cpu->mode & MODE_PE) || (cpu->mode & MODE_VM86)))
-        i->fn = exec_undefined;
-    else if (i->needs != F_BASE && !cpu_has(cpu, (enum feature)i->needs))
-        i->fn = exec_undefined;
-    else if ((i->flags & INSN_AVX512VL) && !cpu_has(cpu, F_AVX512VL))
-        i->fn = exec_undefined;
-    else
-        exec_bind(cpu, i, block_rip);
-}
-
-/* Stands where no instruction can be decoded; raises the fault when it is reached. */
-static void make_pseudo(struct insn *i, insn_fn *fn, unsigned len)
-{
-    *i = (struct insn){ .op = OP_UD2, .len = (uint8_t)len, .base = REG_ZERO, .index = REG_ZERO, .fn = fn };
-}
-
-static bool ends_block(const struct insn *i)
-{
-    return i->fn == exec_undefined || i->fn == exec_too_long || op_then[i->op] == ENDS;
-}
-
-enum built { ADDED, ADDED_LAST, STOPPED };      /* STOPPED: the instruction was not taken */
-
-static enum decode_mode decode_mode(const struct cpu *cpu)
-{
-    return (enum decode_mode)((cpu->mode & MODE_DECODE) | (cpu_vendor(cpu) == VENDOR_AMD ? DECODE_AMD : 0));
-}
-
-/* Take what decode() made of the bytes. TRUNCATED instructions are the caller's. */
-static enum built take(const struct cpu *cpu, struct block *b, enum decoded how, unsigned len)
-{
-    struct insn *i = &b->insns[b->count];
-
-    if (how == INVALID)
-        make_pseudo(i, exec_undefined, i->len != 0 && i->len <= len ? i->len : len);
-    else if (how == TOO_LONG)
-        make_pseudo(i, exec_too_long, len);
-    b->bytes = (uint16_t)(b->bytes + i->len);
-    i->end = b->bytes;
-    b->count++;
-    if (how == DECODED)
-        finish_insn(cpu, i, b->rip);
-    return ends_block(i) || b->count == BLOCK_INSNS ? ADDED_LAST : ADDED;
-}
-
-static enum built add_insn(struct cpu *cpu, struct block *b, const struct source *src)
-{
-    unsigned left = (src->room < src->limit ? src->room : src->limit) - b->bytes;
-    unsigned len = left < INSN_BYTES ? left : INSN_BYTES;
-    uint8_t copy[INSN_BYTES];
-    const uint8_t *bytes = src->at.host != NULL ? src->at.host + b->bytes : copy;
-    enum decoded how;
-
-    if (len == 0)
-        return STOPPED;
-    if (src->at.host == NULL)
-        fetch_bytes(cpu, &src->at, copy, len);
-    how = decode(&b->insns[b->count], bytes, len, decode_mode(cpu));
-    return how == TRUNCATED ? STOPPED : take(cpu, b, how, len);
-}
-
-/* The first instruction does not end on its page: fetch on, and raise what the fetch runs into. */
-static bool add_crossing(struct cpu *cpu, struct block *b, const struct source *src)
-{
-    uint8_t bytes[INSN_BYTES];
-    unsigned first = src->room < INSN_BYTES ? src->room : INSN_BYTES;
-    unsigned len = src->limit < INSN_BYTES ? src->limit : INSN_BYTES;
-    struct fetch second = { 0 };
-    gva_t lin = code_linear(cpu, b->rip + first);
-    enum decoded how;
-
-    if (src->limit <= src->room)
-        return fault_gp(cpu, 0);                /* cut off by the end of the segment */
-    if (in_64bit(cpu) && !cpu_canonical(cpu, lin))
-        return fault_gp(cpu, 0);
-    if (!fetch_page(cpu, lin, &second))
-        return false;
-    fetch_bytes(cpu, &src->at, bytes, first);
-    fetch_bytes(cpu, &second, bytes + first, len - first);
-    how = decode(&b->insns[0], bytes, len, decode_mode(cpu));
-    if (how == TRUNCATED)
-        return fault_gp(cpu, 0);
-    take(cpu, b, how, len);
-    b->tail = second.host;
-    if (src->at.host == NULL || second.host == NULL)
-        b->host = b->tail = NULL;
-    return true;
-}
-
-/* A debugger's breakpoint lies so many bytes on. */
-static bool stopped_at(struct cpu *cpu, const struct source *src, unsigned bytes)
-{
-    return UNLIKELY(cpu->points != NULL) &&
-           points_cut(cpu, src->lin + bytes, src->at.host != NULL ? src->at.host + bytes : NULL, src->at.gpa + bytes);
-}
-
-/* A watcher's block ends before an instruction that is to be alone in its own. */
-static void part(const struct cpu *cpu, struct block *b)
-{
-    unsigned n = 1;
-
-    while (n < b->count && !watcher_parts(cpu, &b->insns[0]) && !watcher_parts(cpu, &b->insns[n]))
-        n++;
-    b->count = (uint16_t)n;
-    b->bytes = b->insns[n - 1].end;
-}
-
-static void add_sentinel(struct block *b)
-{
-    struct insn *end = &b->insns[b->count];
-
-    *end = (struct insn){ .fn = exec_block_end, .op = OP_NOP, .end = b->bytes, .base = REG_ZERO, .index = REG_ZERO };
-}
-
-/* Decode into c->build; only blocks that will be kept may have more than one instruction, as nobody watches the memory of
- * others. False: the very first fetch faults. */
-static bool build(struct cpu *cpu, const struct source *src, uint64_t rip, bool kept)
-{
-    struct block *b = cpu->blocks->build;
-
-    *b = (struct block){ .rip = rip, .mode = block_mode(cpu), .host = src->at.host };
-    while (add_insn(cpu, b, src) == ADDED && kept && !stopped_at(cpu, src, b->bytes))
-        ;
-    if (b->count == 0 && !add_crossing(cpu, b, src))
-        return false;
-    if (UNLIKELY(cpu->parted))
-        part(cpu, b);
-    add_sentinel(b);
-    b->origin = b;
-    b->first = b->insns[0].fn;
-    cpu->stats.blocks_built++;
-    return true;
-}
-
 /* ---- keeping ---- */
 
 static void buckets_grow(struct block_cache *c)
@@ -687,18 +482,18 @@ void block_each(const struct cpu *cpu, const uint8_t *host, void (*each)(void *a
 static bool tail_holds(struct cpu *cpu, const struct block *b)
 {
     struct fetch second;
-    gva_t lin = (code_linear(cpu, b->rip) | ~PAGE_MASK) + 1;
+    gva_t lin = (block_linear(cpu, b->rip) | ~PAGE_MASK) + 1;
 
     if (b->tail == NULL)
         return true;
-    return fetch_page(cpu, in_64bit(cpu) ? lin : (uint32_t)lin, &second) && second.host == b->tail;
+    return block_fetch(cpu, block_in_64bit(cpu) ? lin : (uint32_t)lin, &second) && second.host == b->tail;
 }
 
 /* Only to pages that are known: a flush of one of them looks there whether it matters to shortcuts. */
 static void shortcut_to(struct cpu *cpu, struct block *b)
 {
-    const gva_t lin = code_linear(cpu, b->rip), next = (lin | ~PAGE_MASK) + 1;
-    const gva_t tail = b->tail == NULL ? lin : in_64bit(cpu) ? next : (uint32_t)next;
+    const gva_t lin = block_linear(cpu, b->rip), next = (lin | ~PAGE_MASK) + 1;
+    const gva_t tail = b->tail == NULL ? lin : block_in_64bit(cpu) ? next : (uint32_t)next;
     bool global, tail_global = true;
 
     if (tlb_fetched(cpu, lin, &global) == NULL || (tail != lin && tlb_fetched(cpu, tail, &tail_global) == NULL))
@@ -722,8 +517,8 @@ static struct block *make(struct cpu *cpu, struct source *src, bool keep_it)
 
     src->room = (unsigned)(PAGE_SIZE - (src->lin & ~PAGE_MASK));
     src->limit = left >= src->room + INSN_BYTES ? src->room + INSN_BYTES : (unsigned)left + 1;
-    keep_it &= src->at.host != NULL && !stopped_at(cpu, src, 0);
-    if (!build(cpu, src, cpu->p.rip, keep_it))
+    keep_it &= src->at.host != NULL && !block_stopped_at(cpu, src, 0);
+    if (!block_build(cpu, c->build, src, cpu->p.rip, keep_it))
         return NULL;
     keep_it &= !watcher_parts(cpu, &c->build->insns[0]);
     return keep_it && c->build->host != NULL ? keep(c) : c->build;
@@ -733,18 +528,18 @@ struct block *block_find(struct cpu *cpu)
 {
     struct block_cache *c = cpu->blocks;
     uint64_t rip = cpu->p.rip;
-    struct source src = { .lin = code_linear(cpu, rip) };
+    struct source src = { .lin = block_linear(cpu, rip) };
     struct block *b;
 
     if (c->flush_wanted || c->arena.used_bytes > ARENA_BYTES || jit_full(cpu->jit)) {
         pages_clear(c);
         block_lookup_flush(cpu);
     }
-    if (in_64bit(cpu) ? !cpu_canonical(cpu, rip) : rip > cpu->code_limit) {
+    if (block_in_64bit(cpu) ? !cpu_canonical(cpu, rip) : rip > cpu->code_limit) {
         fault_gp(cpu, 0);
         return NULL;
     }
-    if (!fetch_page(cpu, src.lin, &src.at))
+    if (!block_fetch(cpu, src.lin, &src.at))
         return NULL;
     b = src.at.host != NULL ? lookup(cpu, src.at.host, rip) : NULL;
     if (b != NULL)
@@ -770,7 +565,7 @@ struct block *block_again(struct cpu *cpu, uint64_t rip)
     struct block *b;
     bool global;
 
-    if (cpu->attention || !in_64bit(cpu) || (cpu->mode & MODE_WAIT))
+    if (cpu->attention || !block_in_64bit(cpu) || (cpu->mode & MODE_WAIT))
         return NULL;
     host = tlb_fetched(cpu, rip, &global);
     if (host == NULL)
@@ -791,6 +586,6 @@ struct block *block_first(struct cpu *cpu, const struct block *b, unsigned count
     copy->count = (uint16_t)count;
     copy->bytes = b->insns[count - 1].end;
     copy->insns[0].fn = b->first;
-    add_sentinel(copy);
+    block_add_sentinel(copy);
     return copy;
 }
