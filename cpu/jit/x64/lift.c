@@ -9,93 +9,10 @@ const uint8_t pinned_always[16] = {
     [R13] = HOST_NONE, [R14] = HOST_NONE, [R15] = HOST_NONE,
 };
 
-/* ---- registers ---- */
-
-unsigned lift_read(struct lift *l, uint8_t o, unsigned bytes, unsigned scratch)
-{
-    const unsigned pin = pinned[guest_number(o)];
-
-    if (pin == HOST_NONE) {
-        if (bytes < 4)
-            asm_movzx(&l->a, bytes, scratch, rm_at(HOST_CPU, o));
-        else
-            asm_mov(&l->a, bytes, scratch, rm_at(HOST_CPU, o));
-        return scratch;
-    }
-    if (!high_byte(o, bytes))
-        return pin;
-    asm_mov(&l->a, 4, scratch, rm_reg(pin));
-    asm_shift(&l->a, SHIFT_SHR, 4, rm_reg(scratch), 8);
-    l->host_flags = 0;
-    return scratch;
-}
-
-/* Of 4 bytes the register's upper half becomes zero; `from` must have it so when it goes to struct cpu. */
-void lift_write(struct lift *l, uint8_t o, unsigned bytes, unsigned from)
-{
-    const unsigned pin = pinned[guest_number(o)];
-
-    if (pin == HOST_NONE)
-        asm_store(&l->a, bytes == 4 ? 8 : bytes, rm_at(HOST_CPU, o), from);
-    else
-        asm_mov(&l->a, bytes, pin, rm_reg(from));
-}
-
-/* ---- memory ---- */
-
-static unsigned address_part(struct lift *l, uint8_t o, unsigned scratch)
-{
-    if (o == REG_ZERO)
-        return HOST_NONE;
-    return lift_read(l, o, 8, scratch);
-}
-
-static void address_sum(struct lift *l, unsigned base, unsigned index)
-{
-    const struct insn *i = l->i;
-    int32_t disp = (int32_t)i->disp;
-
-    if (base == HOST_NONE && index == HOST_NONE)
-        asm_mov_imm(&l->a, HOST_AX, (uint64_t)i->disp);
-    else if (index == HOST_NONE && disp == 0)
-        asm_mov(&l->a, 8, HOST_AX, rm_reg(base));
-    else
-        asm_lea(&l->a, 8, HOST_AX, rm_sum(base, index, i->scale, disp));
-}
-
-bool lift_address(struct lift *l)
-{
-    const struct insn *i = l->i;
-    const int32_t segment = (int32_t)(offsetof(struct cpu, p.seg_base) + 8u * i->seg) - CPU_BASE;
-
-    l->address = (struct address){
-        i->index == REG_ZERO && !(i->flags & INSN_SEGMENT), i->base, i->disp, l->a.at, NULL,
-    };
-    if (i->asize != 8 || (i->disp != (int32_t)i->disp && (i->base != REG_ZERO || i->index != REG_ZERO)))
-        return false;
-    address_sum(l, address_part(l, i->base, HOST_AX), address_part(l, i->index, HOST_CX));
-    if (i->flags & INSN_SEGMENT) {      /* FS or GS */
-        asm_alu(&l->a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CPU, segment));
-        l->host_flags = 0;
-    }
-    l->address.end = l->a.at;
-    return true;
-}
-
-void lift_stack_address(struct lift *l, int32_t at)
-{
-    l->address = (struct address){ true, REG_AT(RSP), at, l->a.at, NULL };
-    asm_lea(&l->a, 8, HOST_AX, rm_at(pinned[RSP], at));
-    l->address.end = l->a.at;
-}
-
-void lift_address_kept(struct lift *l)
-{
-    l->address.begin = l->address.end = l->a.at;
-}
+/* ---- ways out of line ---- */
 
 /* A block with more ways out than there is room for stays interpreted. */
-static struct cold *cold(struct lift *l, uint8_t *site)
+struct cold *lift_new_cold(struct lift *l, uint8_t *site)
 {
     struct cold *c = &l->cold[l->ncold];
 
@@ -110,18 +27,18 @@ static struct cold *cold(struct lift *l, uint8_t *site)
 
 void lift_cold(struct lift *l, uint8_t *site)
 {
-    cold(l, site)->resume = site;       /* lift_resume() will know where the plain path goes on */
+    lift_new_cold(l, site)->resume = site;       /* lift_resume() will know where the plain path goes on */
 }
 
 void lift_tail(struct lift *l, uint8_t *site)
 {
-    cold(l, site);
+    lift_new_cold(l, site);
 }
 
 void lift_tail_unless(struct lift *l, uint8_t *const *sites, unsigned count, const uint8_t *again)
 {
     for (unsigned n = 0; n < count; n++) {
-        struct cold *c = cold(l, sites[n]);
+        struct cold *c = lift_new_cold(l, sites[n]);
 
         c->again = again;
         c->found = l->a.at;
@@ -130,96 +47,17 @@ void lift_tail_unless(struct lift *l, uint8_t *const *sites, unsigned count, con
 
 void lift_bail(struct lift *l, uint8_t *site)
 {
-    cold(l, site)->whole = true;
+    lift_new_cold(l, site)->whole = true;
 }
 
 void lift_share_missed(struct lift *l, uint8_t *site, bool write)
 {
-    struct cold *c = cold(l, site);
+    struct cold *c = lift_new_cold(l, site);
 
     c->whole = c->missed = true;
     c->again = l->jit->glue.reprobe[write];
     asm_alu(&l->a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
     c->found = l->a.at;
-}
-
-void lift_slot(struct asm_buf *a, unsigned reg)
-{
-    _Static_assert(sizeof(struct tlb_entry) == 32 && PAGE_SHIFT == 12, "the slot's offset is bits 12 and up, times 32");
-    asm_mov(a, 4, HOST_CX, rm_reg(reg));
-    asm_shift(a, SHIFT_SHR, 4, rm_reg(HOST_CX), PAGE_SHIFT - 5);
-    asm_alu_imm(a, ALU_AND, 4, rm_reg(HOST_CX), (TLB_ENTRIES - 1) << 5);
-    asm_alu(a, ALU_ADD, 8, HOST_CX, CPU_AT(tlb));
-}
-
-/* The probe of an address that is known now: slot and page are, too. AX: the host's address. False: it would not fit. */
-static bool probe_constant(struct lift *l, int32_t tag, unsigned bytes, struct cold **miss)
-{
-    struct asm_buf *a = &l->a;
-    const struct address *at = &l->address;
-    const uint64_t lin = (uint64_t)at->at, page = (lin + bytes - 1) & PAGE_MASK;
-    const int32_t slot = (int32_t)((lin >> PAGE_SHIFT & (TLB_ENTRIES - 1)) * sizeof(struct tlb_entry));
-
-    if (!at->simple || at->base != REG_ZERO || a->at != at->end || (lin & PAGE_MASK) != page || page != (uint64_t)(int32_t)page)
-        return false;
-    asm_mov(a, 8, HOST_CX, CPU_AT(tlb));
-    asm_alu_imm(a, ALU_CMP, 8, rm_at(HOST_CX, slot + tag), (int32_t)page);
-    *miss = cold(l, asm_jcc(a, CC_NE));
-    (*miss)->page = true;
-    asm_alu(a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CX, slot + (int32_t)offsetof(struct tlb_entry, addend)));
-    return true;
-}
-
-/* CX: the slot of the address in AX, DX: the page of its last byte. */
-static void slot_and_page(struct asm_buf *a, unsigned bytes)
-{
-    lift_slot(a, HOST_AX);
-    if (bytes != 0)
-        asm_lea(a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)bytes - 1));
-    asm_alu_imm(a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
-}
-
-/* As mem_hit_read() and mem_hit_write(): the slot is that of the first byte's page, the tag must be the last byte's page. */
-static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
-{
-    struct asm_buf *a = &l->a;
-    struct cold *miss;
-    const int32_t tag = write ? (int32_t)offsetof(struct tlb_entry, write) : (int32_t)offsetof(struct tlb_entry, read);
-    unsigned kept = 0;
-    uint8_t *far;
-
-    if (lift_shared(l, write, bytes))
-        return;
-    l->mem = rm_at(HOST_AX, 0);
-    far = lift_near(l, bytes);
-    if (far != NULL) {
-        miss = cold(l, far);
-        miss->near = l->near_of[l->k];
-    } else if (bytes == 0 || !probe_constant(l, tag, bytes, &miss)) {
-        kept = lift_site(l, bytes);
-        if (kept == 0)
-            slot_and_page(a, bytes);
-        asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
-        miss = cold(l, asm_jcc(a, CC_NE));
-        if (!lift_near_first(l, bytes))
-            asm_alu(a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
-    }
-    miss->found = a->at;
-    miss->resume = tail ? NULL : miss->site;
-    miss->bytes = (uint8_t)bytes;
-    miss->site_kept = (uint16_t)kept;
-    miss->again = far != NULL ? l->jit->glue.near[write] : kept != 0 ? l->jit->glue.site[write] : l->jit->glue.reprobe[write];
-    l->host_flags = 0;
-}
-
-void lift_probe(struct lift *l, bool write, unsigned bytes)
-{
-    probe(l, write, bytes, false);
-}
-
-void lift_probe_or_tail(struct lift *l, bool write, unsigned bytes)
-{
-    probe(l, write, bytes, true);
 }
 
 /* From out of line the host's flags come right only where the instruction makes flags: see cold_path(). The handler may change

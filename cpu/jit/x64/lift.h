@@ -180,6 +180,7 @@ void lift_slot(struct asm_buf *a, unsigned reg);
  * does the instruction when it is no hit. */
 void lift_probe(struct lift *l, bool write, unsigned bytes);
 void lift_probe_or_tail(struct lift *l, bool write, unsigned bytes);
+struct cold *lift_new_cold(struct lift *l, uint8_t *site);        /* the jump at `site` leads there */
 /* A jump from the plain path to the handler, which does this instruction, or ends the block with it. */
 void lift_cold(struct lift *l, uint8_t *site);
 void lift_tail(struct lift *l, uint8_t *site);
