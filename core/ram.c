@@ -16,6 +16,17 @@
 #define MAP_NORESERVE 0
 #endif
 
+/* Where the host has pages of 2 MiB, a guest of some size has them, too: its memory is walked all over, and the host's TLB is small. */
+static void large_pages(uint8_t *bytes, uint64_t len)
+{
+#ifdef MADV_HUGEPAGE
+    if (len >= (uint64_t)16 << 20)
+        madvise(bytes, len, MADV_HUGEPAGE);
+#else
+    (void)bytes, (void)len;
+#endif
+}
+
 struct err ram_create(struct ram **out, const char *name, uint64_t len)
 {
     uint64_t pages = len >> PAGE_SHIFT;
@@ -33,6 +44,8 @@ struct err ram_create(struct ram **out, const char *name, uint64_t len)
         ram->bytes = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (ram->bytes == MAP_FAILED)
             ram->bytes = NULL;
+        else
+            large_pages(ram->bytes, len);
     }
     if (ram == NULL || ram->bytes == NULL || ram->code == NULL || ram->dirty == NULL || ram->touched == NULL ||
         ram->unseen == NULL || ram->away == NULL || ram->lent == NULL) {
