@@ -182,21 +182,21 @@ static void what_is_too_long_is_asked_by_its_address(struct debug *d)
 }
 
 /* What need not be run for writes matters for reads; a range may end with the first byte of another page. */
-static void other_questions_pass_nothing_over_that_matters(struct debug *d)
+static void other_questions_pass_nothing_over_that_matters(struct debug *d, uint64_t end)
 {
     struct past_question q = wrote(B, 4);
     struct past_answer a;
 
     q.point.physical = true;
     q.point.kind = POINT_READ;
-    a = last(d, &q, RECORDED);
+    a = last(d, &q, end);
     assert_true(a.found);
     assert_int_equal(a.insns, READ_B);
     q.point.kind = POINT_ACCESS;
     a = last(d, &q, WROTE_B4 - 1);
     assert_int_equal(a.insns, READ_B);
     q.point = (struct point){ .kind = POINT_WRITE, .physical = true, .at = A + 0xffe, .len = 3 };
-    a = last(d, &q, RECORDED);
+    a = last(d, &q, end);
     assert_true(a.found);
     assert_int_equal(a.insns, WROTE_B);
     assert_int_equal(a.hit.at, B);
@@ -268,7 +268,7 @@ static void ask_all(struct debug *d)
     what_is_not_mapped_is_asked_by_its_address(d);
     without_paging_it_lies_where_it_says(d);
     what_is_too_long_is_asked_by_its_address(d);
-    other_questions_pass_nothing_over_that_matters(d);
+    other_questions_pass_nothing_over_that_matters(d, RECORDED);
     instants_of_breaks_are_before_their_instructions(d);
     each_write_comes_in_order(d);
 }
@@ -348,11 +348,34 @@ static void stretches_without_writes_are_not_run(void **state)
     recording_close(r);
 }
 
+/* A checkpoint every third instruction: a stretch that only reads, and one that writes only the page in which a range ends. */
+static void only_what_cannot_matter_is_passed_over(void **state)
+{
+    struct machine_config cfg;
+    struct recording *r;
+    struct machine *m;
+
+    (void)state;
+    configure(&cfg, true);
+    cfg.record = file;
+    cfg.checkpoints = 3;
+    m = machine_made(&cfg);
+    machine_run(m, WROTE_B4_AGAIN + 10);
+    machine_free(m);
+    must(recording_open(&r, file));
+    recording_config(r, &cfg);
+    m = machine_made(&cfg);
+    must(debug_travel(machine_debug(m)));
+    other_questions_pass_nothing_over_that_matters(machine_debug(m), WROTE_B4_AGAIN + 10);
+    machine_free(m);
+    recording_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(of_a_live_run), cmocka_unit_test(of_recordings_with_and_without_checkpoints),
-        cmocka_unit_test(stretches_without_writes_are_not_run),
+        cmocka_unit_test(stretches_without_writes_are_not_run), cmocka_unit_test(only_what_cannot_matter_is_passed_over),
     };
 
     return cmocka_run_group_tests(tests, write_image, remove_image);
