@@ -267,15 +267,15 @@ def make_targets(options):
 
 
 class Table:
-    """Medians of all rounds by target and workload, and what follows from them."""
-    def __init__(self, targets, groups, runs):
+    """Medians of all rounds (or the least of them) by target and workload, and what follows from them."""
+    def __init__(self, targets, groups, runs, of):
         self.names = [t.name for t in targets]
         self.groups = groups                                    # (group, workload) in order
         self.runs = runs                                        # (round, target, workload, Result)
         cells = collections.defaultdict(list)
         for _, target, workload, result in runs:
             cells[target, workload].append(result.cpu)
-        self.median = {key: statistics.median(values) for key, values in cells.items()}
+        self.figure = {key: of(values) for key, values in cells.items()}
         self.spread = {key: (max(values) - min(values)) / statistics.median(values) for key, values in cells.items()
                        if statistics.median(values) > 0}
         self.emulators = [n for n in self.names if n != "native"]
@@ -284,7 +284,7 @@ class Table:
         self.peers = [n for n in self.emulators if n != self.ours] if self.ours else []
 
     def ratio(self, target, base, workload):
-        a, b = self.median.get((target, workload)), self.median.get((base, workload))
+        a, b = self.figure.get((target, workload)), self.figure.get((base, workload))
         return a / b if a and b else None
 
     def row(self, title, seconds, times, peers):
@@ -304,7 +304,7 @@ class Table:
         return out + "".join(f"{p}/{self.ours}".rjust(15) for p in self.peers)
 
     def workload_row(self, workload):
-        return self.row(workload, {n: self.median.get((n, workload)) for n in self.names},
+        return self.row(workload, {n: self.figure.get((n, workload)) for n in self.names},
                         {n: self.ratio(n, "native", workload) for n in self.emulators},
                         {p: self.ratio(p, self.ours, workload) for p in self.peers})
 
@@ -317,7 +317,7 @@ class Table:
     def lines(self):
         out = [self.header()]
         for boot in "boot", "start":
-            if any((n, boot) in self.median for n in self.emulators):
+            if any((n, boot) in self.figure for n in self.emulators):
                 out.append(self.workload_row(boot))
         for group in dict.fromkeys(g for g, _ in self.groups):
             workloads = [w for g, w in self.groups if g == group]
@@ -350,7 +350,7 @@ def write_files(options, targets, table, runs, skipped):
         "host": platform.platform(), "rounds": options.rounds, "scale": options.scale, "boot": options.boot,
         "load": os.getloadavg(), "append": options.append, "targets": {t.name: t.version for t in targets},
         "skipped": skipped,
-        "median_s": {w: {n: table.median[n, w] for n in table.names if (n, w) in table.median}
+        "least_s" if options.least else "median_s": {w: {n: table.figure[n, w] for n in table.names if (n, w) in table.figure}
                      for w in ["boot", "start", *(w for _, w in table.groups)]},
         "spread": {w: {n: round(table.spread[n, w], 3) for n in table.names if (n, w) in table.spread}
                    for w in ["boot", "start", *(w for _, w in table.groups)]},
@@ -370,6 +370,7 @@ def parse_options():
     p.add_argument("--bochs")
     p.add_argument("--out")
     p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--least", action="store_true")
     p.add_argument("names", nargs="*")
     options = p.parse_args()
     options.out = options.out or options.work + "/result"
@@ -391,7 +392,7 @@ def main():
             if stamps.skipped:
                 skipped[target.name] = stamps.skipped
             say(f"round {number} {target.name}: {len(stamps.results)} results in {time.monotonic() - began:.0f} s")
-    table = Table(targets, groups, runs)
+    table = Table(targets, groups, runs, min if options.least else statistics.median)
     print("\n".join(table.lines()))
     if options.rounds > 1 and table.spread:
         print(table.spread_line())
