@@ -95,6 +95,12 @@ struct jit {
     unsigned nsites;
 };
 
+/* Do both begin on one page, of the guest's and of the host's memory? */
+static inline bool jit_one_page(const struct block *a, const struct block *b)
+{
+    return ((a->rip ^ b->rip) & PAGE_MASK) == 0 && (uintptr_t)(a->host - b->host) == (uintptr_t)(a->rip - b->rip);
+}
+
 static inline bool jit_does(const struct jit *j, enum jit_pass pass)
 {
     return !(j->off >> pass & 1);

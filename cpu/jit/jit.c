@@ -51,10 +51,9 @@ static const struct block_shortcut *shortcut_at(const struct cpu *cpu, uint64_t 
     return block_shortcut_leads(cpu, s, rip) ? s : NULL;
 }
 
-static bool one_page(const struct block *a, const struct block *b)
+static bool stays_near(const struct block *a, const struct block *b)
 {
-    return ((a->rip ^ b->rip) & PAGE_MASK) == 0 && a->tail == NULL && b->tail == NULL &&
-           (uintptr_t)(a->host - b->host) == (uintptr_t)(a->rip - b->rip);
+    return jit_one_page(a, b) && a->tail == NULL && b->tail == NULL;
 }
 
 static void incoming_remove(struct jit_link *l)
@@ -137,7 +136,7 @@ const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l)
     to = s->block->jit;
     if (l->inner == s->block)
         l->inner_tag = s->tag;
-    if (jit_does(cpu->jit, PASS_LINKS) && (!l->near || one_page(l->from->run, s->block))) {
+    if (jit_does(cpu->jit, PASS_LINKS) && (!l->near || stays_near(l->from->run, s->block))) {
         incoming_remove(l);
         incoming_add(l, to);
         l->tag = s->tag;

@@ -153,7 +153,7 @@ bool share_comes_back(const struct jit_code *c, uint8_t base)
     return moved == 0;
 }
 
-bool share_serves(const struct share *s, uint8_t base, const struct place *x)
+static bool serves(const struct share *s, uint8_t base, const struct place *x)
 {
     const int64_t at = x->at + s->moved;
 
@@ -180,6 +180,24 @@ bool share_needed(const struct share *s, unsigned count)
         if (s[n].on && (s[n].stays || s[n].left > 0))
             return true;
     return false;
+}
+
+/* One that nobody was going to use any more may be out of date: a handler may have run since. */
+struct share *share_find(struct share *s, unsigned count, uint8_t base, const struct place *x)
+{
+    for (unsigned n = 0; n < count; n++)
+        if (share_needed(&s[n], 1) && serves(&s[n], base, x))
+            return &s[n];
+    return NULL;
+}
+
+unsigned share_free(const struct share *s, unsigned count)
+{
+    unsigned n = 0;
+
+    while (n < count && share_needed(&s[n], 1))
+        n++;
+    return n;
 }
 
 /* A handler within the round would have to be followed by the probes. */

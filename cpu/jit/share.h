@@ -29,11 +29,12 @@ bool share_near_enough(int64_t at);
 bool share_steps(const struct insn *i, uint8_t base, int64_t *by);
 struct share share_plan(const struct jit_code *c, unsigned from, uint8_t base, const struct place *now, int64_t most);
 bool share_comes_back(const struct jit_code *c, uint8_t base);
-bool share_serves(const struct share *s, uint8_t base, const struct place *x);
 
 /* Of `count` that are kept at a time. */
 void share_after(struct share *s, unsigned count, const struct insn *i);        /* what this instruction leaves of them */
 bool share_needed(const struct share *s, unsigned count);                       /* accesses that will come rely on one */
+struct share *share_find(struct share *s, unsigned count, uint8_t base, const struct place *x);     /* that serves this access, or NULL */
+unsigned share_free(const struct share *s, unsigned count);                     /* a place for one; `count`: all are needed */
 bool share_around(struct share *s, unsigned count, const struct jit_code *c, bool called);  /* what stays from round to round: is there any? */
 bool share_is_around(const struct share *s, unsigned count);
 void share_none(struct share *s, unsigned count);               /* C code will run, or nobody knows where this comes from */

@@ -116,11 +116,6 @@ static bool transfer(struct lift *l, uint64_t next)
 
 /* ---- the next block ---- */
 
-static bool one_page(const struct block *a, const struct block *b)
-{
-    return ((a->rip ^ b->rip) & PAGE_MASK) == 0 && (uintptr_t)(a->host - b->host) == (uintptr_t)(a->rip - b->rip);
-}
-
 /* Is that page still where the block was made of? Its tag stands in a link that is followed when it is not known. */
 static void check_mapping(struct lift *l, const struct block *next)
 {
@@ -160,7 +155,7 @@ void lift_inner(struct lift *l)
         lift_share_after(l);
         lift_resume(l);
     }
-    if (!one_page(lift_part(l, l->k)->run, next->run))
+    if (!jit_one_page(lift_part(l, l->k)->run, next->run))
         check_mapping(l, next->from);
     way_out(l, lift_take_budget(l, next->run), WAY_DRY);
 }

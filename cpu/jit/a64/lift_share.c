@@ -20,29 +20,20 @@ static void probe(struct lift *l, const struct share *s, unsigned n)
         a64_mem(&l->a, A64_STRX, T1, HOST_CPU, kept_at(n));
 }
 
-static struct share *that_serves(struct lift *l, uint8_t base, const struct place *x)
-{
-    for (unsigned n = 0; n < LIFT_SHARES; n++)
-        if (share_needed(&l->shares[n], 1) && share_serves(&l->shares[n], base, x))
-            return &l->shares[n];
-    return NULL;
-}
-
 /* A place for one that is not kept yet; NULL: all are needed, or nobody else would use it. */
 static struct share *begin(struct lift *l, uint8_t base, const struct place *now)
 {
     const struct share s = share_plan(l->c, l->k, base, now, share_span(lift_part(l, l->k)->from));
+    unsigned n;
 
     if (s.left < (share_comes_back(l->c, s.base) ? 1u : 2u))
         return NULL;
-    for (unsigned n = 0; n < LIFT_SHARES; n++) {
-        if (share_needed(&l->shares[n], 1))
-            continue;
-        probe(l, &s, n);
-        l->shares[n] = s;
-        return &l->shares[n];
-    }
-    return NULL;
+    n = share_free(l->shares, LIFT_SHARES);
+    if (n == LIFT_SHARES)
+        return NULL;
+    probe(l, &s, n);
+    l->shares[n] = s;
+    return &l->shares[n];
 }
 
 /* Offsets have an encoding that are multiples of the length, or small. */
@@ -74,7 +65,7 @@ bool lift_shared(struct lift *l, bool write, unsigned bytes)
         share_span(lift_part(l, l->k)->from) < bytes)
         return false;
     l->a.at = made.begin;
-    s = that_serves(l, made.base, &now);
+    s = share_find(l->shares, LIFT_SHARES, made.base, &now);
     if (s == NULL)
         s = begin(l, made.base, &now);
     if (s == NULL) {

@@ -133,11 +133,6 @@ static bool transfer(struct lift *l, uint64_t next)
 
 /* ---- the next block ---- */
 
-static bool one_page(const struct block *a, const struct block *b)
-{
-    return ((a->rip ^ b->rip) & PAGE_MASK) == 0 && (uintptr_t)(a->host - b->host) == (uintptr_t)(a->rip - b->rip);
-}
-
 /* Is that page still where the block was made of? Its tag stands in a link that is followed when it is not known. */
 static void check_mapping(struct lift *l, const struct block *next)
 {
@@ -155,7 +150,7 @@ static void check_mapping(struct lift *l, const struct block *next)
 static bool known(const struct lift *l, const struct block *b)
 {
     for (unsigned n = l->known_from; n <= l->c->part[l->k]; n++)
-        if (one_page(l->t->parts[n].run, b))
+        if (jit_one_page(l->t->parts[n].run, b))
             return true;
     return false;
 }

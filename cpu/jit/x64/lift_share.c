@@ -45,29 +45,20 @@ static void probe(struct lift *l, const struct share *s, unsigned n)
     l->host_flags = 0;
 }
 
-static struct share *that_serves(struct lift *l, uint8_t base, const struct place *x)
-{
-    for (unsigned n = 0; n < LIFT_SHARES; n++)
-        if (share_serves(&l->shares[n], base, x))
-            return &l->shares[n];
-    return NULL;
-}
-
 /* A place for one that is not kept yet; NULL: all are needed, or nobody else would use it. */
 static struct share *begin(struct lift *l, uint8_t base, const struct place *now)
 {
     const struct share s = share_plan(l->c, l->k, base, now, share_span(lift_part(l, l->k)->from));
+    unsigned n;
 
     if (!worthwhile(l, &s) || (base != REG_ZERO && s.lo != (int32_t)s.lo))
         return NULL;
-    for (unsigned n = 0; n < LIFT_SHARES; n++) {
-        if (l->shares[n].on && (l->shares[n].stays || l->shares[n].left > 0))
-            continue;
-        probe(l, &s, n);
-        l->shares[n] = s;
-        return &l->shares[n];
-    }
-    return NULL;
+    n = share_free(l->shares, LIFT_SHARES);
+    if (n == LIFT_SHARES)
+        return NULL;
+    probe(l, &s, n);
+    l->shares[n] = s;
+    return &l->shares[n];
 }
 
 bool lift_shared(struct lift *l, bool write, unsigned bytes)
@@ -77,10 +68,11 @@ bool lift_shared(struct lift *l, bool write, unsigned bytes)
     struct share *s;
     int32_t off;
 
-    if (!jit_does(l->jit, PASS_SHARE) || !made.simple || !share_near_enough(now.at) || l->a.at != made.end || share_span(lift_part(l, l->k)->from) < bytes)
+    if (!jit_does(l->jit, PASS_SHARE) || !made.simple || !share_near_enough(now.at) || l->a.at != made.end ||
+        share_span(lift_part(l, l->k)->from) < bytes)
         return false;
     l->a.at = made.begin;
-    s = that_serves(l, made.base, &now);
+    s = share_find(l->shares, LIFT_SHARES, made.base, &now);
     if (s == NULL)
         s = begin(l, made.base, &now);
     if (s == NULL) {
