@@ -289,6 +289,23 @@ static void of_a_live_run(void **state)
     }
 }
 
+/* A machine that replays a recording with checkpoints so far apart. */
+static struct machine *recorded(uint64_t distance, struct recording **r)
+{
+    struct machine_config cfg;
+    struct machine *m;
+
+    configure(&cfg, true);
+    cfg.record = file;
+    cfg.checkpoints = distance;
+    m = machine_made(&cfg);
+    machine_run(m, RECORDED);
+    machine_free(m);
+    must(recording_open(r, file));
+    recording_config(*r, &cfg);
+    return machine_made(&cfg);
+}
+
 /* Checkpoints lie before, between and behind all of it. */
 static void of_recordings_with_and_without_checkpoints(void **state)
 {
@@ -296,19 +313,10 @@ static void of_recordings_with_and_without_checkpoints(void **state)
 
     (void)state;
     for (size_t k = 0; k < COUNT_OF(distances); k++) {
-        struct machine_config cfg;
         struct recording *r;
         struct machine *m;
 
-        configure(&cfg, true);
-        cfg.record = file;
-        cfg.checkpoints = distances[k];
-        m = machine_made(&cfg);
-        machine_run(m, RECORDED);
-        machine_free(m);
-        must(recording_open(&r, file));
-        recording_config(r, &cfg);
-        m = machine_made(&cfg);
+        m = recorded(distances[k], &r);
         ask_all(machine_debug(m));
         machine_free(m);
         recording_close(r);
@@ -318,7 +326,6 @@ static void of_recordings_with_and_without_checkpoints(void **state)
 /* What the run had to do for an answer. */
 static void stretches_without_writes_are_not_run(void **state)
 {
-    struct machine_config cfg;
     struct past_question q = wrote(LINEAR, 4);
     struct list l = { .most = 8 };
     struct recording *r;
@@ -326,15 +333,7 @@ static void stretches_without_writes_are_not_run(void **state)
     uint64_t before;
 
     (void)state;
-    configure(&cfg, true);
-    cfg.record = file;
-    cfg.checkpoints = 1000;
-    m = machine_made(&cfg);
-    machine_run(m, RECORDED);
-    machine_free(m);
-    must(recording_open(&r, file));
-    recording_config(r, &cfg);
-    m = machine_made(&cfg);
+    m = recorded(1000, &r);
     must(debug_travel(machine_debug(m)));
     assert_true(last(machine_debug(m), &q, RECORDED).found);
     before = machine_ran(m);

@@ -10,44 +10,12 @@
 #include "machine/internal.h"
 #include "machine/recording.h"
 #include "machine/replay.h"
-#include "machine/snapshot_internal.h"
+#include "tests/oracle/fuzz_machine.h"
 #include "tests/replay/frames.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define RUN_INSNS 3000u
-
-static struct machine *machine;
-static struct snapshots *snapshots;
-static struct snapshot *beginning;
-
-/* Its state is put back each time, so there is one for all. */
-static void have_machine(void)
-{
-    struct machine_config cfg;
-    struct err e = OK;
-
-    if (machine != NULL)
-        return;
-    machine_config_default(&cfg);
-    cfg.ram_bytes = 4u << 20;
-    cfg.jit = false;
-    cfg.serial[0] = "null";
-    e = machine_create(&machine, &cfg);
-    if (!failed(&e))
-        e = snapshots_create(&snapshots, machine);
-    if (failed(&e))
-        abort();
-    beginning = snapshot_take(snapshots);
-}
-
-static void go_back(void)
-{
-    struct err e = snapshot_restore(snapshots, beginning);
-
-    if (failed(&e))
-        abort();
-}
 
 static void as_snapshot(void *arg, size_t k, struct snapshot *at)
 {

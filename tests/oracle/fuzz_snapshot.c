@@ -7,7 +7,7 @@
 #include <zlib.h>
 
 #include "machine/identity.h"
-#include "machine/snapshot_internal.h"
+#include "tests/oracle/fuzz_machine.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
@@ -17,29 +17,6 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 #define FILE_HEAD   16u
 #define FRAME_HEAD  20u             /* what, length, length as stored, checksum of that, checksum of these four */
 #define FRAME_MOST  (1u << 19)
-
-static struct machine *machine;
-static struct snapshots *snapshots;
-static struct snapshot *beginning;
-
-static void have_machine(void)
-{
-    struct machine_config cfg;
-    struct err e = OK;
-
-    if (machine != NULL)
-        return;
-    machine_config_default(&cfg);
-    cfg.ram_bytes = 4u << 20;
-    cfg.jit = false;
-    cfg.serial[0] = "null";
-    e = machine_create(&machine, &cfg);
-    if (!failed(&e))
-        e = snapshots_create(&snapshots, machine);
-    if (failed(&e))
-        abort();
-    beginning = snapshot_take(snapshots);
-}
 
 /* Lengths are believed as far as there are bytes. */
 static void repair(uint8_t *bytes, size_t len)
@@ -148,8 +125,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)machine_run(machine, RUN_INSNS);
     }
     snapshot_drop(snapshots, at);
-    e = snapshot_restore(snapshots, beginning);
-    if (failed(&e))
-        abort();
+    go_back();
     return 0;
 }
