@@ -171,6 +171,8 @@ unsigned lift_operand(struct lift *l, unsigned n, unsigned bytes, unsigned scrat
 unsigned lift_rmw(struct lift *l, unsigned *address);
 void lift_rmw_end(struct lift *l, unsigned address, unsigned from);
 
+void lift_page_of_last(struct a64_buf *a, unsigned to, unsigned address, unsigned bytes);
+struct cold *lift_new_cold(struct lift *l, uint32_t *site);        /* the jump at `site` leads there */
 /* A jump from the plain path to the handler, which does this instruction, or ends the block with it. */
 void lift_cold(struct lift *l, uint32_t *site);
 void lift_tail(struct lift *l, uint32_t *site);
@@ -217,6 +219,15 @@ bool lift_vec_fp(struct lift *l);               /* after the other vectors: it s
 bool lift_vec_move(struct lift *l);
 bool lift_branch(struct lift *l);               /* the last of a block */
 
+/* ---- handlers ---- */
+
+insn_fn *lift_handler_of(const struct lift *l, unsigned k);
+void lift_call_handler(struct lift *l);
+void lift_tail_to_handler(struct lift *l, unsigned k);
+void lift_jump_to_glue(struct lift *l, const uint8_t *glue);
+void lift_resume(struct lift *l);               /* the plain path of this instruction is complete */
+void lift_cold_paths(struct lift *l);           /* all that lies out of line */
+
 /* ---- from block to block ---- */
 
 void lift_push_next(struct lift *l);            /* CALL's push; T4 stays */
@@ -232,6 +243,5 @@ void lift_inner(struct lift *l);                /* the last instruction of a blo
 void lift_ways_out(struct lift *l);
 struct way_out *lift_leave_to(struct lift *l, uint32_t *site, uint64_t rip);    /* the jump at `site` leaves for `rip` */
 void lift_dry(struct lift *l, const struct jit_part *p);                /* leave before this block, whose budget was taken */
-void lift_resume(struct lift *l);               /* the plain path of this instruction is complete */
 
 #endif
