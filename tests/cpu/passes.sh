@@ -20,6 +20,7 @@ for off in $(echo "$letters" | sed 's/./& /g') "$letters" ln lnp fs; do
     without "$off" test_jit 150
     case $off in *p*) ;; *) without "$off" test_jit_path 40 ;; esac
     without "$off" test_jit_space 60
+    without "$off" test_jit_change 60
     case $off in *[vxfli]*) without "$off" test_jit_vec 60 ;; esac
 done
 echo "without each of $letters: $bad failed"
