@@ -92,9 +92,15 @@ struct block_shortcut {
 #define BLOCK_SHORTCUTS 16384u
 
 /* Which entries of a bank are filled, and what flushes must know of them; one bit each. */
+/* Some GiB of linear addresses: tlb_gib(). One more than there is room for: all. */
+#define TLB_GIBS 7u
+struct tlb_gibs {
+    uint32_t count, gib[TLB_GIBS];
+};
+
 struct tlb_marks {
     uint64_t used[TLB_SLOTS / 64], global[TLB_SLOTS / 64], large[TLB_SLOTS / 64];
-    uint64_t large_in;              /* pieces of large pages lie in those GiB whose tlb_gib_bit() is set, and in no others */
+    struct tlb_gibs large_in;       /* pieces of large pages lie in these, and in no others */
 };
 
 /* Pages that code was fetched from: open addressing. Nothing is pushed out; a full table begins anew (cpu/tlb_fetch.c). */
@@ -106,7 +112,8 @@ struct fetch_entry {
 struct fetch_table {
     struct fetch_entry *slots;
     unsigned size, used;            /* size: a power of two */
-    uint64_t epoch, large_in;       /* as above */
+    uint64_t epoch;
+    struct tlb_gibs large_in;       /* as above */
 };
 
 /* What is known of one address space. Its id is what tells it from others: the PCID now; VPID, ASID or VTL may join it. Global

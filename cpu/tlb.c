@@ -163,7 +163,7 @@ static void enter(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank ban
     mark(m->global, slot, t->global);
     mark(m->large, slot, t->page_shift > PAGE_SHIFT);
     if (t->page_shift > PAGE_SHIFT)
-        m->large_in |= tlb_gib_bit(lin);
+        tlb_gibs_add(&m->large_in, lin);
     cpu->stats.tlb_fills++;
 }
 

@@ -74,10 +74,28 @@ static inline uint64_t tlb_entry_page(const struct tlb_entry *e)
     return !(e->read & TLB_INVALID) ? e->read & ~TLB_WATCH : e->write & ~(TLB_CODE | TLB_WATCH);
 }
 
-/* In large_in: the GiB of an address, whatever tag lies above. */
-static inline uint64_t tlb_gib_bit(gva_t lin)
+/* The GiB of an address, whatever tag lies above. */
+static inline uint32_t tlb_gib(gva_t lin)
 {
-    return BIT64((bits_get(lin, 46, 30) * 0x9e3779b97f4a7c15u) >> 58);
+    return (uint32_t)bits_get(lin, 47, 30);
+}
+
+static inline bool tlb_gibs_have(const struct tlb_gibs *g, gva_t lin)
+{
+    bool have = g->count > TLB_GIBS;
+
+    for (unsigned n = 0; n < g->count && !have; n++)
+        have = g->gib[n] == tlb_gib(lin);
+    return have;
+}
+
+static inline void tlb_gibs_add(struct tlb_gibs *g, gva_t lin)
+{
+    if (tlb_gibs_have(g, lin))
+        return;
+    if (g->count < TLB_GIBS)
+        g->gib[g->count] = tlb_gib(lin);
+    g->count++;
 }
 
 /* ---- address spaces ---- */

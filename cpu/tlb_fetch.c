@@ -20,7 +20,7 @@ void fetch_table_flush(struct fetch_table *t)
 {
     t->epoch++;
     t->used = 0;
-    t->large_in = 0;
+    t->large_in.count = 0;
 }
 
 static uint64_t key_of(gva_t lin, bool user)
@@ -51,7 +51,7 @@ bool fetch_table_drop(struct fetch_table *t, gva_t lin)
 {
     bool found = false;
 
-    if (t->large_in & tlb_gib_bit(lin)) {
+    if (tlb_gibs_have(&t->large_in, lin)) {
         fetch_table_flush(t);
         return true;
     }
@@ -82,7 +82,7 @@ static void add(struct cpu *cpu, struct fetch_table *t, gva_t lin, const uint8_t
     t->slots[n] = (struct fetch_entry){ key, page, t->epoch };
     t->used++;
     if (large)
-        t->large_in |= tlb_gib_bit(lin);
+        tlb_gibs_add(&t->large_in, lin);
 }
 
 const uint8_t *tlb_fetched(const struct cpu *cpu, gva_t lin, bool *global)

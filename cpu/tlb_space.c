@@ -31,7 +31,7 @@ static void drop_all(struct tlb_space *s)
     for (unsigned bank = 0; bank < BANK_SLOW; bank++) {
         for (unsigned word = 0; word < WORDS; word++)
             drop(s, bank, word, s->marks[bank].used[word]);
-        s->marks[bank].large_in = 0;
+        s->marks[bank].large_in.count = 0;
     }
 }
 
@@ -47,17 +47,17 @@ static void drop_nonglobal(struct tlb_space *s)
 static void drop_large(struct tlb_space *s, unsigned bank, gva_t gva, bool only_global)
 {
     struct tlb_marks *m = &s->marks[bank];
-    uint64_t left_in = 0;
+    struct tlb_gibs left_in = { 0 };
 
-    if (!(m->large_in & tlb_gib_bit(gva)))
+    if (!tlb_gibs_have(&m->large_in, gva))
         return;
     for (unsigned word = 0; word < WORDS; word++)
         for (uint64_t left = m->used[word] & m->large[word]; left != 0; left &= left - 1) {
             const unsigned n = bits_lowest(left);
             const gva_t page = tlb_entry_page(&s->banks[bank][word * 64 + n]);
 
-            if (bits_get(page ^ gva, 46, 30) != 0 || (only_global && !(m->global[word] & BIT64(n))))    /* above may be a tag */
-                left_in |= tlb_gib_bit(page);
+            if (tlb_gib(page) != tlb_gib(gva) || (only_global && !(m->global[word] & BIT64(n))))
+                tlb_gibs_add(&left_in, page);
             else
                 drop(s, bank, word, BIT64(n));
         }

@@ -362,6 +362,66 @@ static void more_code_than_the_table_holds(void **state)
     assert_int_equal(code_at(PRIVATE), 0x22);
 }
 
+/* All pieces of large pages of the GiB go, since nobody knows which are of one page; those of other GiB stay, or each flush of a
+ * page of the stack would empty all that is known of the kernel's code. */
+static void pieces_go_with_their_gib_alone(void **state)
+{
+    const uint64_t code = FIXTURE_CODE;
+    uint64_t fetches;
+
+    (void)state;
+    put64(entry_of(root[1] = space_open(page(1), page(3)), PRIVATE), page(1) | P_W_U);
+    load_cr3(root[1] | 1);
+    f.cpu->s.gpr[RDI] = PRIVATE;
+    RUN("\x0f\x01\x3f\xf4");        /* invlpg [rdi]; hlt */
+    fetches = f.cpu->stats.tlb_fetches;
+    for (uint64_t gib = 1; gib < 2048; gib++) {
+        f.cpu->s.gpr[RDI] = (gib & 1 ? UINT64_C(0xffff800000000000) : 0) + (gib << 30) + code;
+        RUN("\x0f\x01\x3f\xf4");
+    }
+    assert_int_equal(f.cpu->stats.tlb_fetches, fetches);
+    f.cpu->s.gpr[RDI] = code + (2 << 20);
+    RUN("\x0f\x01\x3f\xf4");
+    assert_int_equal(byte_at(PRIVATE), 1);
+    assert_int_equal(f.cpu->stats.tlb_fetches, fetches + 1);
+}
+
+static bool is_known(uint64_t lin)
+{
+    struct tlb_place at;
+
+    return tlb_known(f.cpu, lin, ACCESS_READ, BANK_SUPERVISOR, &at);
+}
+
+/* In more GiB than are told apart. */
+static void pieces_in_many_gib(void **state)
+{
+    const unsigned gibs = 3 * TLB_GIBS;
+    const uint64_t first = PRIVATE + (UINT64_C(1) << 30);
+
+    (void)state;
+    root[1] = space_open(page(1), page(3));
+    load_cr3(root[1] | 1);
+    for (unsigned round = 0; round < 2; round++) {
+        for (uint64_t n = 0; n < gibs; n++) {
+            const uint64_t lin = first + (n << 30), pointers = fixture_read(&f, root[1] + 8 * (lin >> 39 & 511), 8) & 0xfffff000;
+            const uint64_t directory = table_make();
+
+            put64(pointers + 8 * (lin >> 30 & 511), directory | P_W_U);
+            put64(directory, FIXTURE_DATA | P_W_U | 0x80);
+            assert_int_equal(byte_at(lin + n * PAGE_SIZE), n);
+        }
+        for (uint64_t n = 0; n < gibs; n++) {
+            const uint64_t lin = first + (n << 30) + n * PAGE_SIZE;
+
+            assert_true(is_known(lin));
+            f.cpu->s.gpr[RDI] = lin + 64 * PAGE_SIZE;   /* of the same large page */
+            RUN("\x0f\x01\x3f\xf4");
+            assert_false(is_known(lin));
+        }
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_it, close_it)
 
 int main(void)
@@ -379,6 +439,8 @@ int main(void)
         TEST(what_happens_meanwhile_is_heard_of),
         TEST(masks_change_with_the_space),
         TEST(more_code_than_the_table_holds),
+        TEST(pieces_go_with_their_gib_alone),
+        TEST(pieces_in_many_gib),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
