@@ -347,6 +347,7 @@ void block_lookup_flush(struct cpu *cpu)
         if (cpu->spaces[n] != NULL)
             cpu->spaces[n]->generation = 0;
     block_lookup_switch(cpu);
+    jit_cut_globals(cpu->jit);
     cpu->global_tag = (cpu->global_tag & bits_mask(CODE_TAG_BITS)) | new_generation(cpu) << CODE_TAG_BITS;
 }
 

@@ -6,6 +6,7 @@
 #include "cpu/internal.h"
 
 #define BLOCK_INSNS 64u
+#define INSN_BYTES  15u             /* the longest instruction (SDM 2A "Instruction Prefixes") */
 
 struct block_link {             /* a block in a list of the page it lies on */
     struct block *block;

@@ -5,8 +5,6 @@
 
 #include "cpu/block.h"
 
-#define INSN_BYTES      15u
-
 /* The page of code at a linear address. host NULL: fetch through the address space at gpa. */
 struct fetch {
     const uint8_t *host;

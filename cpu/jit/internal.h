@@ -4,24 +4,29 @@
 #define CPU_JIT_INTERNAL_H
 
 #include "base/arena.h"
+#include "cpu/block.h"
 #include "cpu/jit/codebuf.h"
 #include "cpu/jit/jit.h"
 #include "cpu/jit/live.h"
 #include "cpu/jit/passes.h"
 
 /* From the end of a block to where it goes on. A link within one page holds as long as its target does: who runs a page has
- * its mapping. One to another page holds as a shortcut does, under the same tag. */
+ * its mapping. One to another page holds as a shortcut does, under the same tag: its stub looks. One to a global page needs no look
+ * either, since all of them are cut when global pages are flushed. */
 struct jit_link {
     uint64_t rip;               /* of the target */
     uint64_t tag;               /* far links: the shortcut's; 0: not linked */
     const uint8_t *target;      /* far links: where the code goes */
-    uint8_t *site, *stub;       /* near links: the jump's distance and where it leads while unlinked; written view */
+    uint8_t *site, *stub;       /* the jump's distance, and where it leads while the link is not direct; written view */
     bool near;
+    bool direct;                /* the jump itself leads to the target: near links, and those to global pages */
+    bool listed;                /* in jit->globals */
     const uint8_t *loop;        /* only to where this code begins: where it begins again with what it has in registers */
     struct jit_part *from;
     const struct block *inner;  /* a path goes on with this block of another page ... */
     uint64_t inner_tag;         /* ... while this is a good tag */
     struct jit_link *next, **before;    /* others with this target; before NULL: not linked */
+    struct jit_link *next_global;
 };
 
 /* One block of what was translated. */
@@ -91,6 +96,7 @@ struct jit {
     struct jit_code insns;              /* of what is being translated */
     struct block *seen[JIT_SEEN];       /* path.c: blocks that ran one after another, while cpu->jit_looks */
     unsigned nseen;
+    struct jit_link *globals;           /* that have been direct without being near since the last flush of global pages */
     struct jit_site *sites;             /* by number, from 1 on: what cpu->jit_sites are of */
     unsigned nsites;
 };
@@ -99,6 +105,12 @@ struct jit {
 static inline bool jit_one_page(const struct block *a, const struct block *b)
 {
     return ((a->rip ^ b->rip) & PAGE_MASK) == 0 && (uintptr_t)(a->host - b->host) == (uintptr_t)(a->rip - b->rip);
+}
+
+/* Does a link from here stay on the page? What begins near its end may run into the next one. */
+static inline bool jit_near(const struct block *from, uint64_t rip)
+{
+    return ((rip ^ from->rip) & PAGE_MASK) == 0 && from->tail == NULL && (rip & ~PAGE_MASK) <= PAGE_SIZE - INSN_BYTES;
 }
 
 static inline bool jit_does(const struct jit *j, enum jit_pass pass)

@@ -56,6 +56,19 @@ static bool stays_near(const struct block *a, const struct block *b)
     return jit_one_page(a, b) && a->tail == NULL && b->tail == NULL;
 }
 
+/* A far link becomes a jump when its target is on a global page. One that goes round a loop has more to do than to jump. */
+static void make_direct(struct jit *j, struct jit_link *l)
+{
+    if (l->near || l->tag != j->cpu->global_tag || l->loop != NULL)
+        return;
+    l->direct = true;
+    if (l->listed)
+        return;
+    l->listed = true;
+    l->next_global = j->globals;
+    j->globals = l;
+}
+
 static void incoming_remove(struct jit_link *l)
 {
     if (l->before == NULL)
@@ -75,17 +88,40 @@ static void incoming_add(struct jit_link *l, struct jit_block *to)
     to->incoming = l;
 }
 
-/* To `target`, or back to the stub. Only near links are code. */
+/* To `target`, or back to the stub. Only direct links are code. */
 static void aim_link(struct jit *j, struct jit_link *l, const uint8_t *target)
 {
-    if (l->near)
+    if (l->direct)
         codebuf_begin(&j->code, l->site, JIT_SITE_BYTES);
     if (target != NULL)
         backend_link(j, l, target);
     else
         backend_unlink(j, l);
-    if (l->near)
+    if (l->direct)
         codebuf_end(&j->code, l->site, JIT_SITE_BYTES);
+}
+
+/* Its target is gone, or may be elsewhere. */
+static void cut_link(struct jit *j, struct jit_link *l)
+{
+    incoming_remove(l);
+    l->tag = 0;
+    aim_link(j, l, NULL);
+    l->direct = l->near;
+}
+
+void jit_cut_globals(struct jit *j)
+{
+    struct jit_link *l;
+
+    if (j == NULL)
+        return;
+    while ((l = j->globals) != NULL) {
+        j->globals = l->next_global;
+        l->listed = false;
+        if (l->direct)
+            cut_link(j, l);
+    }
 }
 
 /* The shortcut to the block at rip; a flush or another block may have taken its place meanwhile. */
@@ -140,6 +176,7 @@ const uint8_t *jit_follow(struct cpu *cpu, struct jit_link *l)
         incoming_remove(l);
         incoming_add(l, to);
         l->tag = s->tag;
+        make_direct(cpu->jit, l);
         cpu->stats.jit_links++;
         aim_link(cpu->jit, l, to->check);
     }
@@ -168,11 +205,8 @@ static void drop(struct jit *j, struct jit_block *t)
         return;
     if (s->block == head)
         s->code = NULL;
-    for (struct jit_link *l; (l = t->incoming) != NULL;) {
-        incoming_remove(l);
-        l->tag = 0;
-        aim_link(j, l, NULL);
-    }
+    for (struct jit_link *l; (l = t->incoming) != NULL;)
+        cut_link(j, l);
     head->jit = NULL;
     head->insns[0].fn = head->first;
 }
@@ -570,6 +604,7 @@ void jit_reset(struct jit *j)
         return;
     arena_reset(&j->arena);
     jit_look_away(j, NULL);
+    j->globals = NULL;
     j->nsites = 1;
     j->cpu->jit_site_missed = 0;
     j->cpu->stats.jit_resets += j->code.used != j->glue_bytes;

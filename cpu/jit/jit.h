@@ -24,6 +24,9 @@ void jit_watch(struct jit *j, struct block *b);
 /* A block is forgotten: no translation may lead to its own any more. It may be running. */
 void jit_forget(struct jit *j, struct block *b);
 
+/* What leads to global pages must look again. */
+void jit_cut_globals(struct jit *j);
+
 /* cpu->jit_site_missed: an access did not find its page where it was last, and that often. */
 void jit_think(struct jit *j);
 

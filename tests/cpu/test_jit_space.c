@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Lockstep (tests/cpu/lockstep.h) of programs that change page tables without the flushes that the manual demands, clear accessed
- * and dirty bits behind the TLB's back, switch between PCIDs and push one another's pages out. What such a guest sees depends on
- * what the TLB holds; both engines must hold the same (docs/determinism.md). Caches are not dropped here. */
+ * Lockstep (tests/cpu/lockstep.h) of programs that change page tables, those of their own code too, without the flushes that the
+ * manual demands, clear accessed and dirty bits behind the TLB's back, switch between PCIDs and push one another's pages out. What
+ * such a guest sees depends on what the TLB holds; both engines must hold the same (docs/determinism.md). Caches are not dropped
+ * here. */
 #include "tests/check.h"
 
 #include <stdlib.h>
@@ -101,9 +102,9 @@ static void remap(struct program *p)            /* xor dword [rbx + 8 * page], f
     put32(p, (1 + any(7)) << PAGE_SHIFT);
 }
 
-static void global(struct program *p)           /* xor dword [rbx + 8 * page], G */
+static void global(struct program *p)           /* xor dword [rbx + 8 * page], G, or of code: [rbp + 8 * page] */
 {
-    PUT(p, 0x81, 0x73, (uint8_t)(8 * any(8)));
+    PUT(p, 0x81, any(2) ? 0x73 : 0x75, (uint8_t)(8 * any(8)));
     put32(p, 0x100);
 }
 
@@ -151,7 +152,7 @@ static void exchange_code(struct program *p)
     else
         PUT(p, 0x44, 0x89, 0xf1, 0x83, 0xe1, 0x01, 0xc1, 0xe1, 0x0c);                   /* or (r14 & 1) pages */
     PUT(p, 0x31, 0x8d);                                                                 /* xor [rbp + 8 * page], ecx */
-    put32(p, (uint32_t)(8 * (at >> PAGE_SHIFT)));
+    put32(p, 8 * page);
     PUT(p, 0x0f, 0x01, 0x3c, 0x25);
     put32(p, at);
     PUT(p, 0xe8);

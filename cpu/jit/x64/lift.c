@@ -164,7 +164,7 @@ static void tail_to_handler(struct lift *l, unsigned k)
 void lift_link_as(struct lift *l, struct jit_link *link, uint8_t *site, uint64_t rip)
 {
     *link = (struct jit_link){ .rip = rip, .from = &l->t->parts[l->c->part[l->k]] };
-    link->near = ((rip ^ link->from->run->rip) & PAGE_MASK) == 0 && link->from->run->tail == NULL;
+    link->near = link->direct = jit_near(link->from->run, rip);
     l->links[l->nlinks] = link;
     l->link_sites[l->nlinks] = site;
     if (l->nlinks + 1 < LIFT_LINKS)
@@ -475,13 +475,13 @@ void backend_link(struct jit *j, struct jit_link *link, const uint8_t *target)
     link->target = target;
     if (link->loop != NULL)
         target = target == link->from->of->check ? link->loop : codebuf_runs_at(&j->code, link->stub);
-    if (link->near)
+    if (link->direct)
         asm_aim(link->site, codebuf_writable(&j->code, target));
 }
 
 void backend_unlink(struct jit *j, struct jit_link *link)
 {
     (void)j;
-    if (link->near)
+    if (link->direct)
         asm_aim(link->site, link->stub);
 }
