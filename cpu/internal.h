@@ -89,7 +89,8 @@ struct block_shortcut {
     struct block *block;
     const uint8_t *code;            /* its translation, or NULL */
 };
-#define BLOCK_SHORTCUTS 16384u
+#define BLOCK_SHORTCUT_BITS 16u
+#define BLOCK_SHORTCUTS (1u << BLOCK_SHORTCUT_BITS)
 
 /* Which entries of a bank are filled, and what flushes must know of them; one bit each. */
 /* Some GiB of linear addresses: tlb_gib(). One more than there is room for: all. */

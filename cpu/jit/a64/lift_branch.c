@@ -59,9 +59,9 @@ static void find_target(struct lift *l, unsigned rip)
     struct a64_buf *a = &l->a;
     uint32_t *missing[3];
 
-    _Static_assert(sizeof(struct block_shortcut) == 32 && BLOCK_SHORTCUTS == 1 << 14, "14 bits, times 32");
+    _Static_assert(sizeof(struct block_shortcut) == 32, "a slot is 32 bytes");
     a64_rrr_by(a, A64_EOR, 8, T1, rip, rip, A64_LSR, 12);
-    a64_ubfx(a, 8, T1, T1, 0, 14);
+    a64_ubfx(a, 8, T1, T1, 0, BLOCK_SHORTCUT_BITS);
     a64_rrr_by(a, A64_ADD, 8, T1, HOST_CPU, T1, A64_LSL, 5);
     lift_add(l, 8, T1, T1, CPU_AT(shortcuts), T2);
     a64_mem(a, A64_LDRX, T2, T1, (int32_t)offsetof(struct block_shortcut, rip));
