@@ -55,6 +55,14 @@ static enum intercept host_call(void *self, struct cpu *cpu)
     return rcx & 16 ? PASS : DONE;
 }
 
+/* Any number of instructions may have run: most of the clock's ways of counting, and a week of them, end somewhere here. */
+static uint64_t instructions_so_far(void)
+{
+    static const uint64_t ends[] = { 1000, BIT64(31), BIT64(32), BIT64(40), UINT64_C(7) * 86400 * 1000000000, BIT64(53), BIT64(62) };
+
+    return ends[any(COUNT_OF(ends))] - any(1000);
+}
+
 static void prepare(struct cpu *cpu)
 {
     static const struct cpu_host host = { .hypercall = host_call };
@@ -64,6 +72,7 @@ static void prepare(struct cpu *cpu)
         noise[COUNT_OF(noise) - 1 - n] = (uint8_t)(1 + n * 167 % 251);
     lockstep_data(cpu, noise, sizeof noise);
     cpu_set_host(cpu, &host, NULL);
+    cpu->ports.clock->state.insns = instructions_so_far();
     for (unsigned n = 0; n < 16; n++)
         cpu->s.gpr[n] = random_value();
     cpu->s.gpr[RSI] = FIXTURE_DATA + 128 + any(64);
@@ -123,6 +132,43 @@ static void a_loop_walks_from_page_to_page(void **state)
     lockstep_run(&l);
 }
 
+/* A loop whose only ways out are those of one division: in its second copy, where R10 is in the place of RCX, they are others. */
+static void make_division(struct program *p)
+{
+    static const uint8_t code[] = {
+        0x49, 0x83, 0xc2, 0x03,                     /* add r10, 3 */
+        0x4d, 0x01, 0xd3,                           /* add r11, r10 */
+        0x44, 0x89, 0xd0,                           /* mov eax, r10d */
+        0x99,                                       /* cdq */
+        0x41, 0xf7, 0xfd,                           /* idiv r13d: by -1, and in the end by 0 */
+        0x49, 0x83, 0xc5, 0x01,                     /* add r13, 1 */
+        0x49, 0x83, 0xef, 0x01,                     /* sub r15, 1 */
+        0x75, 0xe8, 0xf4,
+    };
+
+    for (unsigned n = 0; n < sizeof code; n++)
+        program_put(p, code[n]);
+}
+
+static void prepare_division(struct cpu *cpu)
+{
+    prepare(cpu);
+    cpu->p.cpl = 0;
+    cpu->s.gpr[R13] = 0 - (uint64_t)(1 + any(8));
+    cpu->s.gpr[R15] = 20;
+    cpu_mode_changed(cpu);
+}
+
+static void ways_out_of_a_loop_s_copies(void **state)
+{
+    const struct lockstep l = {
+        .programs = 50, .turns = 200, .below = any, .seed = &random_seed, .make = make_division, .prepare = prepare_division
+    };
+
+    (void)state;
+    lockstep_run(&l);
+}
+
 static int open_amd(void **state)
 {
     (void)state;
@@ -134,6 +180,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_loop_walks_from_page_to_page, lockstep_open_max, lockstep_close_both),
+        cmocka_unit_test_setup_teardown(ways_out_of_a_loop_s_copies, lockstep_open_max, lockstep_close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, lockstep_open_max, lockstep_close_both),
         cmocka_unit_test_setup_teardown(in_lockstep, open_amd, lockstep_close_both),
     };

@@ -292,14 +292,15 @@ static void cold_path(struct lift *l, struct cold *c)
     asm_aim(asm_jmp(&l->a), c->resume);
 }
 
-/* Two ways out of one instruction with nothing between them that matters to the handler are one. */
+/* Two ways out of one instruction with nothing between them that matters to the handler are one. In a loop's other copy registers are
+ * elsewhere, and so is what follows. */
 static void cold_paths(struct lift *l)
 {
     for (unsigned n = 0; n < l->ncold; n++) {
         struct cold *c = &l->cold[n], *last = n > 0 ? c - 1 : NULL;
 
         if (last != NULL && last->found == c->found && last->k == c->k && last->unused == c->unused && last->whole == c->whole && same_owed(last->owed, c->owed) &&
-            (last->resume == NULL) == (c->resume == NULL) && memcmp(&last->before, &c->before, sizeof c->before) == 0) {
+            last->resume == c->resume && last->swapped == c->swapped && memcmp(&last->before, &c->before, sizeof c->before) == 0) {
             c->at = last->at;
             asm_aim(c->site, c->at);
         } else {
