@@ -5,9 +5,13 @@
 #include <string.h>
 
 #include "cpu/block.h"
+#include "cpu/jit/internal.h"
 #include "tests/cpu/lockstep.h"
 
+#define MEMORY_EVERY 64u        /* turns */
+
 static struct fixture plain, fast;
+static unsigned passes_off;     /* as the test was asked */
 
 void program_put(struct program *p, unsigned byte)
 {
@@ -21,6 +25,7 @@ void lockstep_open(const char *model)
     fixture_open_model(&plain, model);
     fixture_translate(1);
     fixture_open_model(&fast, model);
+    passes_off = fast.cpu->jit->off;
 }
 
 void lockstep_close(void)
@@ -51,14 +56,87 @@ static bool translated(void)
     return block_shortcut_leads(fast.cpu, s, FIXTURE_CODE) && s->block->jit != NULL;
 }
 
-uint64_t lockstep_paths(void)
+const struct cpu_stats *lockstep_stats(void)
 {
-    return cpu_stats(fast.cpu)->jit_paths;
+    return cpu_stats(fast.cpu);
 }
 
 void lockstep_data(struct cpu *cpu, const void *bytes, size_t len)
 {
     fixture_put(cpu == plain.cpu ? &plain : &fast, FIXTURE_DATA, bytes, len);
+}
+
+/* ---- what must not matter ---- */
+
+/* A block of the program that can be found now, or NULL. */
+static struct block *some_block(const struct lockstep *l, const struct program *p)
+{
+    for (unsigned n = 0; n < 8; n++) {
+        const uint64_t rip = FIXTURE_CODE + l->below(p->len);
+        const struct block_shortcut *s = &fast.cpu->shortcuts[block_shortcut_slot(rip)];
+
+        if (block_shortcut_leads(fast.cpu, s, rip))
+            return s->block;
+    }
+    return NULL;
+}
+
+/* One line of the code is written with what is there, as a device may. */
+static void rewrite(const struct lockstep *l, const struct program *p)
+{
+    const uint64_t at = (FIXTURE_CODE + l->below(p->len)) & ~UINT64_C(63);
+    uint8_t line[64];
+
+    memcpy(line, fast.ram->bytes + at, sizeof line);
+    fixture_put(&plain, at, line, sizeof line);
+    fixture_put(&fast, at, line, sizeof line);
+}
+
+static void raise_to(size_t *used, size_t to)
+{
+    *used = *used > to ? *used : to;
+}
+
+/* From one tier to another: the block falls back to the interpreter, its path to blocks, or a path begins with it. What is translated
+ * next is so sooner or later, by fewer passes, and with little room for code or for what accesses keep. */
+static void shake(const struct lockstep *l, const struct program *p)
+{
+    struct jit *j = fast.cpu->jit;
+    struct block *b = some_block(l, p);
+    size_t sites = j->nsites;
+
+    switch (l->below(8)) {
+    case 0:
+        if (!l->keeps_caches)
+            cpu_drop_caches(fast.cpu);
+        break;
+    case 1:
+        rewrite(l, p);
+        break;
+    case 2: case 3:
+        if (b != NULL && b->origin == b && b->host != NULL) {
+            jit_forget(j, b);
+            jit_watch(j, b);
+        }
+        break;
+    case 4:
+        if (b != NULL && b->jit != NULL) {
+            b->samples = 1;
+            jit_sample(j, b);
+        }
+        break;
+    case 5:
+        j->threshold = l->below(2) ? 1 : 1 + l->below(20);
+        break;
+    case 6:
+        j->off = passes_off | (l->below(2) ? 1u << l->below(PASS_COUNT) : 0);
+        break;
+    default:
+        if (l->below(8) == 0)
+            raise_to(&j->code.used, j->code.bytes - l->below(200 << 10) / 16 * 16);
+        raise_to(&sites, JIT_SITES - l->below(20));
+        j->nsites = (unsigned)sites;
+    }
 }
 
 static void begin(const struct lockstep *l, struct fixture *f, const struct program *p, uint64_t seed)
@@ -121,6 +199,16 @@ static void same_memory(uint64_t at, size_t bytes)
     assert_memory_equal(plain.ram->bytes + at, fast.ram->bytes + at, bytes);
 }
 
+static void all_memory(void)
+{
+    same_memory(FIXTURE_DATA, 0x4000);
+    same_memory(FIXTURE_DATA + (TLB_ENTRIES << PAGE_SHIFT), 0x2000);
+    same_memory(FIXTURE_STACK - 0x1000, 0x2000);
+    same_memory(FIXTURE_TABLES, 0x20000);
+    same_memory(FIXTURE_TABLES + 0x700000, 0x40000);
+    same_memory(FIXTURE_CODE, 0x3000);
+}
+
 static bool run_both(const struct lockstep *l, const struct program *p, unsigned number)
 {
     enum cpu_stop stop = CPU_STOP_BUDGET;
@@ -129,19 +217,18 @@ static bool run_both(const struct lockstep *l, const struct program *p, unsigned
     for (unsigned turns = 0; stop == CPU_STOP_BUDGET && turns < l->turns; turns++) {
         uint64_t budget = l->below(4) ? 1 + l->below(150) : 1 + l->below(5);
 
-        if (l->below(40) == 0 && !l->keeps_caches)
-            cpu_drop_caches(fast.cpu);
+        if (l->below(64) == 0)
+            budget = 1 + l->below(40000);
+        if (l->below(12) == 0)
+            shake(l, p);
         stop = cpu_run(plain.cpu, budget);
         assert_int_equal(cpu_run(fast.cpu, budget), stop);
         same(p, number);
+        if (turns % MEMORY_EVERY == MEMORY_EVERY - 1)
+            all_memory();
         seen |= translated();
     }
-    same_memory(FIXTURE_DATA, 0x4000);
-    same_memory(FIXTURE_DATA + (TLB_ENTRIES << PAGE_SHIFT), 0x2000);
-    same_memory(FIXTURE_STACK - 0x1000, 0x2000);
-    same_memory(FIXTURE_TABLES, 0x20000);
-    same_memory(FIXTURE_TABLES + 0x700000, 0x40000);
-    same_memory(FIXTURE_CODE, 0x3000);
+    all_memory();
     return seen;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The same programs in two machines, one interpreted, one translated from the first run on. Turns of random length cut them and
- * caches are dropped; after each turn all of the processor's state must be equal, at the end the memory too. */
+ * The same programs in two machines, one interpreted, one translated from the first run on. Turns of random length cut them, caches
+ * are dropped, and blocks change between the interpreter and both tiers at random; after each turn all of the processor's state
+ * must be equal, now and then and at the end the memory too. */
 #ifndef TESTS_CPU_LOCKSTEP_H
 #define TESTS_CPU_LOCKSTEP_H
 
@@ -33,7 +34,7 @@ void lockstep_close(void);
 int lockstep_open_max(void **state);             /* the same as a test's set-up and tear-down */
 int lockstep_close_both(void **state);
 void lockstep_run(const struct lockstep *l);     /* fails also when nothing was translated */
-uint64_t lockstep_paths(void);                  /* how many were translated since lockstep_open() */
+const struct cpu_stats *lockstep_stats(void);   /* of the translating one since lockstep_open() */
 void lockstep_data(struct cpu *cpu, const void *bytes, size_t len);      /* in prepare(): at FIXTURE_DATA */
 
 #endif

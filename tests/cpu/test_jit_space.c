@@ -223,8 +223,9 @@ static void lawless_programs_in_lockstep(void **state)
 
     (void)state;
     lockstep_run(&l);
-    print_message("%llu paths\n", (unsigned long long)lockstep_paths());
-    assert_true(lockstep_paths() > 0 || getenv("PARTITA_JIT_OFF") != NULL);
+    print_message("%llu paths\n", (unsigned long long)lockstep_stats()->jit_paths);
+    assert_true(lockstep_stats()->jit_paths > 0 || getenv("PARTITA_JIT_OFF") != NULL);
+    assert_true(lockstep_stats()->jit_resets > 0 || getenv("PARTITA_JIT_PROGRAMS") != NULL);       /* the code cache was full */
 }
 
 /* MOV, FADD or MUL of a byte there: the last two have handlers on some hosts or on all. */
@@ -369,6 +370,96 @@ static void code_can_be_looked_at(void **state)
     fixture_close(&f);
 }
 
+/* ---- tags that come round ---- */
+
+/* top: call to the next page; dec ecx; jnz top; hlt */
+static uint64_t call_ten_times(struct fixture *f)
+{
+    f->cpu->p.rip = FIXTURE_CODE;
+    f->cpu->p.activity = CPU_RUNNING;
+    f->cpu->s.gpr[RCX] = 10;
+    f->cpu->s.gpr[RBX] = 0;
+    assert_int_equal(fixture_run(f, 1000), -1);
+    return f->cpu->s.gpr[RBX];
+}
+
+/* A link between pages holds for one generation of the mapping. After a million flushes that generation comes again, but the page is
+ * another one. */
+static void a_link_does_not_come_round_with_its_tag(void **state)
+{
+    static const uint8_t code[] = { 0xe8, 0xfb, 0x0f, 0x00, 0x00, 0xff, 0xc9, 0x75, 0xf7, 0xf4 };
+    static const uint8_t one[] = { 0x83, 0xc3, 0x01, 0xc3 }, hundred[] = { 0x83, 0xc3, 0x64, 0xc3 };
+    const uint64_t entry = (FIXTURE_CODE + 0x2000) | 7;
+    uint64_t tag, flushes = 0;
+    struct fixture f;
+
+    (void)state;
+    fixture_translate(1);
+    fixture_open(&f);
+    fixture_mode(&f, FIXTURE_LONG);
+    fixture_small_pages(&f, FIXTURE_CODE);
+    fixture_code(&f, code, sizeof code);
+    fixture_put(&f, FIXTURE_CODE + 0x1000, one, sizeof one);
+    fixture_put(&f, FIXTURE_CODE + 0x2000, hundred, sizeof hundred);
+    assert_int_equal(call_ten_times(&f), 10);
+    tag = f.cpu->code_tag;
+    assert_int_not_equal(cpu_stats(f.cpu)->jit_links, 0);
+    fixture_put(&f, fixture_entry_at(&f, FIXTURE_CODE + 0x1000, 1), &entry, 8);
+    tlb_flush_all(f.cpu);
+    do
+        block_lookup_flush(f.cpu);
+    while (f.cpu->code_tag != tag && ++flushes < BIT64(66 - CODE_TAG_BITS));
+    assert_true(f.cpu->code_tag == tag);
+    assert_int_equal(call_ten_times(&f), 1000);
+    fixture_close(&f);
+}
+
+/* ---- RAM above 4 GiB ---- */
+
+#define HIGH        (UINT64_C(5) << 30)             /* where the memory is, and where the program finds it */
+#define HIGH_LINEAR UINT64_C(0x7f0000000000)
+
+/* top: mov rax, [rip + n], beside the code; add [rsi], rax; mov [rip + n], al, into the next instruction; add rbx, 0; loop: code, its
+ * stack and data all lie there; the constant is what the last store has made of it. */
+static void code_and_data_above_4_gib(void **state)
+{
+    static const uint8_t code[] = {
+        0x48, 0x8b, 0x05, 0x19, 0x00, 0x00, 0x00, 0x48, 0x01, 0x06, 0x88, 0x05, 0x03, 0x00, 0x00, 0x00, 0x48, 0x83, 0xc3, 0x00,
+        0x50, 0x5a, 0x48, 0xff, 0x05, 0x03, 0x00, 0x00, 0x00, 0xe2, 0xe1, 0xf4, 1, 0, 0, 0, 0, 0, 0, 0,
+    };
+    struct fixture f[2];
+    struct ram *ram[2];
+
+    (void)state;
+    for (unsigned n = 0; n < 2; n++) {
+        struct err e = ram_create(&ram[n], "above 4 GiB", 16 * PAGE_SIZE);
+
+        assert_false(failed(&e));
+        fixture_translate(n);
+        fixture_open(&f[n]);
+        space_add_ram(f[n].memory, HIGH, ram[n], 0, 16 * PAGE_SIZE, ACCESS_READ | ACCESS_WRITE | ACCESS_EXECUTE, LAYER_RAM);
+        fixture_mode(&f[n], FIXTURE_LONG);
+        for (unsigned k = 0; k < 16; k++)
+            fixture_map(&f[n], HIGH_LINEAR + k * PAGE_SIZE, HIGH + k * PAGE_SIZE);
+        fixture_put(&f[n], HIGH, code, sizeof code);
+        f[n].cpu->p.rip = HIGH_LINEAR;
+        f[n].cpu->s.gpr[RSP] = HIGH_LINEAR + 8 * PAGE_SIZE;
+        f[n].cpu->s.gpr[RSI] = HIGH_LINEAR + 9 * PAGE_SIZE - 3;
+        f[n].cpu->s.gpr[RCX] = 100;
+        assert_int_equal(fixture_run(&f[n], 2000), -1);
+        assert_int_equal(f[n].cpu->p.activity, CPU_HALTED);
+        assert_int_equal(f[n].cpu->s.gpr[RBX], 100 * 101 / 2);
+        assert_int_equal(fixture_read(&f[n], HIGH + 9 * PAGE_SIZE - 3, 8), 100 * 101 / 2);
+    }
+    assert_int_not_equal(cpu_stats(f[1].cpu)->jit_blocks, 0);
+    assert_memory_equal(&f[0].cpu->s, &f[1].cpu->s, sizeof f[0].cpu->s);
+    assert_memory_equal(ram[0]->bytes, ram[1]->bytes, 16 * PAGE_SIZE);
+    for (unsigned n = 0; n < 2; n++) {
+        fixture_close(&f[n]);
+        ram_free(ram[n]);
+    }
+}
+
 /* ---- memory that changes in the middle of a block ---- */
 
 static struct fixture board;
@@ -418,6 +509,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(code_can_be_looked_at),
         cmocka_unit_test(a_device_exchanges_memory_between_accesses),
+        cmocka_unit_test(a_link_does_not_come_round_with_its_tag),
+        cmocka_unit_test(code_and_data_above_4_gib),
         cmocka_unit_test_setup_teardown(what_a_handler_pushes_out_is_looked_up_again, lockstep_open_max, lockstep_close_both),
         cmocka_unit_test_setup_teardown(lawless_programs_in_lockstep, lockstep_open_max, lockstep_close_both),
     };
