@@ -64,6 +64,7 @@ struct jit_glue {
     const uint8_t *reprobe[2];  /* the probe again among the victims: reading, writing */
     const uint8_t *site[2];     /* the probe of an access that keeps an entry */
     const uint8_t *near[2];     /* the probe in all of the TLB: of an access that remembers its page, or is not aligned */
+    const uint8_t *fp_look[24]; /* a64/lift_vec_guard.c */
     const uint8_t *missed;      /* as tail, and such a probe has failed */
     const uint8_t *find;        /* the translation of an indirect jump's target that is not at hand */
     const uint8_t *tail;        /* a handler that ends the block */

@@ -55,6 +55,8 @@ enum { A64_CSEL = 0x1a800000, A64_CSINC = 0x1a800400, A64_CSINV = 0x5a800000, A6
 /* Pairs of 8 bytes. */
 #define A64_STP      0xa9000000u
 #define A64_LDP      0xa9400000u
+#define A64_STP_D    0x6d000000u
+#define A64_LDP_D    0x6d400000u
 #define A64_STP_PRE  0xa9800000u    /* the base becomes base + offset first */
 #define A64_LDP_POST 0xa8c00000u    /* and afterwards */
 

@@ -35,9 +35,10 @@ void jit_flags_from_raw(struct cpu *cpu)
 /* ---- the frame: X29 and X30, X19 to X28, where translated code goes on after a handler ---- */
 
 #define FRAME_RETURN 96
-#define FRAME_BYTES  128
+#define FRAME_VECTORS 128       /* V8 to V15, of which calls preserve 8 bytes each */
+#define FRAME_BYTES  192
 
-_Static_assert(GLUE_FRAME_SAVED == FRAME_RETURN + 16 && GLUE_FRAME_SAVED + 16 <= FRAME_BYTES, "two registers");
+_Static_assert(GLUE_FRAME_SAVED == FRAME_RETURN + 16 && GLUE_FRAME_SAVED + 16 <= FRAME_VECTORS, "two registers");
 
 static void frame_on(struct a64_buf *a)
 {
@@ -45,12 +46,16 @@ static void frame_on(struct a64_buf *a)
     a64_sum_imm(a, A64_ADD, 8, 29, A64_SP, 0);
     for (unsigned n = 19; n < 29; n += 2)
         a64_pair(a, A64_STP, n, n + 1, A64_SP, (int32_t)(8 * (n - 17)));
+    for (unsigned n = 8; n < 16; n += 2)
+        a64_pair(a, A64_STP_D, n, n + 1, A64_SP, (int32_t)(FRAME_VECTORS + 8 * (n - 8)));
 }
 
 static void frame_off(struct a64_buf *a)
 {
     for (unsigned n = 19; n < 29; n += 2)
         a64_pair(a, A64_LDP, n, n + 1, A64_SP, (int32_t)(8 * (n - 17)));
+    for (unsigned n = 8; n < 16; n += 2)
+        a64_pair(a, A64_LDP_D, n, n + 1, A64_SP, (int32_t)(FRAME_VECTORS + 8 * (n - 8)));
     a64_pair(a, A64_LDP_POST, 29, A64_LR, A64_SP, FRAME_BYTES);
 }
 
@@ -334,6 +339,7 @@ bool backend_glue(struct jit *j)
     GLUE(follow, make_follow(&a, stop));
     GLUE(dry, make_dry(&a, stop));
 #undef GLUE
+    lift_vec_looks(j, &a);
     j->code.used = (size_t)((uint8_t *)a.at - j->code.write + 15) & ~(size_t)15;
     return !a.full;
 }

@@ -41,6 +41,13 @@ struct jit_link *lift_link(struct lift *l, uint32_t *site, uint64_t rip)
     return link;
 }
 
+/* What lies between two rounds of a loop, for who goes elsewhere. */
+static void around(struct lift *l)
+{
+    lift_flags_pay(l, l->around_owed);
+    lift_vec_store(l, &l->around_vec);
+}
+
 static void link_stub(struct lift *l, struct jit_link *link, uint32_t *site)
 {
     struct a64_buf *a = &l->a;
@@ -50,7 +57,7 @@ static void link_stub(struct lift *l, struct jit_link *link, uint32_t *site)
     link->site = (uint8_t *)site;
     link->stub = (uint8_t *)a->at;
     if (link->loop != NULL)
-        lift_flags_pay(l, l->around_owed);
+        around(l);
     a64_mov_imm(a, 0, (uintptr_t)link);
     if (!link->near) {
         a64_mem(a, A64_LDRX, T1, 0, (int32_t)offsetof(struct jit_link, tag));
@@ -75,6 +82,8 @@ void lift_insn(struct lift *l)
     struct flag_state before;
 
     l->insn_cold = l->ncold;
+    l->vec_busy = 0;
+    l->vec_looked = false;
     lift_flags_plan(l);
     before = l->flags;
     if (lift_any(l)) {
@@ -110,6 +119,7 @@ static void lift_end(struct lift *l)
     if (lift_loop(l))
         return;
     lift_flags_pay(l, l->owed);
+    lift_vec_flush(l);
     if (falls)
         lift_link(l, a64_b(&l->a), lift_rip_after(l, l->k));
     else if (!lift_branch(l))
@@ -167,7 +177,7 @@ static void lift_code(struct lift *l)
         link_stub(l, l->links[n], l->link_sites[n]);
     if (l->loop_dry != NULL) {
         a64_aim(a, l->loop_dry, a->at);
-        lift_flags_pay(l, l->around_owed);
+        around(l);
     }
     a64_aim(a, dry, a->at);
     lift_dry(l, &l->t->parts[0]);

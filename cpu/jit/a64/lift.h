@@ -4,6 +4,7 @@
  * Host registers: 0 to 3, 16, 17 and 30 are free within an instruction; all sixteen guest registers live in 4 to 15 and 25
  * to 28; 18 is the system's. What handlers may not change is in registers that calls preserve: 19 points into struct cpu,
  * 20 holds the budget, 21 the TLB bank, 22 to 24 the guest's flags, 29 what lift_share.c keeps first.
+ * Vectors: lift_vec_regs.c.
  *
  * Flags: NZCV as an instruction left it, for those that read it soon after; and, where anybody else may look, three
  * registers: NZCV in the processor's own form with C inverted (a borrow, as SUBS and x86 see a subtraction); the result,
@@ -51,6 +52,15 @@ struct address {
 
 #define LIFT_SHARES (1u + JIT_SHARES)
 
+/* Guest vector registers that are in the host's (lift_vec_regs.c), a bit for each. */
+struct vec_state {
+    uint16_t have[2], dirty[2];     /* bytes 0 to 15, 16 to 31: they are there; struct cpu does not have them */
+    uint16_t zero[2];               /* bytes 16 to 31, 32 to 63 are zero in struct cpu, and nowhere else */
+    uint16_t tame[2][3];            /* of 4 bytes, of 8: the first element, those of bytes 0 to 15, of 16 to 31 are what
+                                     * lift_vec_guard.c calls tame */
+    uint16_t masks;                 /* its constants are there */
+};
+
 struct flag_state {
     uint16_t host;              /* guest flags that are right in NZCV now */
     bool sum;                   /* C there is the guest's CF itself, not inverted */
@@ -65,6 +75,7 @@ struct way_out {
     struct jit_link *link;
     uint8_t k, target;
     struct owed owed;           /* as in struct lift, on the way here */
+    struct vec_state vec;
 };
 
 /* A place out of line, made after the block's plain path: the handler of instruction `k` does it. */
@@ -72,9 +83,11 @@ struct cold {
     uint32_t *site;             /* the jump that leads here */
     const uint32_t *resume;     /* NULL: the handler ends the block */
     const uint32_t *found;      /* where the plain path goes on when a second look finds what was missing; or NULL */
-    enum { PROBE_READ, PROBE_WRITE, FIND_CODE } look;
+    enum { PROBE_READ, PROBE_WRITE, FIND_CODE, LOOK_VECTOR } look;
     uint8_t k, address;         /* of a look: the register with the linear address, the size */
     uint16_t bytes;
+    const uint8_t *glue;        /* of a look at floating point, and where it finds the operands and the result */
+    uint8_t operands[4];
     bool whole;                 /* the interpreter does the rest of the block */
     bool aligned;               /* the look was for an aligned access only */
     bool missed;                /* because a shared probe failed */
@@ -82,6 +95,7 @@ struct cold {
     struct owed owed;           /* as in struct lift, on the way here */
     bool saved;                 /* operands of which flags can be made still are behind it */
     struct flag_state after;
+    struct vec_state vec, vec_after;
 };
 
 #define LIFT_WAYS   (JIT_PARTS * 6)     /* each part may have three, in both copies of a loop */
@@ -111,6 +125,9 @@ struct lift {
     bool leaves;                /* on the way out of a path: what comes next in it does not */
     bool far;                   /* TBZ may not reach what is out of line */
     uint8_t vec_ready;          /* units known to be on: VEC_READY_* */
+    struct vec_state vec, around_vec;   /* now; lift_loop.c: from one round to the next */
+    uint8_t vec_busy;                   /* of the host's for bytes 16 to 31: this instruction needs them */
+    bool vec_looked;                    /* this instruction has found something to be tame */
     bool fp_ready;              /* MXCSR is known to be as lift_vec_fp.c needs it */
     struct owed around_owed;            /* lift_loop.c: the flags that are nowhere from one round to the next */
     bool called;                        /* a handler, on the plain path */
@@ -158,6 +175,7 @@ void lift_probe(struct lift *l, unsigned address, bool write, unsigned bytes);
 void lift_probe_or_tail(struct lift *l, unsigned address, bool write, unsigned bytes);
 void lift_load(struct lift *l, unsigned bytes, unsigned to);        /* zero-extended; after a probe */
 void lift_store(struct lift *l, unsigned bytes, unsigned from);
+void lift_access(struct lift *l, uint32_t op, unsigned reg);        /* any load or store; l->mem */
 void lift_host_address(struct lift *l, unsigned to);
 
 /* A probe in common for this access and others. False: it makes its own. */
@@ -206,6 +224,16 @@ void lift_flags_save(struct lift *l, unsigned first, unsigned second);      /* w
 void lift_int_flags(struct lift *l, struct owed owed);
 void lift_shift_flags(struct lift *l);
 void lift_product_flags(struct lift *l, struct owed owed);
+
+/* ---- vector registers ---- */
+
+void lift_vec_flush(struct lift *l);                                /* all in struct cpu, none in the host's; flags stay */
+void lift_vec_store(struct lift *l, const struct vec_state *v);     /* what `v` has dirty */
+void lift_vec_load(struct lift *l, const struct vec_state *v);      /* what `v` has in the host's */
+void lift_vec_become(struct lift *l, const struct vec_state *v);
+bool lift_vec_any(const struct lift *l);
+void lift_vec_looks(struct jit *j, struct a64_buf *a);              /* glue */
+void lift_vec_look(struct lift *l, const struct cold *c);           /* out of line: W2 is zero when it must leave */
 
 /* ---- the families; false: its handler must do, and what was made until then has changed nothing of the guest's ---- */
 

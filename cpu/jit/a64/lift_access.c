@@ -191,7 +191,7 @@ static unsigned log2_of(unsigned bytes)
     return (unsigned)__builtin_ctz(bytes);
 }
 
-static void access(struct lift *l, uint32_t op, unsigned reg)
+void lift_access(struct lift *l, uint32_t op, unsigned reg)
 {
     if (l->mem.index != HOST_NONE)
         a64_mem_x(&l->a, op, reg, l->mem.base, l->mem.index);
@@ -203,14 +203,14 @@ void lift_load(struct lift *l, unsigned bytes, unsigned to)
 {
     static const uint32_t op[] = { A64_LDRB, A64_LDRH, A64_LDRW, A64_LDRX };
 
-    access(l, op[log2_of(bytes)], to);
+    lift_access(l, op[log2_of(bytes)], to);
 }
 
 void lift_store(struct lift *l, unsigned bytes, unsigned from)
 {
     static const uint32_t op[] = { A64_STRB, A64_STRH, A64_STRW, A64_STRX };
 
-    access(l, op[log2_of(bytes)], from);
+    lift_access(l, op[log2_of(bytes)], from);
 }
 
 void lift_host_address(struct lift *l, unsigned to)

@@ -2,6 +2,8 @@
  * Handlers: those that do an instruction that has no translation, and what lies out of line, where the plain path is left. */
 #include "cpu/jit/a64/lift.h"
 
+#include <string.h>
+
 /* ---- calls of handlers ---- */
 
 insn_fn *lift_handler_of(const struct lift *l, unsigned k)
@@ -48,6 +50,7 @@ void lift_call_handler(struct lift *l)
     l->called = true;
     lift_share_none(l);
     lift_flags_pay(l, l->owed);
+    lift_vec_flush(l);
     handler_args(l, lift_part(l, l->k)->run, l->k);
     call_glue(l, call_for(l, l->i->op));
     l->flags.host = 0;
@@ -80,7 +83,7 @@ struct cold *lift_new_cold(struct lift *l, uint32_t *site)
         l->ncold++;
     else
         l->lost = true;
-    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .owed = l->owed };
+    *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .owed = l->owed, .vec = l->vec };
     return c;
 }
 
@@ -110,17 +113,18 @@ void lift_bail(struct lift *l, uint32_t *site)
 
 /* ---- out of line ---- */
 
-/* The handler may change what is mapped, and saves no operands of which flags are to be made: behind it nothing may rely on a probe
- * made before, or on those. */
+/* The handler may change what is mapped, saves no operands of which flags are to be made, and its result may be anything: behind it
+ * nothing may rely on a probe made before, on those, or on what the plain path has looked at. */
 void lift_resume(struct lift *l)
 {
-    const bool needed = lift_share_needed(l) || l->saves != 0;
+    const bool needed = lift_share_needed(l) || l->saves != 0 || l->vec_looked;
 
     for (unsigned n = l->insn_cold; n < l->ncold; n++)
         if (l->cold[n].resume != NULL) {
             l->cold[n].resume = needed ? NULL : l->a.at;
             l->cold[n].whole |= needed;
             l->cold[n].after = l->flags;
+            l->cold[n].vec_after = l->vec;
             l->cold[n].saved = l->owed.i != NULL && l->owed.saved != 0 && same_owed(l->owed, l->cold[n].owed);
         }
 }
@@ -144,6 +148,11 @@ static void look_again(struct lift *l, const struct cold *c)
 {
     const struct jit_glue *g = &l->jit->glue;
 
+    if (c->look == LOOK_VECTOR) {
+        lift_vec_look(l, c);
+        a64_aim(&l->a, a64_cbz(&l->a, 4, true, T2), c->found);
+        return;
+    }
     if (c->address != T0)
         a64_mov(&l->a, 8, T0, c->address);
     if (c->look == FIND_CODE) {
@@ -166,6 +175,7 @@ static void call_and_resume(struct lift *l, const struct cold *c)
     lift_flags_pay(l, c->owed);
     handler_args(l, lift_part(l, c->k)->run, c->k);
     call_glue(l, call_for(l, op));
+    lift_vec_load(l, &c->vec_after);
     restore_nzcv(l, c->after);
     if (c->saved)
         a64_pair(&l->a, A64_LDP, HOST_RESULT, HOST_OPERANDS, A64_SP, GLUE_FRAME_SAVED);
@@ -178,6 +188,7 @@ static void cold_path(struct lift *l, struct cold *c)
     a64_aim(&l->a, c->site, c->at);
     if (c->found != NULL)
         look_again(l, c);
+    lift_vec_store(l, &c->vec);
     if (c->whole || c->resume == NULL)
         lift_flags_pay(l, c->owed);
     if (c->whole) {
@@ -193,7 +204,7 @@ static void cold_path(struct lift *l, struct cold *c)
 static bool alike(const struct cold *a, const struct cold *b)
 {
     return a->k == b->k && a->found == b->found && a->resume == b->resume && a->whole == b->whole && a->missed == b->missed && a->aligned == b->aligned &&
-           same_owed(a->owed, b->owed);
+           same_owed(a->owed, b->owed) && memcmp(&a->vec, &b->vec, sizeof a->vec) == 0;
 }
 
 void lift_cold_paths(struct lift *l)

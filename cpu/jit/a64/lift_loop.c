@@ -50,16 +50,18 @@ bool lift_loop(struct lift *l)
     if (!l->c->loops || !goes_back(l))
         return false;
     shares = lift_share_around(l);
-    if (!shares && l->owed.i == NULL && l->vec_ready == 0)
+    if (!shares && l->owed.i == NULL && l->vec_ready == 0 && !lift_vec_any(l))
         return false;
     test(l);
     l->around_owed = l->owed;
+    l->around_vec = l->vec;
     loop = codebuf_runs_at(&l->jit->code, (uint8_t *)(l->a.at + 1));        /* behind the jump, which at first leads elsewhere */
     back(l, loop);
     l->flags.host = 0;
     l->loop_dry = lift_take_budget(l, l->t->parts[0].run);
     round_again(l);
     l->lost |= !same_owed(l->owed, l->around_owed) || !lift_share_is_around(l);        /* never: both rounds are lifted alike */
+    lift_vec_become(l, &l->around_vec);
     back(l, loop);
     return true;
 }

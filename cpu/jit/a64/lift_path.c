@@ -13,7 +13,7 @@ static struct way_out *way_out(struct lift *l, uint32_t *site, unsigned kind)
         l->nways++;
     else
         l->lost = true;
-    *w = (struct way_out){ .site = site, .kind = kind, .k = (uint8_t)l->k, .owed = l->owed };
+    *w = (struct way_out){ .site = site, .kind = kind, .k = (uint8_t)l->k, .owed = l->owed, .vec = l->vec };
     return w;
 }
 
@@ -42,6 +42,8 @@ static void make_way_out(struct lift *l, const struct way_out *w)
     l->insn_cold = l->ncold;
     a64_aim(&l->a, w->site, l->a.at);
     lift_flags_pay(l, w->owed);
+    l->vec = w->vec;
+    lift_vec_flush(l);
     if (w->kind == WAY_LINK)
         link_out(l, w);
     else if (w->kind == WAY_DRY)

@@ -1,59 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Integer vectors of 128 and 256 bits on NEON, one row an operation. Guest registers stay in struct cpu: an instruction
- * loads its operands to V0 and V1 and stores V0; of 256 bits one half after the other. Floating point is in
+ * Integer vectors of 128 and 256 bits on NEON, one row an operation; of 256 bits one half after the other. Floating point is in
  * lift_vec_fp.c; EVEX and MMX are the handlers'. */
 #include "cpu/jit/a64/lift.h"
 
 #include "cpu/jit/a64/lift_vec.h"
-
-/* ---- operands ---- */
-
-void vec_ready(struct lift *l)
-{
-    const unsigned unit = l->i->vl ? VEC_READY_AVX : VEC_READY_SSE;
-
-    if (l->vec_ready & unit)
-        return;
-    a64_mov_imm(&l->a, T2, (uint64_t)CPU_AT(vec_ready));
-    a64_mem_x(&l->a, A64_LDRB, T2, HOST_CPU, T2);
-    a64_logic_imm(&l->a, A64_AND, 4, T2, T2, unit);
-    lift_bail(l, a64_cbz(&l->a, 4, false, T2));
-    l->vec_ready |= (uint8_t)unit;
-}
-
-int32_t vec_at(unsigned n, unsigned byte)
-{
-    return CPU_AT(s.zmm) + (int32_t)(64 * n + byte);
-}
-
-bool vec_memory(struct lift *l, bool write, unsigned bytes, unsigned align)
-{
-    const unsigned address = lift_address(l);
-
-    if (address == HOST_NONE)
-        return false;
-    if (align > 1) {
-        a64_logic_imm(&l->a, A64_AND, 8, T2, address, align - 1);
-        lift_cold(l, a64_cbz(&l->a, 8, true, T2));
-    }
-    lift_probe(l, address, write, bytes);
-    lift_host_address(l, T2);
-    return true;
-}
-
-void vec_zero_above(struct lift *l, unsigned n, unsigned bytes)
-{
-    if (!l->i->vl)
-        return;
-    a64_put(&l->a, V_ZERO | 2);
-    for (; bytes < 64; bytes += 16)
-        a64_mem(&l->a, A64_STRQ, 2, HOST_CPU, vec_at(n, bytes));
-}
-
-static void vvv(struct lift *l, uint32_t op, unsigned d, unsigned n, unsigned m)
-{
-    a64_put(&l->a, op | m << 16 | n << 5 | d);
-}
 
 /* ---- lanes ---- */
 
@@ -105,163 +55,195 @@ static const struct row {
     [OP_PSHUFB]   = { 0, SHUFFLED }, [OP_PMULUDQ] = { 0, PRODUCTS }, [OP_PMADDWD] = { 0, PAIRS },
 };
 
-static void operate(struct lift *l, const struct row *r)
+static void operate(struct lift *l, const struct row *r, unsigned to, unsigned x, unsigned y)
 {
     switch (r->kind) {
-    case BOTH:    vvv(l, r->op, 0, 0, 1); break;
-    case SWAPPED: vvv(l, r->op, 0, 1, 0); break;
-    case ONE:     vvv(l, r->op, 0, 1, 0); break;
+    case BOTH:    vvv(l, r->op, to, x, y); break;
+    case SWAPPED: vvv(l, r->op, to, y, x); break;
+    case ONE:     vvv(l, r->op, to, y, 0); break;
     case PACKED:
-        vvv(l, r->op, 2, 0, 0);
-        vvv(l, r->op | 0x40000000, 2, 1, 0);        /* the high half, the low one stays */
-        vvv(l, 0x4ea01c00, 0, 2, 2);                /* MOV */
+        vvv(l, r->op, SCRATCH, x, 0);
+        vvv(l, r->op | 0x40000000, SCRATCH, y, 0);      /* the high half, the low one stays */
+        vvv(l, V_MOV, to, SCRATCH, SCRATCH);
         break;
-    case SHUFFLED:                                  /* TBL gives zero for any number above 15 */
-        a64_put(&l->a, 0x4f04e5e0 | 2);             /* MOVI V2.16B, #8Fh */
-        vvv(l, 0x4e201c00, 2, 2, 1);                /* AND */
-        vvv(l, 0x4e000000, 0, 0, 2);                /* TBL */
+    case SHUFFLED:                                      /* TBL gives zero for any number above 15 */
+        a64_put(&l->a, 0x4f04e5e0 | SCRATCH);           /* MOVI V.16B, #8Fh */
+        vvv(l, 0x4e201c00, SCRATCH, SCRATCH, y);        /* AND */
+        vvv(l, 0x4e000000, to, x, SCRATCH);             /* TBL */
         break;
     case PRODUCTS:
-        vvv(l, 0x0ea12800, 0, 0, 0);                /* XTN: the even elements */
-        vvv(l, 0x0ea12800, 1, 1, 0);
-        vvv(l, 0x2ea0c000, 0, 0, 1);                /* UMULL */
+        vvv(l, 0x0ea12800, SCRATCH, x, 0);              /* XTN: the even elements */
+        vvv(l, 0x0ea12800, THIRD, y, 0);
+        vvv(l, 0x2ea0c000, to, SCRATCH, THIRD);         /* UMULL */
         break;
     default:
-        vvv(l, 0x0e60c000, 2, 0, 1);                /* SMULL, SMULL2 */
-        vvv(l, 0x4e60c000, 3, 0, 1);
-        vvv(l, 0x4ea0bc00, 0, 2, 3);                /* ADDP */
+        vvv(l, 0x0e60c000, SCRATCH, x, y);              /* SMULL, SMULL2 */
+        vvv(l, 0x4e60c000, THIRD, x, y);
+        vvv(l, 0x4ea0bc00, to, SCRATCH, THIRD);         /* ADDP */
         break;
     }
 }
 
-/* Memory of 256 bits is in V1 and V3 before anything is written. */
+/* One register with itself: zero, whatever it was. */
+static bool clears(struct lift *l, unsigned first, unsigned second)
+{
+    const struct insn *i = l->i;
+
+    if (i->op != OP_PXOR || in_memory(i, second) || i->o[first] != i->o[second])
+        return false;
+    for (unsigned half = 0; half < i->width / 16u; half++) {
+        const unsigned to = vec_dest(l, i->o[0], half);
+
+        a64_put(&l->a, V_ZERO | to);
+        vec_made(l, i->o[0], half, to);
+        for (unsigned size = 4; size <= 8; size += 4)
+            vec_tamed(l, &(struct shape){ false, (uint8_t)size }, i->o[0], half);
+    }
+    vec_zero_above(l, i->o[0], i->width);
+    return true;
+}
+
 static bool lanes(struct lift *l)
 {
     const struct insn *i = l->i;
     const struct row *r = &rows[i->op];
-    const unsigned first = i->vl ? 1 : 0, second = r->kind == ONE ? 1 : first + 1, bytes = i->width;
-    const bool memory = in_memory(i, second);
+    const unsigned first = i->vl ? 1 : 0, second = r->kind == ONE ? 1 : first + 1;
 
     vec_ready(l);
-    if (memory && !vec_memory(l, false, bytes, i->vl ? 1 : 16))
+    if (r->kind != ONE && clears(l, first, second))
+        return true;
+    if (in_memory(i, second) && !vec_memory(l, false, i->width, i->vl ? 1 : 16))
         return false;
-    for (unsigned at = 0; at < bytes; at += 16) {
-        if (r->kind != ONE)
-            a64_mem(&l->a, A64_LDRQ, 0, HOST_CPU, vec_at(i->o[first], at));
-        if (memory)
-            a64_mem(&l->a, A64_LDRQ, 1, T2, (int32_t)at);
-        else
-            a64_mem(&l->a, A64_LDRQ, 1, HOST_CPU, vec_at(i->o[second], at));
-        operate(l, r);
-        a64_mem(&l->a, A64_STRQ, 0, HOST_CPU, vec_at(i->o[0], at));
+    for (unsigned half = 0; half < i->width / 16u; half++) {
+        const unsigned x = r->kind == ONE ? FIRST : vec_source(l, first, half, FIRST);
+        const unsigned y = vec_source(l, second, half, SECOND), to = vec_dest(l, i->o[0], half);
+
+        operate(l, r, to, x, y);
+        vec_made(l, i->o[0], half, to);
     }
-    vec_zero_above(l, i->o[0], bytes);
+    vec_zero_above(l, i->o[0], i->width);
     return true;
 }
 
 /* ---- by a constant ---- */
 
-/* SHUFPS and SHUFPD: the lower half of V2 from V0, the upper from V1; `order` for these 16 bytes. */
-static void shuffle_two(struct lift *l, unsigned log, unsigned order)
+/* INS: element `from` of v to element `to` of the scratch. */
+static void insert(struct lift *l, unsigned log, unsigned to, unsigned v, unsigned from)
+{
+    a64_put(&l->a, 0x6e000400 | (to << (log + 1) | 1u << log) << 16 | from << (11 + log) | v << 5 | SCRATCH);
+}
+
+/* SHUFPS and SHUFPD: the lower half from x, the upper from y; `order` for these 16 bytes. */
+static void shuffle_two(struct lift *l, unsigned log, unsigned order, unsigned to, unsigned x, unsigned y)
 {
     const unsigned count = 16u >> log, bits = log == 2 ? 2 : 1;
 
-    for (unsigned n = 0; n < count; n++) {
-        const unsigned from = order >> (bits * n) & (count - 1);
-
-        a64_put(&l->a, 0x6e000400 | (n << (log + 1) | 1u << log) << 16 | from << (11 + log) |
-                       (n < count / 2 ? 0u : 1u) << 5 | 2);                             /* INS */
-    }
+    for (unsigned n = 0; n < count; n++)
+        insert(l, log, n, n < count / 2 ? x : y, order >> (bits * n) & (count - 1));
+    vvv(l, V_MOV, to, SCRATCH, SCRATCH);
 }
 
 static bool two_by_constant(struct lift *l, unsigned log)
 {
     const struct insn *i = l->i;
     const unsigned first = i->vl ? 1 : 0, second = first + 1;
-    const bool memory = in_memory(i, second);
 
     vec_ready(l);
-    if (memory && !vec_memory(l, false, i->width, i->vl ? 1 : 16))
+    if (in_memory(i, second) && !vec_memory(l, false, i->width, i->vl ? 1 : 16))
         return false;
-    for (unsigned at = 0; at < i->width; at += 16) {
-        a64_mem(&l->a, A64_LDRQ, 0, HOST_CPU, vec_at(i->o[first], at));
-        if (memory)
-            a64_mem(&l->a, A64_LDRQ, 1, T2, (int32_t)at);
-        else
-            a64_mem(&l->a, A64_LDRQ, 1, HOST_CPU, vec_at(i->o[second], at));
-        shuffle_two(l, log, (unsigned)i->imm >> (log == 3 ? at / 8 : 0));
-        a64_mem(&l->a, A64_STRQ, 2, HOST_CPU, vec_at(i->o[0], at));
+    for (unsigned half = 0; half < i->width / 16u; half++) {
+        const unsigned x = vec_source(l, first, half, FIRST), y = vec_source(l, second, half, SECOND);
+        const unsigned to = vec_dest(l, i->o[0], half);
+
+        shuffle_two(l, log, (unsigned)i->imm >> (log == 3 ? 2 * half : 0), to, x, y);
+        vec_made(l, i->o[0], half, to);
     }
     vec_zero_above(l, i->o[0], i->width);
     return true;
 }
 
-/* Of V1 into V0; false: it has no such form here. */
-static bool shift_lanes(struct lift *l, unsigned log, unsigned n)
+static void shift_lanes(struct lift *l, unsigned log, unsigned n, unsigned to, unsigned v)
 {
     const unsigned bits = 8u << log;
     const bool left = l->i->op == OP_PSLLW || l->i->op == OP_PSLLD || l->i->op == OP_PSLLQ;
     const bool sign = l->i->op == OP_PSRAW || l->i->op == OP_PSRAD;
 
     if (n >= bits && !sign) {
-        a64_put(&l->a, V_ZERO);
-        return true;
+        a64_put(&l->a, V_ZERO | to);
+        return;
     }
     n = n >= bits ? bits - 1 : n;
     if (n == 0)
-        vvv(l, 0x4ea01c00, 0, 1, 1);
+        vvv(l, V_MOV, to, v, v);
     else if (left)
-        vvv(l, 0x4f005400, 0, 1, bits + n);             /* SHL */
+        vvv(l, 0x4f005400, to, v, bits + n);                /* SHL */
     else
-        vvv(l, sign ? 0x4f000400 : 0x6f000400, 0, 1, 2 * bits - n);      /* SSHR, USHR */
-    return true;
+        vvv(l, sign ? 0x4f000400 : 0x6f000400, to, v, 2 * bits - n);        /* SSHR, USHR */
 }
 
-/* Bytes of V0 (the lower) and V1, from byte n on, into V0: EXT. */
-static void extract(struct lift *l, unsigned low, unsigned high, unsigned n)
+/* Bytes of `low` and `high`, from byte n of the lower on: EXT. */
+static void extract(struct lift *l, unsigned to, unsigned low, unsigned high, unsigned n)
 {
-    vvv(l, 0x6e000000 | n << 11, 0, low, high);
+    vvv(l, 0x6e000000 | n << 11, to, low, high);
 }
 
-static bool shift_bytes(struct lift *l, unsigned n)
+static void shift_bytes(struct lift *l, unsigned n, unsigned to, unsigned v)
 {
-    a64_put(&l->a, V_ZERO | 2);
+    a64_put(&l->a, V_ZERO | SCRATCH);
     if (n > 15)
-        vvv(l, 0x4ea01c00, 0, 2, 2);
+        vvv(l, V_MOV, to, SCRATCH, SCRATCH);
     else if (l->i->op == OP_PSRLDQ)
-        extract(l, 1, 2, n);
+        extract(l, to, v, SCRATCH, n);
     else if (n == 0)
-        vvv(l, 0x4ea01c00, 0, 1, 1);
+        vvv(l, V_MOV, to, v, v);
     else
-        extract(l, 2, 1, 16 - n);
-    return true;
+        extract(l, to, SCRATCH, v, 16 - n);
 }
 
-/* INS: element `from` of V1 to element `to` of V0. */
-static void insert(struct lift *l, unsigned log, unsigned to, unsigned from)
+/* Four elements of 4 bytes in an order that NEON has an instruction for. */
+static bool shuffle_at_once(struct lift *l, unsigned order, unsigned to, unsigned v)
 {
-    a64_put(&l->a, 0x6e000400 | (to << (log + 1) | 1u << log) << 16 | from << (11 + log) | 1 << 5);
+    static const struct { uint8_t order; uint32_t op; } known[] = {
+        { 0x50, 0x4e803800 }, { 0xfa, 0x4e807800 },         /* ZIP1, ZIP2 */
+        { 0xa0, 0x4e802800 }, { 0xf5, 0x4e806800 },         /* TRN1, TRN2 */
+        { 0x88, 0x4e801800 }, { 0xdd, 0x4e805800 },         /* UZP1, UZP2 */
+        { 0x39, 0x6e002000 }, { 0x4e, 0x6e004000 }, { 0x93, 0x6e006000 },           /* EXT #4, #8, #12 */
+        { 0x44, 0x4ec03800 }, { 0xee, 0x4ec07800 },         /* ZIP1, ZIP2 of 8 bytes */
+    };
+
+    if (order % 0x55 == 0) {
+        vvv(l, 0x4e000400 | (order / 0x55 << 3 | 4) << 16, to, v, 0);       /* DUP */
+        return true;
+    }
+    for (unsigned n = 0; n < COUNT_OF(known); n++)
+        if (known[n].order == order) {
+            vvv(l, known[n].op, to, v, v);
+            return true;
+        }
+    return false;
 }
 
-static bool shuffle(struct lift *l, unsigned log, unsigned base, unsigned order)
+static void shuffle(struct lift *l, unsigned log, unsigned base, unsigned order, unsigned to, unsigned v)
 {
+    if (log == 2 && shuffle_at_once(l, order, to, v))
+        return;
     if (log == 1)
-        vvv(l, 0x4ea01c00, 0, 1, 1);            /* the other half stays */
+        vvv(l, V_MOV, SCRATCH, v, v);           /* the other half stays */
     for (unsigned n = 0; n < 4; n++)
-        insert(l, log, base + n, base + (order >> (2 * n) & 3));
-    return true;
+        insert(l, log, base + n, v, base + (order >> (2 * n) & 3));
+    vvv(l, V_MOV, to, SCRATCH, SCRATCH);
 }
 
-static bool one_by_constant(struct lift *l, unsigned v)
+static void one_by_constant(struct lift *l, unsigned n, unsigned to, unsigned v)
 {
     switch (l->i->op) {
-    case OP_PSLLW: case OP_PSRLW: case OP_PSRAW: return shift_lanes(l, 1, v);
-    case OP_PSLLD: case OP_PSRLD: case OP_PSRAD: return shift_lanes(l, 2, v);
-    case OP_PSLLQ: case OP_PSRLQ:                return shift_lanes(l, 3, v);
-    case OP_PSLLDQ: case OP_PSRLDQ:              return shift_bytes(l, v);
-    case OP_PSHUFD:                              return shuffle(l, 2, 0, v);
-    case OP_PSHUFLW:                             return shuffle(l, 1, 0, v);
-    default:                                     return shuffle(l, 1, 4, v);
+    case OP_PSLLW: case OP_PSRLW: case OP_PSRAW: shift_lanes(l, 1, n, to, v); break;
+    case OP_PSLLD: case OP_PSRLD: case OP_PSRAD: shift_lanes(l, 2, n, to, v); break;
+    case OP_PSLLQ: case OP_PSRLQ:                shift_lanes(l, 3, n, to, v); break;
+    case OP_PSLLDQ: case OP_PSRLDQ:              shift_bytes(l, n, to, v); break;
+    case OP_PSHUFD:                              shuffle(l, 2, 0, n, to, v); break;
+    case OP_PSHUFLW:                             shuffle(l, 1, 0, n, to, v); break;
+    default:                                     shuffle(l, 1, 4, n, to, v); break;
     }
 }
 
@@ -270,21 +252,17 @@ static bool by_constant(struct lift *l)
 {
     const struct insn *i = l->i;
     const unsigned constant = immediate(i, 1) ? 1 : 2, source = constant - 1;
-    const bool memory = in_memory(i, source);
 
     if (!immediate(i, constant))
         return false;
     vec_ready(l);
-    if (memory && !vec_memory(l, false, i->width, i->vl ? 1 : 16))
+    if (in_memory(i, source) && !vec_memory(l, false, i->width, i->vl ? 1 : 16))
         return false;
-    for (unsigned at = 0; at < i->width; at += 16) {
-        if (memory)
-            a64_mem(&l->a, A64_LDRQ, 1, T2, (int32_t)at);
-        else
-            a64_mem(&l->a, A64_LDRQ, 1, HOST_CPU, vec_at(i->o[source], at));
-        if (!one_by_constant(l, (unsigned)i->imm & 0xff))
-            return false;
-        a64_mem(&l->a, A64_STRQ, 0, HOST_CPU, vec_at(i->o[0], at));
+    for (unsigned half = 0; half < i->width / 16u; half++) {
+        const unsigned v = vec_source(l, source, half, SECOND), to = vec_dest(l, i->o[0], half);
+
+        one_by_constant(l, (unsigned)i->imm & 0xff, to, v);
+        vec_made(l, i->o[0], half, to);
     }
     vec_zero_above(l, i->o[0], i->width);
     return true;

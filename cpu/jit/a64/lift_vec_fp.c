@@ -1,37 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * Floating point of SSE, AVX and FMA on NEON, where that cannot differ: MXCSR has its usual settings and the precision flag is
- * set already, operands are normal numbers or zeros, results neither overflow nor come near a denormal. Then both
- * architectures round alike and no flag can change. Exponents are looked at with integers; all else is the handlers'.
+ * set already, operands and results are tame (lift_vec_guard.c). Then both architectures round alike and no flag can change. All
+ * else is the interpreter's, to the end of the block.
  *
- * Operands are in V0 and V1 (FMA: V5, too), the result in V4, of the upper 128 bits in V6. V7 collects what is out of bounds. */
+ * Operands that are in memory are in V0, V1 and V3, the result is in V4, of the upper 128 bits in V5. */
 #include "cpu/jit/a64/lift.h"
 
 #include "cpu/jit/a64/lift_vec.h"
 
-enum { FIRST = 0, SECOND = 1, EXPONENT = 2, SCRATCH = 3, RESULT = 4, THIRD = 5, UPPER = 6, BAD = 7, ONE = 16, ZEROS = 17 };
-
 #define MXCSR_LOOKED_AT 0xffe0u     /* all but the other flags */
 #define MXCSR_EXPECTED  0x1fa0u     /* all masked, to nearest, denormals as they are; PE */
 
-#define DOUBLE (1u << 22)           /* of NEON's floating-point instructions */
-
-static void put(struct lift *l, uint32_t op, unsigned d, unsigned n, unsigned m)
-{
-    a64_put(&l->a, op | m << 16 | n << 5 | d);
-}
-
-/* ---- how wide ---- */
-
-struct shape {
-    bool scalar;
-    uint8_t size;       /* of an element: 4 or 8 */
-};
-
-static uint32_t lanes(const struct shape *s) { return s->size == 8 ? 3u << 22 : 2u << 22; }         /* of integers */
-static uint32_t format(const struct shape *s) { return s->size == 8 ? DOUBLE : 0; }
-static unsigned top_bit(const struct shape *s) { return s->size == 8 ? 11 : 8; }                     /* above an exponent */
-
-/* ---- guards ---- */
+/* ---- the guest's settings ---- */
 
 /* What may have changed MXCSR since it was looked at. */
 static bool changes_mxcsr(unsigned op)
@@ -52,93 +32,9 @@ static void fp_ready(struct lift *l)
     l->fp_ready = true;
 }
 
-static void guard_begin(struct lift *l, const struct shape *s)
-{
-    a64_put(&l->a, 0x4f000420 | ONE);               /* MOVI V.4S, #1 */
-    if (s->size == 8)
-        put(l, 0x6f000400, ONE, ONE, 128 - 32);     /* USHR V.2D, #32 */
-    a64_put(&l->a, V_ZERO | BAD);
-}
-
-enum zeros { REFUSED, PASSED, NOTED };
-
-/* The exponents of v; of a zero 1 where zeros may be. */
-static void exponents(struct lift *l, const struct shape *s, unsigned v, enum zeros zeros)
-{
-    const unsigned bits = 8u * s->size;
-
-    put(l, 0x4f005400, EXPONENT, v, bits + 1);                                      /* SHL #1 */
-    if (zeros != REFUSED)
-        put(l, 0x4e209800 | lanes(s), SCRATCH, EXPONENT, 0);                        /* CMEQ #0 */
-    put(l, 0x6f000400, EXPONENT, EXPONENT, 2 * bits - (bits - top_bit(s)));         /* USHR */
-    if (zeros == NOTED)
-        put(l, 0x4ea01c00, ZEROS, ZEROS, SCRATCH);                                  /* ORR */
-    if (zeros != REFUSED)
-        put(l, 0x6e208400 | lanes(s), EXPONENT, EXPONENT, SCRATCH);                     /* SUB */
-}
-
-/* Those below `low`, and that of infinities and NaNs, have a bit above the field in what is collected. */
-static void bounds(struct lift *l, const struct shape *s, unsigned low)
-{
-    put(l, 0x4e208400 | lanes(s), SCRATCH, EXPONENT, ONE);                          /* ADD */
-    put(l, 0x4ea01c00, BAD, BAD, SCRATCH);
-    for (unsigned n = 0; n < low; n++)
-        put(l, 0x6e208400 | lanes(s), EXPONENT, EXPONENT, ONE);
-    if (low != 0)
-        put(l, 0x4ea01c00, BAD, BAD, EXPONENT);
-}
-
-static void operand(struct lift *l, const struct shape *s, unsigned v, enum zeros zeros)
-{
-    exponents(l, s, v, zeros);
-    bounds(l, s, 1);
-}
-
-/* One that may have been rounded up to the least normal number would be an underflow. Zero comes of a zero only. */
-static void result(struct lift *l, const struct shape *s, unsigned v)
-{
-    exponents(l, s, v, REFUSED);
-    put(l, 0x6e208400 | lanes(s), EXPONENT, EXPONENT, ZEROS);
-    put(l, 0x6e208400 | lanes(s), EXPONENT, EXPONENT, ZEROS);
-    bounds(l, s, 2);
-}
-
-/* A sum is exact where it is small; it can only overflow. */
-static void sum(struct lift *l, const struct shape *s, unsigned v)
-{
-    exponents(l, s, v, REFUSED);
-    bounds(l, s, 0);
-}
-
-/* The handler does it when any, or the only, element is out of bounds. */
-static void guard_end(struct lift *l, const struct shape *s)
-{
-    if (!s->scalar) {
-        put(l, 0x6eb0a800, BAD, BAD, 0);            /* UMAXV of words: the upper one of eight bytes is zero, or all is bad */
-        put(l, 0x1e260000, T2, BAD, 0);             /* FMOV W, S */
-        a64_shift(&l->a, A64_LSR, 4, T2, T2, top_bit(s));
-        lift_cold(l, a64_cbz(&l->a, 4, true, T2));
-        return;
-    }
-    put(l, s->size == 8 ? 0x9e660000 : 0x1e260000, T2, BAD, 0);
-    a64_shift(&l->a, A64_LSR, s->size, T2, T2, top_bit(s));
-    lift_cold(l, a64_cbz(&l->a, s->size, true, T2));
-}
-
 /* ---- operands and results ---- */
 
-static uint32_t load_op(unsigned bytes) { return bytes == 16 ? A64_LDRQ : bytes == 8 ? A64_LDRD : A64_LDRS; }
-
-/* What lies above a scalar is loaded as zero. T2: a memory operand's address. */
-static void load(struct lift *l, unsigned bytes, unsigned v, unsigned slot, unsigned at)
-{
-    if (in_memory(l->i, slot))
-        a64_mem(&l->a, load_op(bytes), v, T2, (int32_t)at);
-    else
-        a64_mem(&l->a, load_op(bytes), v, HOST_CPU, vec_at(l->i->o[slot], at));
-}
-
-static unsigned piece(const struct shape *s) { return s->scalar ? s->size : 16; }
+static unsigned halves(const struct lift *l, const struct shape *s) { return s->scalar ? 1 : l->i->width / 16u; }
 
 static unsigned total(const struct lift *l, const struct shape *s) { return s->scalar ? s->size : l->i->width; }
 
@@ -147,79 +43,108 @@ static bool memory(struct lift *l, unsigned slot, unsigned bytes, bool aligned)
     return !in_memory(l->i, slot) || vec_memory(l, false, bytes, aligned && !l->i->vl ? bytes : 1);
 }
 
+/* Where it is. A scalar that is loaded has zero above. */
+static unsigned load(struct lift *l, const struct shape *s, unsigned slot, unsigned half, unsigned scratch)
+{
+    if (!in_memory(l->i, slot))
+        return vec_use(l, l->i->o[slot], half, scratch);
+    vec_access(l, s->scalar ? (s->size == 8 ? A64_LDRD : A64_LDRS) : A64_LDRQ, scratch, total(l, s), 16 * half);
+    return scratch;
+}
+
+/* The same, and it is tame. */
+static unsigned operand(struct lift *l, const struct shape *s, unsigned slot, unsigned half, unsigned scratch)
+{
+    const unsigned v = load(l, s, slot, half, scratch);
+
+    if (in_memory(l->i, slot)) {
+        vec_check(l, s, LOOK_OPERAND, v, FIRST, SECOND, THIRD);
+    } else if (!vec_tame(l, s, l->i->o[slot], half)) {
+        vec_check(l, s, LOOK_OPERAND, v, FIRST, SECOND, THIRD);
+        vec_tamed(l, s, l->i->o[slot], half);
+    }
+    return v;
+}
+
+static void put_scalar(struct lift *l, const struct shape *s, unsigned d, unsigned v)
+{
+    vvv(l, s->size == 8 ? V_INS64 : 0x6e040400, d, v, 0);
+}
+
+/* Only the first element changes: those above it stay as they are known to be. */
+static void scalar_made(struct lift *l, const struct shape *s, bool tame)
+{
+    const unsigned n = l->i->o[0];
+    const struct shape all = { false, s->size };
+    const bool rest = vec_tame(l, &all, n, 0);
+
+    vec_made(l, n, 0, vec_dest(l, n, 0));
+    if (tame)
+        vec_tamed(l, rest ? &all : s, n, 0);
+}
+
 /* VEX takes what lies above a scalar from the first source, legacy encodings leave it. */
-static void store(struct lift *l, const struct shape *s)
+static void store_scalar(struct lift *l, const struct shape *s, bool tame)
 {
     const struct insn *i = l->i;
+    const unsigned to = vec_dest(l, i->o[0], 0);
 
-    if (s->scalar && !i->vl) {
-        a64_mem(&l->a, s->size == 8 ? A64_STRD : A64_STRS, RESULT, HOST_CPU, vec_at(i->o[0], 0));
+    if (!i->vl || i->o[1] == i->o[0]) {
+        put_scalar(l, s, vec_use(l, i->o[0], 0, FIRST), RESULT);
+        scalar_made(l, s, tame);
+    } else {
+        const unsigned above = vec_use(l, i->o[1], 0, FIRST);
+
+        vvv(l, V_MOV, to, above, above);
+        put_scalar(l, s, to, RESULT);
+        vec_made(l, i->o[0], 0, to);
+        if (tame)
+            vec_tamed(l, s, i->o[0], 0);
+    }
+    vec_zero_above(l, i->o[0], 16);
+}
+
+static void store(struct lift *l, const struct shape *s, bool tame)
+{
+    if (s->scalar) {
+        store_scalar(l, s, tame);
         return;
     }
-    if (s->scalar) {
-        a64_mem(&l->a, A64_LDRQ, FIRST, HOST_CPU, vec_at(i->o[1], 0));
-        put(l, s->size == 8 ? 0x6e080400 : 0x6e040400, FIRST, RESULT, 0);           /* INS V0.[0], V4.[0] */
+    for (unsigned half = 0; half < halves(l, s); half++) {
+        vec_made(l, l->i->o[0], half, half ? UPPER : RESULT);
+        if (tame)
+            vec_tamed(l, s, l->i->o[0], half);
     }
-    a64_mem(&l->a, A64_STRQ, s->scalar ? FIRST : RESULT, HOST_CPU, vec_at(i->o[0], 0));
-    if (total(l, s) == 32)
-        a64_mem(&l->a, A64_STRQ, UPPER, HOST_CPU, vec_at(i->o[0], 16));
-    vec_zero_above(l, i->o[0], total(l, s) == 32 ? 32 : 16);
+    vec_zero_above(l, l->i->o[0], l->i->width);
 }
 
 /* ---- ADDPS to SQRTSD ---- */
 
 enum arith { ADD, MUL, SUB, MIN, DIV, MAX, SQRT };
 
-static const struct { uint32_t vector, scalar; } arith_ops[] = {
-    [ADD] = { 0x4e20d400, 0x1e202800 }, [MUL] = { 0x6e20dc00, 0x1e200800 }, [SUB] = { 0x4ea0d400, 0x1e203800 },
-    [DIV] = { 0x6e20fc00, 0x1e201800 }, [SQRT] = { 0x6ea1f800, 0x1e21c000 },
+static const struct { uint32_t vector, scalar; uint8_t look; } arith_ops[] = {
+    [ADD] = { 0x4e20d400, 0x1e202800, LOOK_SUM }, [MUL] = { 0x6e20dc00, 0x1e200800, LOOK_PRODUCT },
+    [SUB] = { 0x4ea0d400, 0x1e203800, LOOK_SUM }, [DIV] = { 0x6e20fc00, 0x1e201800, LOOK_QUOTIENT },
+    [SQRT] = { 0x6ea1f800, 0x1e21c000, LOOK_OPERAND },
 };
 
 /* SDM 2A "MINPS": the second operand where both are zero, too; so it is a comparison and a choice. */
-static void choose(struct lift *l, const struct shape *s, enum arith op, unsigned to)
+static void choose(struct lift *l, const struct shape *s, enum arith op, unsigned to, unsigned x, unsigned y)
 {
-    put(l, 0x6ea0e400 | format(s), to, op == MIN ? SECOND : FIRST, op == MIN ? FIRST : SECOND);      /* FCMGT */
-    put(l, 0x6e601c00, to, FIRST, SECOND);                                                            /* BSL */
+    vvv(l, 0x6ea0e400 | vec_format(s->size), to, op == MIN ? y : x, op == MIN ? x : y);       /* FCMGT */
+    vvv(l, 0x6e601c00, to, x, y);                                                             /* BSL */
 }
 
-static void root_guard(struct lift *l, const struct shape *s)
+static void calculate(struct lift *l, const struct shape *s, enum arith op, unsigned to, unsigned x, unsigned y)
 {
-    const unsigned bits = 8u * s->size;
+    const uint32_t insn = (s->scalar ? arith_ops[op].scalar : arith_ops[op].vector) | vec_format(s->size);
 
-    operand(l, s, SECOND, PASSED);
-    put(l, 0x6f000400, SCRATCH, SECOND, 2 * bits - (bits - 1));                     /* the sign */
-    put(l, 0x4f005400, SCRATCH, SCRATCH, bits + top_bit(s));
-    put(l, 0x4ea01c00, BAD, BAD, SCRATCH);
-}
-
-static void calculate(struct lift *l, const struct shape *s, enum arith op, unsigned to)
-{
-    if (op == MIN || op == MAX)
-        choose(l, s, op, to);
-    else if (op == SQRT)
-        put(l, (s->scalar ? arith_ops[op].scalar : arith_ops[op].vector) | format(s), to, SECOND, 0);
-    else
-        put(l, (s->scalar ? arith_ops[op].scalar : arith_ops[op].vector) | format(s), to, FIRST, SECOND);
-}
-
-/* One piece of 16 bytes, or the scalar: guarded, and calculated into `to`. */
-static void arith_piece(struct lift *l, const struct shape *s, enum arith op, unsigned to)
-{
-    const bool product = op == MUL || op == DIV;
-
-    if (op == SQRT) {
-        root_guard(l, s);
-    } else {
-        if (product)
-            a64_put(&l->a, V_ZERO | ZEROS);
-        operand(l, s, FIRST, product ? NOTED : PASSED);
-        operand(l, s, SECOND, op == MUL ? NOTED : op == DIV ? REFUSED : PASSED);
+    if (op == MIN || op == MAX) {
+        choose(l, s, op, to, x, y);
+        return;
     }
-    calculate(l, s, op, to);
-    if (product)
-        result(l, s, to);
-    else if (op == ADD || op == SUB)
-        sum(l, s, to);
+    vvv(l, insn, to, op == SQRT ? y : x, op == SQRT ? 0 : y);
+    vec_check(l, s, (enum look)arith_ops[op].look, to, x, y, THIRD);
 }
 
 static bool arithmetic(struct lift *l)
@@ -233,22 +158,18 @@ static bool arithmetic(struct lift *l)
     fp_ready(l);
     if (!memory(l, second, total(l, &s), !s.scalar))
         return false;
-    guard_begin(l, &s);
-    for (unsigned at = 0; at < total(l, &s); at += 16) {
-        if (op != SQRT)
-            load(l, piece(&s), FIRST, first, at);
-        load(l, piece(&s), SECOND, second, at);
-        arith_piece(l, &s, op, at == 0 ? RESULT : UPPER);
+    for (unsigned half = 0; half < halves(l, &s); half++) {
+        const unsigned x = op == SQRT ? FIRST : operand(l, &s, first, half, FIRST), y = operand(l, &s, second, half, SECOND);
+
+        calculate(l, &s, op, half ? UPPER : RESULT, x, y);
     }
-    guard_end(l, &s);
-    store(l, &s);
+    store(l, &s, true);
     return true;
 }
 
 /* ---- FMA ---- */
 
-/* SDM 2A "VFMADD132PD": which of destination, first and second source are multiplied, by the opcode's digits. The third is
- * in V5 and then has the result. */
+/* SDM 2A "VFMADD132PD": which of destination, first and second source are multiplied, by the opcode's digits. */
 static bool fused(struct lift *l)
 {
     const struct insn *i = l->i;
@@ -260,30 +181,23 @@ static bool fused(struct lift *l)
     fp_ready(l);
     if (!memory(l, 2, total(l, &s), false))
         return false;
-    guard_begin(l, &s);
-    for (unsigned at = 0; at < total(l, &s); at += 16) {
-        const unsigned to = at == 0 ? RESULT : UPPER;
+    for (unsigned half = 0; half < halves(l, &s); half++) {
+        const unsigned x = operand(l, &s, a, half, FIRST), y = operand(l, &s, b, half, SECOND), z = operand(l, &s, c, half, THIRD);
+        const unsigned to = half ? UPPER : RESULT;
 
-        load(l, piece(&s), FIRST, a, at);
-        load(l, piece(&s), SECOND, b, at);
-        load(l, piece(&s), THIRD, c, at);
-        operand(l, &s, FIRST, PASSED);
-        operand(l, &s, SECOND, PASSED);
-        operand(l, &s, THIRD, PASSED);
-        a64_put(&l->a, V_ZERO | ZEROS);             /* a result of zero is the handler's */
         if (kind & 1)
-            put(l, 0x6ea0f800 | format(&s), to, THIRD, 0);                          /* FNEG */
+            vvv(l, 0x6ea0f800 | vec_format(s.size), to, z, 0);                              /* FNEG */
         else
-            put(l, 0x4ea01c00, to, THIRD, THIRD);
-        put(l, (kind & 2 ? 0x4ea0cc00 : 0x4e20cc00) | format(&s), to, FIRST, SECOND);      /* FMLS, FMLA */
-        result(l, &s, to);
+            vvv(l, V_MOV, to, z, z);
+        vvv(l, (kind & 2 ? 0x4ea0cc00 : 0x4e20cc00) | vec_format(s.size), to, x, y);        /* FMLS, FMLA */
+        vec_check(l, &s, LOOK_FUSED, to, x, y, z);
     }
-    guard_end(l, &s);
     if (s.scalar) {             /* above it the destination stays */
-        a64_mem(&l->a, s.size == 8 ? A64_STRD : A64_STRS, RESULT, HOST_CPU, vec_at(i->o[0], 0));
+        put_scalar(l, &s, vec_use(l, i->o[0], 0, FIRST), RESULT);
+        scalar_made(l, &s, true);
         vec_zero_above(l, i->o[0], 16);
     } else {
-        store(l, &s);
+        store(l, &s, true);
     }
     return true;
 }
@@ -294,41 +208,39 @@ static bool fused(struct lift *l)
 static bool compare(struct lift *l)
 {
     const struct shape s = { true, l->i->op == OP_UCOMISD || l->i->op == OP_COMISD ? 8 : 4 };
+    unsigned x, y;
 
     fp_ready(l);
     if (!memory(l, 1, s.size, false))
         return false;
-    guard_begin(l, &s);
-    load(l, s.size, FIRST, 0, 0);
-    load(l, s.size, SECOND, 1, 0);
-    operand(l, &s, FIRST, PASSED);
-    operand(l, &s, SECOND, PASSED);
-    guard_end(l, &s);
-    put(l, 0x1e202000 | format(&s), 0, FIRST, SECOND);      /* FCMP */
-    a64_read_nzcv(&l->a, T2);
-    a64_logic_imm(&l->a, A64_AND, 4, T2, T2, NZCV_Z | NZCV_C);
-    a64_write_nzcv(&l->a, T2);
-    lift_flags_made(l, FLAGS_ARITH, false);
+    x = operand(l, &s, 0, 0, FIRST);
+    y = operand(l, &s, 1, 0, SECOND);
+    vvv(l, 0x1e202000 | vec_format(s.size), 0, x, y);       /* FCMP */
+    l->flags = (struct flag_state){ .host = FLAG_ZF | FLAG_CF, .sum = false };
+    if (lift_flags_wanted(l, FLAGS_NZCV)) {
+        a64_read_nzcv(&l->a, HOST_NZCV);
+        a64_logic_imm(&l->a, A64_AND, 4, HOST_NZCV, HOST_NZCV, NZCV_Z | NZCV_C);
+    }
     lift_flags_no_parity(l);
     return true;
 }
 
 /* Of numbers the sixteen predicates are eight twice: SDM 2A "CMPPD", table of the immediate. */
-static void predicate(struct lift *l, const struct shape *s, unsigned to)
+static void predicate(struct lift *l, const struct shape *s, unsigned to, unsigned x, unsigned y)
 {
     enum { FCMEQ = 0x4e20e400, FCMGE = 0x6e20e400, FCMGT = 0x6ea0e400, NOT = 0x6e205800, ONES = 0x6f07e7e0 };
 
     switch (l->i->imm & 7) {
-    case 0: case 4: put(l, FCMEQ | format(s), to, FIRST, SECOND); break;
-    case 1:         put(l, FCMGT | format(s), to, SECOND, FIRST); break;
-    case 2:         put(l, FCMGE | format(s), to, SECOND, FIRST); break;
+    case 0: case 4: vvv(l, FCMEQ | vec_format(s->size), to, x, y); break;
+    case 1:         vvv(l, FCMGT | vec_format(s->size), to, y, x); break;
+    case 2:         vvv(l, FCMGE | vec_format(s->size), to, y, x); break;
     case 3:         a64_put(&l->a, V_ZERO | to); break;
-    case 5:         put(l, FCMGE | format(s), to, FIRST, SECOND); break;
-    case 6:         put(l, FCMGT | format(s), to, FIRST, SECOND); break;
+    case 5:         vvv(l, FCMGE | vec_format(s->size), to, x, y); break;
+    case 6:         vvv(l, FCMGT | vec_format(s->size), to, x, y); break;
     default:        a64_put(&l->a, ONES | to); break;
     }
     if ((l->i->imm & 7) == 4)
-        put(l, NOT, to, to, 0);
+        vvv(l, NOT, to, to, 0);
 }
 
 static bool compare_lanes(struct lift *l)
@@ -341,16 +253,12 @@ static bool compare_lanes(struct lift *l)
     fp_ready(l);
     if (!memory(l, first + 1, total(l, &s), !s.scalar))
         return false;
-    guard_begin(l, &s);
-    for (unsigned at = 0; at < total(l, &s); at += 16) {
-        load(l, piece(&s), FIRST, first, at);
-        load(l, piece(&s), SECOND, first + 1, at);
-        operand(l, &s, FIRST, PASSED);
-        operand(l, &s, SECOND, PASSED);
-        predicate(l, &s, at == 0 ? RESULT : UPPER);
+    for (unsigned half = 0; half < halves(l, &s); half++) {
+        const unsigned x = operand(l, &s, first, half, FIRST), y = operand(l, &s, first + 1, half, SECOND);
+
+        predicate(l, &s, half ? UPPER : RESULT, x, y);
     }
-    guard_end(l, &s);
-    store(l, &s);
+    store(l, &s, false);
     return true;
 }
 
@@ -372,8 +280,8 @@ static bool from_integer(struct lift *l)
     from = lift_operand(l, i->vl ? 2 : 1, bytes, T3);
     if (from == HOST_NONE)
         return false;
-    put(l, 0x1e220000 | format(&s) | (bytes == 8 ? WIDE : 0), RESULT, from, 0);      /* SCVTF */
-    store(l, &s);
+    vvv(l, 0x1e220000 | vec_format(s.size) | (bytes == 8 ? WIDE : 0), RESULT, from, 0);      /* SCVTF */
+    store(l, &s, true);
     return true;
 }
 
@@ -382,42 +290,36 @@ static bool to_integer(struct lift *l, bool truncate)
 {
     const struct insn *i = l->i;
     const struct shape s = { true, i->op == OP_CVTTSD2SI || i->op == OP_CVTSD2SI ? 8 : 4 };
-    const unsigned bytes = i->flags & INSN_REXW ? 8 : 4, bias = s.size == 8 ? 1023 : 127;
+    const unsigned bytes = i->flags & INSN_REXW ? 8 : 4, bias = s.size == 8 ? 1023 : 127, exponent = s.size == 8 ? 11 : 8;
+    unsigned v;
 
     fp_ready(l);
     if (!memory(l, 1, s.size, false))
         return false;
-    load(l, s.size, SECOND, 1, 0);
-    put(l, s.size == 8 ? 0x9e660000 : 0x1e260000, T2, SECOND, 0);
-    a64_ubfx(&l->a, s.size, T2, T2, 8u * s.size - 1 - top_bit(&s), top_bit(&s));
+    v = load(l, &s, 1, 0, SECOND);
+    vvv(l, s.size == 8 ? 0x9e660000 : 0x1e260000, T2, v, 0);
+    a64_ubfx(&l->a, s.size, T2, T2, 8u * s.size - 1 - exponent, exponent);
     a64_sum_imm(&l->a, A64_SUB, 4, T2, T2, bias + 8 * bytes - 2);
     lift_cold(l, a64_tbz(&l->a, false, T2, 31));
-    put(l, (truncate ? 0x1e380000 : 0x1e200000) | format(&s) | (bytes == 8 ? WIDE : 0), pinned(guest_number(i->o[0])), SECOND, 0);
+    vvv(l, (truncate ? 0x1e380000 : 0x1e200000) | vec_format(s.size) | (bytes == 8 ? WIDE : 0), pinned(guest_number(i->o[0])), v, 0);
     return true;
 }
 
 static bool other_format(struct lift *l)
 {
-    const struct insn *i = l->i;
-    const bool wider = i->op == OP_CVTSS2SD;
+    const bool wider = l->i->op == OP_CVTSS2SD;
     const struct shape from = { true, wider ? 4 : 8 }, to = { true, wider ? 8 : 4 };
-    const unsigned slot = i->vl ? 2 : 1;
+    const unsigned slot = l->i->vl ? 2 : 1;
+    unsigned v;
 
     fp_ready(l);
     if (!memory(l, slot, from.size, false))
         return false;
-    guard_begin(l, &from);
-    a64_put(&l->a, V_ZERO | ZEROS);
-    load(l, from.size, SECOND, slot, 0);
-    operand(l, &from, SECOND, NOTED);
-    guard_end(l, &from);
-    put(l, wider ? 0x1e22c000 : 0x1e624000, RESULT, SECOND, 0);         /* FCVT */
-    if (!wider) {
-        a64_put(&l->a, V_ZERO | BAD);
-        result(l, &to, RESULT);
-        guard_end(l, &to);
-    }
-    store(l, &to);
+    v = operand(l, &from, slot, 0, FIRST);
+    vvv(l, wider ? 0x1e22c000 : 0x1e624000, RESULT, v, 0);              /* FCVT */
+    if (!wider)
+        vec_check(l, &to, LOOK_NARROWED, RESULT, v, SECOND, THIRD);
+    store(l, &to, true);
     return true;
 }
 
@@ -428,12 +330,19 @@ static bool packed_integers(struct lift *l)
     fp_ready(l);
     if (!memory(l, 1, l->i->width, true))
         return false;
-    for (unsigned at = 0; at < l->i->width; at += 16) {
-        load(l, 16, SECOND, 1, at);
-        put(l, 0x4e21d800, at == 0 ? RESULT : UPPER, SECOND, 0);        /* SCVTF */
-    }
-    store(l, &s);
+    for (unsigned half = 0; half < halves(l, &s); half++)
+        vvv(l, 0x4e21d800, half ? UPPER : RESULT, load(l, &s, 1, half, SECOND), 0);       /* SCVTF */
+    store(l, &s, true);
     return true;
+}
+
+/* The source's bytes 0 to 7, or 0 to 15. */
+static unsigned half_width(struct lift *l, unsigned bytes)
+{
+    if (!in_memory(l->i, 1))
+        return vec_use(l, l->i->o[1], 0, SECOND);
+    vec_access(l, bytes == 16 ? A64_LDRQ : A64_LDRD, SECOND, bytes, 0);
+    return SECOND;
 }
 
 /* Two elements of 4 bytes become 16: the lower two of the source, then the upper. */
@@ -442,6 +351,7 @@ static bool to_doubles(struct lift *l)
     const struct shape singles = { false, 4 }, doubles = { false, 8 };
     const bool integers = l->i->op == OP_CVTDQ2PD;
     const unsigned bytes = l->i->width / 2;
+    unsigned v;
 
     if (integers)
         vec_ready(l);               /* exact */
@@ -449,20 +359,21 @@ static bool to_doubles(struct lift *l)
         fp_ready(l);
     if (!memory(l, 1, bytes, false))
         return false;
-    load(l, bytes, SECOND, 1, 0);
-    if (!integers) {
-        guard_begin(l, &singles);
-        operand(l, &singles, SECOND, PASSED);
-        guard_end(l, &singles);
+    v = half_width(l, bytes);
+    if (!integers && bytes == 8) {
+        vvv(l, 0x4e080400, SECOND, v, 0);                               /* DUP: those above are not looked at */
+        v = SECOND;
     }
+    if (!integers)
+        vec_check(l, &singles, LOOK_OPERAND, v, FIRST, SECOND, THIRD);
     for (unsigned n = 0; n < bytes / 8; n++) {
         const unsigned to = n == 0 ? RESULT : UPPER;
 
-        put(l, (integers ? 0x0f20a400 : 0x0e617800) | n << 30, to, SECOND, 0);       /* SSHLL, FCVTL */
+        vvv(l, (integers ? 0x0f20a400 : 0x0e617800) | n << 30, to, v, 0);            /* SSHLL, FCVTL */
         if (integers)
-            put(l, 0x4e61d800, to, to, 0);                                           /* SCVTF */
+            vvv(l, 0x4e61d800, to, to, 0);                                           /* SCVTF */
     }
-    store(l, &doubles);
+    store(l, &doubles, true);
     return true;
 }
 

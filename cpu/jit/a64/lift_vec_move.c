@@ -1,108 +1,124 @@
 /* SPDX-License-Identifier: MIT
- * Vector moves, and what goes between vector and general registers. Parts of registers are moved in struct cpu by general
- * registers. */
+ * Vector moves, and what goes between vector and general registers. */
 #include "cpu/jit/a64/lift.h"
 
 #include "cpu/jit/a64/lift_vec.h"
 
-static void load_part(struct lift *l, unsigned bytes, unsigned to, unsigned n, unsigned at)
-{
-    a64_mem(&l->a, bytes == 8 ? A64_LDRX : A64_LDRW, to, HOST_CPU, vec_at(n, at));
-}
-
-static void store_part(struct lift *l, unsigned bytes, unsigned from, unsigned n, unsigned at)
-{
-    a64_mem(&l->a, bytes == 8 ? A64_STRX : A64_STRW, from, HOST_CPU, vec_at(n, at));
-}
-
 /* ---- whole registers ---- */
+
+static bool store_whole(struct lift *l, bool aligned)
+{
+    const struct insn *i = l->i;
+    const unsigned bytes = i->width;
+
+    if (!vec_memory(l, true, bytes, aligned ? bytes : 1))
+        return false;
+    for (unsigned half = 0; half < bytes / 16; half++)
+        vec_access(l, A64_STRQ, vec_use(l, i->o[1], half, FIRST), bytes, 16 * half);
+    return true;
+}
+
+static void copy_tame(struct lift *l, unsigned half)
+{
+    for (unsigned n = 0; n < 4; n++) {
+        const struct shape s = { n & 1, n & 2 ? 8 : 4 };
+
+        if (vec_tame(l, &s, l->i->o[1], half) && !(s.scalar && half))
+            vec_tamed(l, &s, l->i->o[0], half);
+    }
+}
 
 static bool move_whole(struct lift *l, bool aligned)
 {
     const struct insn *i = l->i;
     const unsigned bytes = i->width;
-    const bool out = in_memory(i, 0), in = in_memory(i, 1);
 
     vec_ready(l);
-    if ((in || out) && !vec_memory(l, out, bytes, aligned ? bytes : 1))
+    if (in_memory(i, 0))
+        return store_whole(l, aligned);
+    if (in_memory(i, 1) && !vec_memory(l, false, bytes, aligned ? bytes : 1))
         return false;
-    for (unsigned at = 0; at < bytes; at += 16)         /* all is read first: the operands may be one another's halves */
-        if (in)
-            a64_mem(&l->a, A64_LDRQ, at / 16, T2, (int32_t)at);
-        else
-            a64_mem(&l->a, A64_LDRQ, at / 16, HOST_CPU, vec_at(i->o[1], at));
-    for (unsigned at = 0; at < bytes; at += 16)
-        if (out)
-            a64_mem(&l->a, A64_STRQ, at / 16, T2, (int32_t)at);
-        else
-            a64_mem(&l->a, A64_STRQ, at / 16, HOST_CPU, vec_at(i->o[0], at));
-    if (!out)
-        vec_zero_above(l, i->o[0], bytes);
+    for (unsigned half = 0; half < bytes / 16; half++) {
+        const unsigned to = vec_dest(l, i->o[0], half);
+
+        if (in_memory(i, 1)) {
+            vec_access(l, A64_LDRQ, to, bytes, 16 * half);
+            vec_made(l, i->o[0], half, to);
+        } else if (i->o[0] != i->o[1]) {
+            vec_made(l, i->o[0], half, vec_use(l, i->o[1], half, FIRST));
+            copy_tame(l, half);
+        }
+    }
+    vec_zero_above(l, i->o[0], bytes);
     return true;
 }
 
 /* ---- the low part ---- */
 
-/* The value in T3, zero-extended to a whole register. */
-static void put_low(struct lift *l, unsigned n)
-{
-    a64_pair(&l->a, A64_STP, T3, A64_ZR, T2, 0);
-    vec_zero_above(l, n, 16);
-}
-
-static void address_of(struct lift *l, unsigned n)
-{
-    lift_add(l, 8, T2, HOST_CPU, vec_at(n, 0), T1);
-}
-
+/* Loads and moves of 4 and 8 bytes leave zero above. */
 static bool load_low(struct lift *l, unsigned bytes)
 {
     const struct insn *i = l->i;
+    const unsigned to = vec_dest(l, i->o[0], 0);
 
     vec_ready(l);
     if (in_memory(i, 1)) {
         if (!vec_memory(l, false, bytes, 1))
             return false;
-        a64_mem(&l->a, bytes == 8 ? A64_LDRX : A64_LDRW, T3, T2, 0);
+        vec_access(l, bytes == 8 ? A64_LDRD : A64_LDRS, to, bytes, 0);
     } else {
-        load_part(l, bytes, T3, i->o[1], 0);
+        vvv(l, bytes == 8 ? 0x1e604000 : 0x1e204000, to, vec_use(l, i->o[1], 0, FIRST), 0);         /* FMOV */
     }
-    address_of(l, i->o[0]);
-    put_low(l, i->o[0]);
+    vec_made(l, i->o[0], 0, to);
+    vec_zero_above(l, i->o[0], 16);
     return true;
 }
 
 static bool store_of(struct lift *l, unsigned bytes, unsigned at)
 {
+    unsigned from;
+
     vec_ready(l);
     if (!vec_memory(l, true, bytes, 1))
         return false;
-    load_part(l, bytes, T3, l->i->o[1], at);
-    a64_mem(&l->a, bytes == 8 ? A64_STRX : A64_STRW, T3, T2, 0);
+    from = vec_use(l, l->i->o[1], 0, FIRST);
+    if (at != 0) {
+        vvv(l, 0x5e180400, FIRST, from, 0);         /* DUP of the upper 8 bytes */
+        from = FIRST;
+    }
+    vec_access(l, bytes == 8 ? A64_STRD : A64_STRS, from, bytes, 0);
     return true;
 }
 
 /* ---- legacy moves of a part, which leave the rest ---- */
+
+/* Element `from` of v to element `to` of the destination. */
+static void put_part(struct lift *l, unsigned bytes, unsigned to, unsigned v, unsigned from)
+{
+    const unsigned log = bytes == 8 ? 3 : 2, d = vec_use(l, l->i->o[0], 0, FIRST);
+
+    vvv(l, 0x6e000400 | (to << (log + 1) | 1u << log) << 16 | from << (11 + log), d, v, 0);         /* INS */
+    vec_made(l, l->i->o[0], 0, d);
+}
 
 static bool merge(struct lift *l, unsigned bytes, unsigned to, unsigned from)
 {
     if (l->i->vl)
         return false;
     vec_ready(l);
-    load_part(l, bytes, T3, l->i->o[1], from);
-    store_part(l, bytes, T3, l->i->o[0], to);
+    put_part(l, bytes, to, vec_use(l, l->i->o[1], 0, FIRST), from);
     return true;
 }
 
-static bool load_half(struct lift *l, unsigned at)
+static bool load_half(struct lift *l, unsigned to)
 {
     if (l->i->vl)
         return false;
     vec_ready(l);
     if (!vec_memory(l, false, 8, 1))
         return false;
-    a64_mem(&l->a, A64_LDRX, T3, T2, 0);
-    store_part(l, 8, T3, l->i->o[0], at);
+    vec_access(l, A64_LDRD, FIRST, 8, 0);
+    put_part(l, 8, to, FIRST, 0);
     return true;
 }
 
@@ -116,14 +132,14 @@ static unsigned general_bytes(const struct insn *i)
 static bool from_general(struct lift *l)
 {
     const struct insn *i = l->i;
-    const unsigned bytes = general_bytes(i);
+    const unsigned bytes = general_bytes(i), to = vec_dest(l, i->o[0], 0);
 
     if (in_memory(i, 1))
         return load_low(l, bytes);
     vec_ready(l);
-    a64_mov(&l->a, bytes, T3, pinned(guest_number(i->o[1])));
-    address_of(l, i->o[0]);
-    put_low(l, i->o[0]);
+    vvv(l, bytes == 8 ? 0x9e670000 : 0x1e270000, to, pinned(guest_number(i->o[1])), 0);             /* FMOV */
+    vec_made(l, i->o[0], 0, to);
+    vec_zero_above(l, i->o[0], 16);
     return true;
 }
 
@@ -135,15 +151,14 @@ static bool to_general(struct lift *l)
     if (in_memory(i, 0))
         return store_of(l, bytes, 0);
     vec_ready(l);
-    load_part(l, bytes, pinned(guest_number(i->o[0])), i->o[1], 0);
+    vvv(l, bytes == 8 ? 0x9e660000 : 0x1e260000, pinned(guest_number(i->o[0])), vec_use(l, i->o[1], 0, FIRST), 0);
     return true;
 }
 
-/* The sign of each byte: seven bits are shifted out, then twos, fours and eights of them are put side by side. */
-static void byte_signs(struct lift *l, unsigned n, unsigned at)
+/* The sign of each byte: seven bits are shifted out, then twos, fours and eights of them are put side by side. Into T2. */
+static void byte_signs(struct lift *l, unsigned half)
 {
     static const uint32_t steps[] = {
-        0x6f090400,             /* USHR V0.16B, V0.16B, #7 */
         0x6f191400,             /* USRA V0.8H, V0.8H, #7 */
         0x6f321400,             /* USRA V0.4S, V0.4S, #14 */
         0x6f641400,             /* USRA V0.2D, V0.2D, #28 */
@@ -151,41 +166,44 @@ static void byte_signs(struct lift *l, unsigned n, unsigned at)
         0x0e113c00 | T3,        /* UMOV T3, V0.B[8] */
     };
 
-    a64_mem(&l->a, A64_LDRQ, 0, HOST_CPU, vec_at(n, at));
+    vvv(l, 0x6f090400, 0, vec_use(l, l->i->o[1], half, 0), 0);      /* USHR V0.16B, #7 */
     for (unsigned k = 0; k < COUNT_OF(steps); k++)
         a64_put(&l->a, steps[k]);
     a64_rrr_by(&l->a, A64_ORR, 4, T2, T2, T3, A64_LSL, 8);
 }
 
-static bool move_mask(struct lift *l)
+/* The same of elements of 4 and 8 bytes. */
+static void signs(struct lift *l, unsigned size, unsigned half)
 {
-    const struct insn *i = l->i;
-    const unsigned to = pinned(guest_number(i->o[0]));
+    const unsigned v = vec_use(l, l->i->o[1], half, 0);
 
-    vec_ready(l);
-    byte_signs(l, i->o[1], 0);
-    a64_mov(&l->a, 4, to, T2);
-    if (i->vl == 32) {
-        byte_signs(l, i->o[1], 16);
-        a64_rrr_by(&l->a, A64_ORR, 4, to, to, T2, A64_LSL, 16);
+    if (size == 4) {
+        vvv(l, 0x6f210400, 0, v, 0);                /* USHR V0.4S, #31 */
+        vvv(l, 0x6f611400, 0, 0, 0);                /* USRA V0.2D, V0.2D, #31 */
+    } else {
+        vvv(l, 0x6f410400, 0, v, 0);                /* USHR V0.2D, #63 */
     }
-    return true;
+    vvv(l, 0x0e013c00, T2, 0, 0);
+    vvv(l, 0x0e113c00, T3, 0, 0);
+    a64_rrr_by(&l->a, A64_ORR, 4, T2, T2, T3, A64_LSL, size == 4 ? 2 : 1);
 }
 
-/* MOVMSKPS, MOVMSKPD: the sign of each element. */
 static bool move_signs(struct lift *l, unsigned size)
 {
     const struct insn *i = l->i;
     const unsigned to = pinned(guest_number(i->o[0]));
 
     vec_ready(l);
-    a64_mov_imm(&l->a, T2, 0);
-    for (unsigned n = 0; n < (i->vl == 32 ? 32 : 16) / size; n++) {
-        a64_mem(&l->a, A64_LDRB, T3, HOST_CPU, vec_at(i->o[1], (n + 1) * size - 1));
-        a64_shift(&l->a, A64_LSR, 4, T3, T3, 7);
-        a64_rrr_by(&l->a, A64_ORR, 4, T2, T2, T3, A64_LSL, n);
+    for (unsigned half = 0; half < (i->vl == 32 ? 2u : 1u); half++) {
+        if (size == 1)
+            byte_signs(l, half);
+        else
+            signs(l, size, half);
+        if (half == 0)
+            a64_mov(&l->a, 4, to, T2);
+        else
+            a64_rrr_by(&l->a, A64_ORR, 4, to, to, T2, A64_LSL, 16 / size);
     }
-    a64_mov(&l->a, 4, to, T2);
     return true;
 }
 
@@ -204,13 +222,13 @@ bool lift_vec_move(struct lift *l)
     case OP_MOV_STOREHIGH: return store_of(l, 8, 8);
     case OP_MOV_MERGE32:   return merge(l, 4, 0, 0);
     case OP_MOV_MERGE64:   return merge(l, 8, 0, 0);
-    case OP_MOVHLPS:       return merge(l, 8, 0, 8);
-    case OP_MOVLHPS:       return merge(l, 8, 8, 0);
+    case OP_MOVHLPS:       return merge(l, 8, 0, 1);
+    case OP_MOVLHPS:       return merge(l, 8, 1, 0);
     case OP_MOV_LOADLOW:   return load_half(l, 0);
-    case OP_MOV_LOADHIGH:  return load_half(l, 8);
+    case OP_MOV_LOADHIGH:  return load_half(l, 1);
     case OP_MOVD_VE:       return from_general(l);
     case OP_MOVD_EV:       return to_general(l);
-    case OP_PMOVMSKB:      return move_mask(l);
+    case OP_PMOVMSKB:      return move_signs(l, 1);
     case OP_MOVMSKPS:      return move_signs(l, 4);
     case OP_MOVMSKPD:      return move_signs(l, 8);
     default:               return false;
