@@ -69,13 +69,20 @@ static void vex(struct program *p, unsigned map, unsigned prefix, unsigned opcod
     last_operand(p, reg, rm, memory);
 }
 
+/* ROUNDPS to ROUNDSD. */
+static void rounding(struct program *p, unsigned opcode)
+{
+    vex(p, 3, 1, opcode, false, opcode >= 10);
+    program_put(p, any(16));
+}
+
 static void instruction(struct program *p)
 {
     static const uint8_t arithmetic[] = { 0x51, 0x58, 0x58, 0x59, 0x59, 0x5c, 0x5d, 0x5e, 0x5f };
     static const uint8_t fused[] = { 8, 9, 10, 11, 12, 13, 14, 15 };
     const unsigned opcode = arithmetic[any(COUNT_OF(arithmetic))], prefix = any(4);
 
-    switch (any(12)) {
+    switch (any(14)) {
     case 0: case 1: case 2: case 3:
         legacy(p, prefix, opcode);
         break;
@@ -95,6 +102,12 @@ static void instruction(struct program *p)
     case 10:
         legacy(p, any(2), 0x2e + any(2));
         two(p, 0x70 | any(16), 0);              /* a jump to what follows, as conditions have it */
+        break;
+    case 11:
+        vex(p, 1, any(2) ? 1 : 3, 0x7c + any(2), false, true);          /* HADDPD to HSUBPS */
+        break;
+    case 12:
+        rounding(p, 8 + any(4));
         break;
     default:
         legacy(p, any(2), 0x28);                /* a move: what is known of a register is known of another */

@@ -90,6 +90,7 @@ struct cold {
     uint8_t operands[4];
     bool whole;                 /* the interpreter does the rest of the block */
     bool aligned;               /* the look was for an aligned access only */
+    bool strict;                /* and so is the next: one that is not faults */
     bool missed;                /* because a shared probe failed */
     const uint32_t *at;         /* where this begins */
     struct owed owed;           /* as in struct lift, on the way here */
@@ -172,6 +173,7 @@ unsigned lift_stack_address(struct lift *l, int32_t at);    /* the same for a pl
 /* Is it plain memory? Else the handler does the instruction, or ends the block with it. T0 and T1 may be needed for the access;
  * T2 and T3 are lost, flags stay. */
 void lift_probe(struct lift *l, unsigned address, bool write, unsigned bytes);
+void lift_probe_aligned(struct lift *l, unsigned address, bool write, unsigned bytes);      /* or it faults */
 void lift_probe_or_tail(struct lift *l, unsigned address, bool write, unsigned bytes);
 void lift_load(struct lift *l, unsigned bytes, unsigned to);        /* zero-extended; after a probe */
 void lift_store(struct lift *l, unsigned bytes, unsigned from);

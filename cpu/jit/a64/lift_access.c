@@ -127,7 +127,7 @@ static struct cold *tlb_probe(struct lift *l, unsigned address, bool write, unsi
     struct cold *miss;
 
     _Static_assert(sizeof(struct tlb_entry) == 32 && TLB_ENTRIES == 2048, "the slot's number is 11 bits, times 32");
-    _Static_assert(TLB_INVALID > 7 && TLB_CODE > 7 && TLB_WATCH > 7, "an aligned access is of 8 bytes at most");
+    _Static_assert(TLB_INVALID > 31 && TLB_CODE > 31 && TLB_WATCH > 31, "an aligned access is of 32 bytes at most");
     a64_ubfx(a, 8, T1, address, PAGE_SHIFT, 11);
     a64_rrr_by(a, A64_ADD, 8, T1, HOST_TLB, T1, A64_LSL, 5);
     load_entry(a, write);
@@ -174,6 +174,16 @@ void lift_share_probe(struct lift *l, bool write, unsigned bytes)
     struct cold *miss = tlb_probe(l, T0, write, bytes, false);
 
     miss->whole = miss->missed = true;
+}
+
+void lift_probe_aligned(struct lift *l, unsigned address, bool write, unsigned bytes)
+{
+    struct cold *miss = tlb_probe(l, address, write, bytes, true);
+
+    miss->strict = true;
+    miss->resume = miss->site;
+    l->mem.base = (uint8_t)address;
+    l->mem.index = T1;
 }
 
 void lift_probe(struct lift *l, unsigned address, bool write, unsigned bytes)

@@ -159,8 +159,11 @@ static void look_again(struct lift *l, const struct cold *c)
         call_glue(l, g->find);
         a64_aim(&l->a, a64_cbz(&l->a, 8, true, T4), c->found);
     } else {
-        lift_page_of_last(&l->a, T2, T0, c->bytes);
-        call_glue(l, (c->aligned ? g->near : g->reprobe)[c->look == PROBE_WRITE]);
+        if (c->strict)
+            a64_logic_imm(&l->a, A64_AND, 8, T2, T0, PAGE_MASK | (c->bytes - 1u));
+        else
+            lift_page_of_last(&l->a, T2, T0, c->bytes);
+        call_glue(l, (c->aligned && !c->strict ? g->near : g->reprobe)[c->look == PROBE_WRITE]);
         a64_aim(&l->a, a64_cbz(&l->a, 8, false, T2), c->found);
     }
 }

@@ -3,6 +3,10 @@
  * lift_vec_fp.c; EVEX and MMX are the handlers'. */
 #include "cpu/jit/a64/lift.h"
 
+#ifdef __linux__
+#include <sys/auxv.h>
+#endif
+
 #include "cpu/jit/a64/lift_vec.h"
 
 /* ---- lanes ---- */
@@ -14,6 +18,7 @@ enum kind {
     ONE,                /* V0 = op V1 */
     PACKED,             /* V0 into the low half, V1 into the high half */
     SHUFFLED, PRODUCTS, PAIRS,          /* PSHUFB, PMULUDQ, PMADDWD */
+    ROUND,                              /* of AES: the host's own adds the key before */
 };
 
 #define SIZE(n) ((uint32_t)(n) << 22)       /* of an element, as a power of two */
@@ -53,6 +58,8 @@ static const struct row {
     [OP_PACKSSWB] = { 0x0e214800 | SIZE(0), PACKED }, [OP_PACKSSDW] = { 0x0e214800 | SIZE(1), PACKED },
     [OP_PACKUSWB] = { 0x2e212800 | SIZE(0), PACKED }, [OP_PACKUSDW] = { 0x2e212800 | SIZE(1), PACKED },
     [OP_PSHUFB]   = { 0, SHUFFLED }, [OP_PMULUDQ] = { 0, PRODUCTS }, [OP_PMADDWD] = { 0, PAIRS },
+    [OP_AESENC] = { 0x4e284800, ROUND }, [OP_AESENCLAST] = { 0x4e284800, ROUND },
+    [OP_AESDEC] = { 0x4e285800, ROUND }, [OP_AESDECLAST] = { 0x4e285800, ROUND }, [OP_AESIMC] = { 0x4e287800, ONE },
 };
 
 static void operate(struct lift *l, const struct row *r, unsigned to, unsigned x, unsigned y)
@@ -75,6 +82,13 @@ static void operate(struct lift *l, const struct row *r, unsigned to, unsigned x
         vvv(l, 0x0ea12800, SCRATCH, x, 0);              /* XTN: the even elements */
         vvv(l, 0x0ea12800, THIRD, y, 0);
         vvv(l, 0x2ea0c000, to, SCRATCH, THIRD);         /* UMULL */
+        break;
+    case ROUND:
+        a64_put(&l->a, V_ZERO | SCRATCH);
+        vvv(l, r->op, SCRATCH, x, 0);                   /* AESE, AESD: of zero and this key */
+        if (l->i->op == OP_AESENC || l->i->op == OP_AESDEC)
+            vvv(l, l->i->op == OP_AESENC ? 0x4e286800 : 0x4e287800, SCRATCH, SCRATCH, 0);           /* AESMC, AESIMC */
+        vvv(l, 0x6e201c00, to, SCRATCH, y);             /* EOR */
         break;
     default:
         vvv(l, 0x0e60c000, SCRATCH, x, y);              /* SMULL, SMULL2 */
@@ -280,6 +294,18 @@ bool backend_vector_alone(unsigned op)
     }
 }
 
+/* Instructions for AES are optional. */
+static bool host_has(unsigned op)
+{
+#ifdef __linux__
+    enum { HAS_AES = 1 << 3 };          /* HWCAP_AES */
+
+    return op < OP_AESENC || op > OP_AESIMC || (getauxval(AT_HWCAP) & HAS_AES);
+#else
+    return op < OP_AESENC || op > OP_AESIMC;
+#endif
+}
+
 bool lift_vec(struct lift *l)
 {
     const struct insn *i = l->i;
@@ -287,7 +313,7 @@ bool lift_vec(struct lift *l)
     if ((i->flags & INSN_EVEX) || (i->width != 16 && i->width != 32))
         return false;
     if (rows[i->op].kind != NOT_HERE)
-        return lanes(l);
+        return host_has(i->op) && lanes(l);
     switch (i->op) {
     case OP_PSLLW: case OP_PSLLD: case OP_PSLLQ: case OP_PSRLW: case OP_PSRLD: case OP_PSRLQ: case OP_PSRAW: case OP_PSRAD:
     case OP_PSLLDQ: case OP_PSRLDQ: case OP_PSHUFD: case OP_PSHUFLW: case OP_PSHUFHW:

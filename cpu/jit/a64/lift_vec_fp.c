@@ -167,6 +167,51 @@ static bool arithmetic(struct lift *l)
     return true;
 }
 
+/* ---- sums of neighbours ---- */
+
+static bool horizontal(struct lift *l, bool difference, unsigned size)
+{
+    const struct insn *i = l->i;
+    const struct shape s = { false, (uint8_t)size };
+    const unsigned first = i->vl ? 1 : 0;
+    const uint32_t lanes = vec_lanes(size);
+
+    fp_ready(l);
+    if (!memory(l, first + 1, i->width, true))
+        return false;
+    for (unsigned half = 0; half < halves(l, &s); half++) {
+        const unsigned x = operand(l, &s, first, half, FIRST), y = operand(l, &s, first + 1, half, SECOND), to = half ? UPPER : RESULT;
+
+        vvv(l, 0x4e001800 | lanes, SCRATCH, x, y);          /* UZP1, UZP2 */
+        vvv(l, 0x4e005800 | lanes, SECOND, x, y);
+        vvv(l, V_MOV, FIRST, SCRATCH, SCRATCH);
+        vvv(l, arith_ops[difference ? SUB : ADD].vector | vec_format(size), to, FIRST, SECOND);
+        vec_check(l, &s, LOOK_SUM, to, FIRST, SECOND, THIRD);
+    }
+    store(l, &s, true);
+    return true;
+}
+
+/* ---- to integers of the same format ---- */
+
+/* SDM 2B "ROUNDPD", figure of the immediate: MXCSR's rounding is to nearest. What becomes of a tame value is tame. */
+static bool rounding(struct lift *l)
+{
+    static const uint32_t ops[4] = { 0x4e218800, 0x4e219800, 0x4ea18800, 0x4ea19800 };      /* FRINTN, FRINTM, FRINTP, FRINTZ */
+    const struct insn *i = l->i;
+    const bool scalar = i->op == OP_ROUNDSS || i->op == OP_ROUNDSD;
+    const struct shape s = { scalar, i->op == OP_ROUNDPD || i->op == OP_ROUNDSD ? 8 : 4 };
+    const unsigned slot = scalar && i->vl ? 2 : 1;
+
+    fp_ready(l);
+    if (!memory(l, slot, total(l, &s), !scalar))
+        return false;
+    for (unsigned half = 0; half < halves(l, &s); half++)
+        vvv(l, ops[i->imm & 4 ? 0 : i->imm & 3] | vec_format(s.size), half ? UPPER : RESULT, operand(l, &s, slot, half, SECOND), 0);
+    store(l, &s, true);
+    return true;
+}
+
 /* ---- FMA ---- */
 
 /* SDM 2A "VFMADD132PD": which of destination, first and second source are multiplied, by the opcode's digits. */
@@ -391,6 +436,9 @@ bool lift_vec_fp(struct lift *l)
         return fused(l);
     switch (i->op) {
     case OP_UCOMISS: case OP_UCOMISD: case OP_COMISS: case OP_COMISD: return compare(l);
+    case OP_HADDPD: case OP_HSUBPD:       return horizontal(l, i->op == OP_HSUBPD, 8);
+    case OP_HADDPS: case OP_HSUBPS:       return horizontal(l, i->op == OP_HSUBPS, 4);
+    case OP_ROUNDPS: case OP_ROUNDPD: case OP_ROUNDSS: case OP_ROUNDSD: return rounding(l);
     case OP_CVTSI2SS: case OP_CVTSI2SD:   return from_integer(l);
     case OP_CVTTSS2SI: case OP_CVTTSD2SI: return to_integer(l, true);
     case OP_CVTSS2SI: case OP_CVTSD2SI:   return to_integer(l, false);

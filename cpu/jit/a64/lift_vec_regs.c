@@ -227,11 +227,10 @@ bool vec_memory(struct lift *l, bool write, unsigned bytes, unsigned align)
 
     if (address == HOST_NONE)
         return false;
-    if (align > 1) {
-        a64_logic_imm(&l->a, A64_AND, 8, T2, address, align - 1);
-        lift_cold(l, a64_cbz(&l->a, 8, true, T2));
-    }
-    lift_probe(l, address, write, bytes);
+    if (align > 1)
+        lift_probe_aligned(l, address, write, align);
+    else
+        lift_probe(l, address, write, bytes);
     if (bytes > 16)
         lift_host_address(l, T0);
     return true;
