@@ -73,8 +73,12 @@ static void link_stub(struct lift *l, struct jit_link *link, uint32_t *site)
 
 static bool lift_any(struct lift *l)
 {
-    return lift_move(l) || lift_int(l) || lift_shift(l) || lift_muldiv(l) || lift_bits(l) || lift_vec_move(l) ||
-           lift_vec(l) || lift_vec_fp(l);
+    const struct jit *j = l->jit;
+
+    if (!jit_does(j, PASS_LIFT))
+        return false;
+    return lift_move(l) || lift_int(l) || lift_shift(l) || lift_muldiv(l) || lift_bits(l) ||
+           (jit_does(j, PASS_VECTORS) && (lift_vec_move(l) || lift_vec(l) || lift_vec_fp(l)));
 }
 
 void lift_insn(struct lift *l)
