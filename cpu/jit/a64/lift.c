@@ -146,9 +146,23 @@ void lift_body(struct lift *l, bool marks)
         mark(l, l->k);
 }
 
-void lift_dry(struct lift *l, const struct jit_part *p)
+/* ---- the budget ---- */
+
+uint32_t *lift_take_budget(struct lift *l, unsigned insns)
 {
-    a64_sum_imm(&l->a, A64_ADD, 8, HOST_BUDGET, HOST_BUDGET, p->run->count);
+    l->flags.host = 0;
+    l->lost |= !a64_sum_imm(&l->a, A64_SUBS, 8, HOST_BUDGET, HOST_BUDGET, insns);
+    return a64_b_if(&l->a, A64_CC);
+}
+
+void lift_give_back(struct lift *l, unsigned insns)
+{
+    if (insns != 0)
+        a64_sum_imm(&l->a, A64_ADD, 8, HOST_BUDGET, HOST_BUDGET, insns);
+}
+
+void lift_leave_before(struct lift *l, const struct jit_part *p)
+{
     a64_mov_imm(&l->a, 0, (uintptr_t)p);
     lift_jump_to_glue(l, l->jit->glue.dry);
 }
@@ -161,17 +175,43 @@ static void count_run(struct lift *l)
     a64_mem(&l->a, A64_STRX, 1, 0, 0);
 }
 
+/* A path pays for all of its blocks at once; NULL: there are no others. Ways out and handlers get back what is not used. */
+static uint32_t *pay_for_the_path(struct lift *l)
+{
+    for (unsigned n = l->t->nparts - 1; n-- > 0;)
+        l->rest[n] = (uint16_t)(l->rest[n + 1] + l->t->parts[n + 1].run->count);
+    return l->rest[0] != 0 ? lift_take_budget(l, l->rest[0]) : NULL;
+}
+
+/* Where the budget did not suffice: from one round to the next, for the first block, or for those behind it. */
+static void dry_ends(struct lift *l, uint32_t *dry, uint32_t *short_of)
+{
+    if (l->loop_dry != NULL) {
+        a64_aim(&l->a, l->loop_dry, l->a.at);
+        around(l);
+        lift_give_back(l, l->rest[0]);
+    }
+    a64_aim(&l->a, dry, l->a.at);
+    lift_give_back(l, l->t->parts[0].run->count);
+    lift_leave_before(l, &l->t->parts[0]);
+    if (short_of != NULL) {
+        a64_aim(&l->a, short_of, l->a.at);
+        lift_give_back(l, l->rest[0]);
+        lift_bail_now(l, 0, l->jit->glue.tail);
+    }
+}
+
 static void lift_code(struct lift *l)
 {
     struct a64_buf *a = &l->a;
-    uint32_t *dry;
+    uint32_t *dry, *short_of;
 
     l->t->check = codebuf_runs_at(&l->jit->code, (uint8_t *)a->at);
-    a64_sum_imm(a, A64_SUBS, 8, HOST_BUDGET, HOST_BUDGET, l->t->parts[0].run->count);
-    dry = a64_b_if(a, A64_CC);
+    dry = lift_take_budget(l, l->t->parts[0].run->count);
     l->t->code = codebuf_runs_at(&l->jit->code, (uint8_t *)a->at);
     if (l->jit->counts)
         count_run(l);
+    short_of = pay_for_the_path(l);
     lift_body(l, true);
     lift_end(l);
     mark(l, l->c->count);
@@ -179,12 +219,7 @@ static void lift_code(struct lift *l)
     lift_cold_paths(l);
     for (unsigned n = 0; n < l->nlinks; n++)
         link_stub(l, l->links[n], l->link_sites[n]);
-    if (l->loop_dry != NULL) {
-        a64_aim(a, l->loop_dry, a->at);
-        around(l);
-    }
-    a64_aim(a, dry, a->at);
-    lift_dry(l, &l->t->parts[0]);
+    dry_ends(l, dry, short_of);
 }
 
 /* A loop: what its beginning reads is what its end must keep; who leaves it may see all. */
@@ -196,7 +231,9 @@ static void live_flags(struct lift *l)
         jit_live_flags(l->c, FLAGS_ARITH, 0, l->read, l->seen);
 }
 
-static bool translate(struct jit *j, struct jit_block *t, bool far)
+const bool backend_has_paths = true;
+
+bool backend_translate(struct jit *j, struct jit_block *t)
 {
     struct lift l;
 
@@ -204,7 +241,6 @@ static bool translate(struct jit *j, struct jit_block *t, bool far)
     l.jit = j;
     l.t = t;
     l.c = &j->insns;
-    l.far = far;
     l.a = (struct a64_buf){ (uint32_t *)(j->code.write + j->code.used), (uint32_t *)codebuf_limit(&j->code), false };
     live_flags(&l);
     lift_code(&l);
@@ -212,13 +248,6 @@ static bool translate(struct jit *j, struct jit_block *t, bool far)
         return false;
     j->code.used = (size_t)((uint8_t *)l.a.at - j->code.write + 15) & ~(size_t)15;
     return true;
-}
-
-const bool backend_has_paths = true;
-
-bool backend_translate(struct jit *j, struct jit_block *t)
-{
-    return translate(j, t, false) || translate(j, t, true);
 }
 
 void backend_link(struct jit *j, struct jit_link *link, const uint8_t *target)

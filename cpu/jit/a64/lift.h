@@ -69,7 +69,7 @@ struct flag_state {
 /* A way out of a path where it goes on otherwise than it did when it was looked at: made after the plain path. */
 struct way_out {
     uint32_t *site;             /* the jump that leads here */
-    enum { WAY_LINK, WAY_TARGET, WAY_DRY } kind;    /* to `rip`; to the address in `target`; before the next block */
+    enum { WAY_LINK, WAY_TARGET } kind;     /* to `rip`; to the address in `target` */
     uint64_t rip;
     const struct block *inner;  /* behind a check of the mapping: the block that would be next, and the link that knows */
     struct jit_link *link;
@@ -92,6 +92,7 @@ struct cold {
     bool aligned;               /* the look was for an aligned access only */
     bool strict;                /* and so is the next: one that is not faults */
     bool missed;                /* because a shared probe failed */
+    uint16_t unused;            /* budget of blocks that the path would go on with, which the handler must not miss */
     const uint32_t *at;         /* where this begins */
     struct owed owed;           /* as in struct lift, on the way here */
     bool saved;                 /* operands of which flags can be made still are behind it */
@@ -124,7 +125,7 @@ struct lift {
     struct { uint8_t base, index; int32_t at; } mem;    /* the operand on the host, after a probe; index HOST_NONE: there is none */
     struct share shares[LIFT_SHARES];   /* the first is kept in HOST_SHARE, the others in cpu->jit_shares */
     bool leaves;                /* on the way out of a path: what comes next in it does not */
-    bool far;                   /* TBZ may not reach what is out of line */
+    uint16_t rest[JIT_PARTS];   /* by part: instructions of those behind it, which the path has paid for at its beginning */
     uint8_t vec_ready;          /* units known to be on: VEC_READY_* */
     struct vec_state vec, around_vec;   /* now; lift_loop.c: from one round to the next */
     uint8_t vec_busy;                   /* of the host's for bytes 16 to 31: this instruction needs them */
@@ -138,6 +139,8 @@ struct lift {
 };
 
 static inline const struct jit_part *lift_part(const struct lift *l, unsigned k) { return &l->t->parts[l->c->part[k]]; }
+
+static inline unsigned lift_rest(const struct lift *l, unsigned k) { return l->leaves ? 0 : l->rest[l->c->part[k]]; }
 
 /* What is shared (cpu/jit/share.h), around the instruction at hand. */
 static inline void lift_share_after(struct lift *l) { share_after(l->shares, LIFT_SHARES, l->i); }
@@ -268,10 +271,12 @@ void lift_go_to(struct lift *l, unsigned rip);  /* the rest of JMP_IND, CALL_IND
 void lift_insn(struct lift *l);
 void lift_body(struct lift *l, bool marks);     /* all but the last instruction */
 bool lift_loop(struct lift *l);                 /* instead of what ends a block, when it goes back to the beginning */
-uint32_t *lift_take_budget(struct lift *l, const struct block *b);      /* the jump taken when it does not suffice; NZCV stays if it can */
+uint32_t *lift_take_budget(struct lift *l, unsigned insns);     /* the jump taken when it does not suffice; NZCV is lost */
+void lift_give_back(struct lift *l, unsigned insns);            /* flags stay */
 void lift_inner(struct lift *l);                /* the last instruction of a block that another follows here */
 void lift_ways_out(struct lift *l);
 struct way_out *lift_leave_to(struct lift *l, uint32_t *site, uint64_t rip);    /* the jump at `site` leaves for `rip` */
-void lift_dry(struct lift *l, const struct jit_part *p);                /* leave before this block, whose budget was taken */
+void lift_leave_before(struct lift *l, const struct jit_part *p);       /* this block, whose budget was not taken */
+void lift_bail_now(struct lift *l, unsigned k, const uint8_t *glue);    /* the interpreter does the rest of k's block */
 
 #endif

@@ -45,14 +45,33 @@ static const uint8_t *call_for(const struct lift *l, unsigned op)
     return op_flags_written[op] & FLAGS_ARITH ? g->call_flags : jit_keeps_flags(op) ? g->call_plain : g->call;
 }
 
+/* A handler may have used more than its own share: what the path needs is taken again. NZCV is lost. */
+static void after_handler(struct lift *l, unsigned k, unsigned unused)
+{
+    uint32_t *enough;
+
+    if (unused == 0)
+        return;
+    a64_sum_imm(&l->a, A64_SUBS, 8, HOST_BUDGET, HOST_BUDGET, unused);
+    enough = a64_b_if(&l->a, A64_CS);
+    lift_give_back(l, unused);
+    if (jit_inner_end(l->c, k))
+        lift_leave_before(l, lift_part(l, k + 1));
+    else
+        lift_bail_now(l, k + 1, l->jit->glue.tail);
+    a64_aim(&l->a, enough, l->a.at);
+}
+
 void lift_call_handler(struct lift *l)
 {
     l->called = true;
     lift_share_none(l);
     lift_flags_pay(l, l->owed);
     lift_vec_flush(l);
+    lift_give_back(l, lift_rest(l, l->k));
     handler_args(l, lift_part(l, l->k)->run, l->k);
     call_glue(l, call_for(l, l->i->op));
+    after_handler(l, l->k, lift_rest(l, l->k));
     l->flags.host = 0;
 }
 
@@ -66,7 +85,7 @@ void lift_tail_to_handler(struct lift *l, unsigned k)
 }
 
 /* The rest of the block as it was before it was translated: its instructions hand on to one another. */
-static void bail(struct lift *l, unsigned k, const uint8_t *glue)
+void lift_bail_now(struct lift *l, unsigned k, const uint8_t *glue)
 {
     handler_args(l, lift_part(l, k)->from, k);
     lift_jump_to_glue(l, glue);
@@ -84,6 +103,7 @@ struct cold *lift_new_cold(struct lift *l, uint32_t *site)
     else
         l->lost = true;
     *c = (struct cold){ .site = site, .k = (uint8_t)l->k, .owed = l->owed, .vec = l->vec };
+    c->unused = (uint16_t)lift_rest(l, l->k);
     return c;
 }
 
@@ -178,6 +198,7 @@ static void call_and_resume(struct lift *l, const struct cold *c)
     lift_flags_pay(l, c->owed);
     handler_args(l, lift_part(l, c->k)->run, c->k);
     call_glue(l, call_for(l, op));
+    after_handler(l, c->k, c->unused);
     lift_vec_load(l, &c->vec_after);
     restore_nzcv(l, c->after);
     if (c->saved)
@@ -194,8 +215,9 @@ static void cold_path(struct lift *l, struct cold *c)
     lift_vec_store(l, &c->vec);
     if (c->whole || c->resume == NULL)
         lift_flags_pay(l, c->owed);
+    lift_give_back(l, c->unused);
     if (c->whole) {
-        bail(l, c->k, c->missed ? l->jit->glue.missed : l->jit->glue.tail);
+        lift_bail_now(l, c->k, c->missed ? l->jit->glue.missed : l->jit->glue.tail);
     } else if (c->resume == NULL) {
         lift_tail_to_handler(l, c->k);
     } else {
@@ -207,6 +229,7 @@ static void cold_path(struct lift *l, struct cold *c)
 static bool alike(const struct cold *a, const struct cold *b)
 {
     return a->k == b->k && a->found == b->found && a->resume == b->resume && a->whole == b->whole && a->missed == b->missed && a->aligned == b->aligned &&
+           a->unused == b->unused &&
            same_owed(a->owed, b->owed) && memcmp(&a->vec, &b->vec, sizeof a->vec) == 0;
 }
 

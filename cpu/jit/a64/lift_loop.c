@@ -58,7 +58,7 @@ bool lift_loop(struct lift *l)
     loop = codebuf_runs_at(&l->jit->code, (uint8_t *)(l->a.at + 1));        /* behind the jump, which at first leads elsewhere */
     back(l, loop);
     l->flags.host = 0;
-    l->loop_dry = lift_take_budget(l, l->t->parts[0].run);
+    l->loop_dry = lift_take_budget(l, l->t->parts[0].run->count + l->rest[0]);
     round_again(l);
     l->lost |= !same_owed(l->owed, l->around_owed) || !lift_share_is_around(l);        /* never: both rounds are lifted alike */
     lift_vec_become(l, &l->around_vec);

@@ -44,10 +44,9 @@ static void make_way_out(struct lift *l, const struct way_out *w)
     lift_flags_pay(l, w->owed);
     l->vec = w->vec;
     lift_vec_flush(l);
+    lift_give_back(l, l->rest[l->c->part[w->k]]);
     if (w->kind == WAY_LINK)
         link_out(l, w);
-    else if (w->kind == WAY_DRY)
-        lift_dry(l, lift_part(l, w->k + 1u));
     else
         lift_go_to(l, w->target);
 }
@@ -131,18 +130,6 @@ static void check_mapping(struct lift *l, const struct block *next)
     w->link = link;
 }
 
-/* The budget is far below 2^63: it is negative when it did not suffice. NZCV stays. */
-uint32_t *lift_take_budget(struct lift *l, const struct block *b)
-{
-    if (!l->far) {
-        a64_sum_imm(&l->a, A64_SUB, 8, HOST_BUDGET, HOST_BUDGET, b->count);
-        return a64_tbz(&l->a, true, HOST_BUDGET, 63);
-    }
-    a64_sum_imm(&l->a, A64_SUBS, 8, HOST_BUDGET, HOST_BUDGET, b->count);
-    l->flags.host = 0;
-    return a64_b_if(&l->a, A64_CC);
-}
-
 void lift_inner(struct lift *l)
 {
     const struct jit_part *next = lift_part(l, l->k + 1);
@@ -159,5 +146,4 @@ void lift_inner(struct lift *l)
     }
     if (!jit_one_page(lift_part(l, l->k)->run, next->run))
         check_mapping(l, next->from);
-    way_out(l, lift_take_budget(l, next->run), WAY_DRY);
 }

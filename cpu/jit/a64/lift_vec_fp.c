@@ -345,7 +345,8 @@ static bool to_integer(struct lift *l, bool truncate)
     vvv(l, s.size == 8 ? 0x9e660000 : 0x1e260000, T2, v, 0);
     a64_ubfx(&l->a, s.size, T2, T2, 8u * s.size - 1 - exponent, exponent);
     a64_sum_imm(&l->a, A64_SUB, 4, T2, T2, bias + 8 * bytes - 2);
-    lift_cold(l, a64_tbz(&l->a, false, T2, 31));
+    a64_logic_imm(&l->a, A64_AND, 4, T2, T2, 0x80000000);
+    lift_cold(l, a64_cbz(&l->a, 4, false, T2));
     vvv(l, (truncate ? 0x1e380000 : 0x1e200000) | vec_format(s.size) | (bytes == 8 ? WIDE : 0), pinned(guest_number(i->o[0])), v, 0);
     return true;
 }
