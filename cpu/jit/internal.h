@@ -97,6 +97,7 @@ struct jit {
     struct jit_code insns;              /* of what is being translated */
     struct block *seen[JIT_SEEN];       /* path.c: blocks that ran one after another, while cpu->jit_looks */
     unsigned nseen;
+    struct jit_block *doubted;          /* the path whose beginning the look began with, or NULL */
     struct jit_link *globals;           /* that have been direct without being near since the last flush of global pages */
     struct jit_site *sites;             /* by number, from 1 on: what cpu->jit_sites are of */
     unsigned nsites;
@@ -148,11 +149,14 @@ unsigned jit_site(struct jit *j, struct jit_part *p, unsigned k);
 
 /* ---- paths ---- */
 
-/* A slice of time ended before a translated block, which belongs to no path. */
-void jit_sample(struct jit *j, struct block *b);
+/* A slice of time ended before this. */
+void jit_sample(struct jit *j, struct jit_block *t);
 
 /* This block is forgotten, or all are: NULL. */
 void jit_look_away(struct jit *j, const struct block *b);
+
+/* It does not pay as a path: its first block gets a translation of its own, unless it has one already. */
+void jit_exchange(struct jit *j, struct jit_block *t);
 
 /* Of blocks of which each follows the one before; takes the place of the first one's translation. */
 void jit_translate_path(struct jit *j, struct block *const *blocks, unsigned count, bool loops);

@@ -38,8 +38,8 @@ static void leave_behind(struct cpu *cpu, struct jit_part *p, uint64_t rip)
 void jit_dry(struct cpu *cpu, struct jit_part *p)
 {
     leave_behind(cpu, p, p->run->rip);
-    if (p->of->nparts == 1 && !p->of->gone)
-        jit_sample(cpu->jit, p->from);
+    if (!p->of->gone)
+        jit_sample(cpu->jit, p->of);
 }
 
 /* ---- links ---- */
@@ -435,6 +435,16 @@ static void translate(struct jit *j, struct block *b)
     t = make(j, &b, 1, loops_alone(b));
     if (t != NULL)
         enter_by(j, b, t);
+}
+
+void jit_exchange(struct jit *j, struct jit_block *t)
+{
+    struct block *head = t->parts[0].from;
+
+    if (head->jit != t)
+        return;
+    drop(j, t);
+    translate_soon(head);
 }
 
 void jit_translate_path(struct jit *j, struct block *const *blocks, unsigned count, bool loops)

@@ -3,7 +3,8 @@
  * the next. What is hot shows where slices of time end (jit_dry()): a block that is met there again begins a look. The
  * interpreter then runs block by block and what it ran is kept, until that is enough, or a block comes that begins a path or that
  * cannot be part of any. What came round and round is a loop, with all rounds of small loops within it; else a loop is what lies
- * between a block and where it first came again. What ran once on such an occasion nearly always runs mostly so. */
+ * between a block and where it first came again. What ran once on such an occasion nearly always runs mostly so. Where it does
+ * not, and the path's beginning is that of a loop which leaves it each time, a look now and then shows that: another is made. */
 #include "cpu/jit/internal.h"
 
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "cpu/exec.h"
 
 #define SAMPLES 2u
+#define DOUBTS  8u
 
 /* ---- what can follow what ---- */
 
@@ -191,45 +193,94 @@ static void make_of(struct jit *j, struct block **seen, unsigned nseen)
 static void look_over(struct jit *j)
 {
     j->nseen = 0;
+    j->doubted = NULL;
     j->cpu->jit_looks = 0;
+}
+
+#define ROUNDS 4u
+
+/* Was what begins here a loop, mostly left before the path's end? */
+static bool is_another_loop(const struct jit_block *t, struct block *const *seen, unsigned nseen)
+{
+    unsigned begun = 0, left = 0;
+
+    for (unsigned n = 0; n < nseen; n++) {
+        unsigned k = 0;
+
+        if (seen[n] != t->parts[0].from)
+            continue;
+        while (k < t->nparts && n + k < nseen && seen[n + k] == t->parts[k].from)
+            k++;
+        begun++;
+        left += k < t->nparts && n + k < nseen;
+    }
+    return begun >= ROUNDS && left * 2 > begun;
+}
+
+/* A loop that is left early may still be the best that can be made: one that calls what varies. */
+static void look_again(struct jit *j, struct jit_block *doubted, struct block **seen, unsigned nseen)
+{
+    const uint64_t paths = j->cpu->stats.jit_paths;
+
+    if (doubted->gone || doubted->loops || !is_another_loop(doubted, seen, nseen))
+        return;
+    make_of(j, seen, nseen);
+    if (j->cpu->stats.jit_paths != paths)
+        jit_exchange(j, doubted);
 }
 
 /* ---- looking ---- */
 
-void jit_sample(struct jit *j, struct block *b)
+/* After how many slices that end before it a look begins; then twice as many each time, so that it costs nothing in the end. */
+static unsigned first_look(const struct jit *j, const struct jit_block *t)
 {
-    const uint32_t n = ++b->samples;
+    if (t->nparts > 1)
+        return j->threshold > 1 ? DOUBTS : 2;
+    return j->threshold > 1 ? SAMPLES : 1;
+}
 
-    if (!backend_has_paths || !jit_does(j, PASS_PATHS) || j->cpu->jit_looks || (j->threshold > 1 && n < SAMPLES) || (n & (n - 1)) != 0)
+void jit_sample(struct jit *j, struct jit_block *t)
+{
+    const uint32_t n = ++t->parts[0].from->samples;
+
+    if (t->nparts > 1 && t->loops)
+        return;
+    if (!backend_has_paths || !jit_does(j, PASS_PATHS) || j->cpu->jit_looks || n < first_look(j, t) || (n & (n - 1)) != 0)
         return;
     j->nseen = 0;
+    j->doubted = t->nparts > 1 ? t : NULL;
     j->cpu->jit_looks = 1;
 }
 
-static bool part_of_path(const struct block *b)
+static bool part_of_path(const struct jit *j, const struct block *b)
 {
-    return b->jit != NULL && b->jit->nparts == 1 && b->host != NULL && b->tail == NULL && b->origin == b;
+    return b->jit != NULL && (b->jit->nparts == 1 || b->jit == j->doubted) && b->host != NULL && b->tail == NULL && b->origin == b;
 }
 
 void jit_look(struct jit *j, struct block *b)
 {
     struct block *blocks[JIT_SEEN];
+    struct jit_block *const doubted = j->doubted;
     const unsigned count = j->nseen;
 
-    if (part_of_path(b) && count < JIT_SEEN) {
+    if (part_of_path(j, b) && count < JIT_SEEN) {
         j->seen[j->nseen++] = b;
         return;
     }
     memcpy(blocks, j->seen, sizeof blocks);
     look_over(j);
-    make_of(j, blocks, count);
+    if (doubted != NULL)
+        look_again(j, doubted, blocks, count);
+    else
+        make_of(j, blocks, count);
 }
 
 void jit_look_away(struct jit *j, const struct block *b)
 {
+    bool one = b == NULL;
+
     for (unsigned n = 0; n < j->nseen; n++)
-        if (b == NULL || j->seen[n] == b) {
-            look_over(j);
-            return;
-        }
+        one |= j->seen[n] == b;
+    if (one)
+        look_over(j);
 }
