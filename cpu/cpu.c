@@ -93,6 +93,7 @@ static enum tlb_bank data_bank(const struct cpu *cpu)
 void cpu_mode_changed(struct cpu *cpu)
 {
     uint32_t mode = decode_mode(cpu);
+    const enum tlb_bank bank = data_bank(cpu);
 
     if (mode != DECODE_64) {
         if (cpu->p.seg_attr[SEG_SS] & SEG_DB)
@@ -111,7 +112,9 @@ void cpu_mode_changed(struct cpu *cpu)
     if (cpu_in_long_mode(cpu))
         mode |= MODE_LONG;
     cpu->mode = mode;
-    cpu->tlb = cpu->banks[data_bank(cpu)];
+    cpu->tlb = cpu->banks[bank];
+    if (bank == BANK_SLOW)
+        tlb_forget_sites(cpu);
     cpu->vec_ready = (uint8_t)((fast_sse(cpu) ? VEC_READY_SSE : 0) | (fast_avx(cpu) ? VEC_READY_AVX : 0) |
                                (fast_avx(cpu) && (cpu->s.xcr0 & XCR0_AVX512) == XCR0_AVX512 ? VEC_READY_AVX512 : 0));
 }

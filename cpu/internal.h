@@ -148,11 +148,14 @@ struct shadow_page {
 #define JIT_NEAR 8u
 #define JIT_SHARES 3u
 
-/* What an access of translated code keeps of the TLB (cpu/jit/x64/lift_site.c). */
+/* What an access of translated code keeps of the TLB (cpu/jit/x64/lift_site.c): at level 3 the page that it found last, for as long as
+ * the TLB has it (tlb_forget_sites()), elsewhere where in the bank it was. */
 #define JIT_SITES 8192u
+#define JIT_PAGES 512u
 struct jit_site_kept {
-    uint32_t at;                    /* the entry that it found last: bytes from the beginning of the bank */
-    uint32_t left;                  /* how often it may still be another one until somebody thinks about it */
+    uint64_t page;
+    uint64_t limit;                 /* from there on the access would run over its end; 0: nothing is kept */
+    uint64_t addend;
 };
 
 struct cpu {
@@ -208,6 +211,12 @@ struct cpu {
 
     struct block_shortcut shortcuts[BLOCK_SHORTCUTS];
     struct jit_site_kept jit_sites[JIT_SITES];
+    uint32_t jit_site_left[JIT_SITES];      /* how often it may still be another page until somebody thinks about it */
+    uint16_t jit_site_limit[JIT_SITES];
+    uint32_t jit_site_at[JIT_SITES];        /* the entry found last: bytes from the beginning of the bank */
+    uint16_t jit_filled[JIT_SITES];         /* those that keep a page */
+    uint32_t jit_nfilled;
+    uint64_t jit_pages[JIT_PAGES / 64];     /* no other pages are kept than those whose tlb_page_bit() is set */
     struct tlb_entry *banks[BANK_COUNT];    /* those of `space`, and slow_bank */
     struct tlb_space *space;                /* in force */
     struct tlb_space *spaces[TLB_SPACES];   /* NULL: not made yet */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "cpu/tlb.h"
 
+#include <string.h>
+
 #include "cpu/block.h"
 
 const struct space_page *tlb_phys_page(struct cpu *cpu, gpa_t page)
@@ -14,6 +16,29 @@ const struct space_page *tlb_phys_page(struct cpu *cpu, gpa_t page)
             block_watch_ram(cpu, p->at.ram);
     }
     return &p->at;
+}
+
+void tlb_forget_sites(struct cpu *cpu)
+{
+    for (; cpu->jit_nfilled > 0; cpu->jit_nfilled--)
+        cpu->jit_sites[cpu->jit_filled[cpu->jit_nfilled - 1]].limit = 0;
+    memset(cpu->jit_pages, 0, sizeof cpu->jit_pages);
+}
+
+void tlb_forget_sites_of(struct cpu *cpu, gva_t page)
+{
+    const unsigned bit = tlb_page_bit(page);
+
+    if (!(cpu->jit_pages[bit / 64] & BIT64(bit % 64)))
+        return;
+    for (uint32_t n = cpu->jit_nfilled; n-- > 0;) {
+        struct jit_site_kept *s = &cpu->jit_sites[cpu->jit_filled[n]];
+
+        if (s->page != page)
+            continue;
+        s->limit = 0;
+        cpu->jit_filled[n] = cpu->jit_filled[--cpu->jit_nfilled];
+    }
 }
 
 static void entry_clear(struct tlb_entry *e)
@@ -62,6 +87,8 @@ static void put(struct cpu *cpu, enum tlb_bank bank, unsigned slot, const struct
 {
     struct tlb_marks *m = &cpu->space->marks[bank];
 
+    if (marked(m->used, slot))
+        tlb_forget_sites_of(cpu, tlb_entry_page(&cpu->banks[bank][slot]));
     cpu->banks[bank][slot] = entry->e;
     mark(m->used, slot, true);
     mark(m->global, slot, entry->global);
@@ -132,6 +159,7 @@ static void mark_entry(struct cpu *cpu, struct tlb_entry *e)
 void tlb_mark_watched(struct cpu *cpu)
 {
     shadow_flush(cpu);
+    tlb_forget_sites(cpu);
     for (unsigned n = 0; n < TLB_SPACES; n++)
         for (unsigned bank = 0; bank < BANK_SLOW && cpu->spaces[n] != NULL; bank++)
             for (unsigned slot = 0; slot < TLB_SLOTS; slot++)
@@ -150,6 +178,8 @@ static void enter(struct cpu *cpu, gva_t lin, unsigned access, enum tlb_bank ban
 
     if (tlb_entry_page(e) != page)
         evict(cpu, bank, slot);
+    if (marked(m->used, slot) && e->addend != addend)
+        tlb_forget_sites_of(cpu, page);
     if (!marked(m->used, slot) || e->addend != addend)
         entry_clear(e);
     e->addend = addend;
@@ -173,6 +203,7 @@ void tlb_rename(struct cpu *cpu, gva_t lin, gva_t tagged, enum tlb_bank bank)
 
     if (tlb_entry_page(e) != (lin & PAGE_MASK))
         return;
+    tlb_forget_sites_of(cpu, lin & PAGE_MASK);
     if (!(e->read & TLB_INVALID))
         e->read += tagged - lin;
     if (!(e->write & TLB_INVALID))

@@ -98,6 +98,17 @@ static inline void tlb_gibs_add(struct tlb_gibs *g, gva_t lin)
     g->count++;
 }
 
+/* ---- the pages that translated code keeps ---- */
+
+static inline unsigned tlb_page_bit(gva_t page)
+{
+    return (unsigned)(page >> PAGE_SHIFT ^ page >> (PAGE_SHIFT + 9)) & (JIT_PAGES - 1);
+}
+
+/* The TLB lost entries, or a write tag does not match any more: nothing is kept of this page, or of any. */
+void tlb_forget_sites_of(struct cpu *cpu, gva_t page);
+void tlb_forget_sites(struct cpu *cpu);
+
 /* ---- address spaces ---- */
 
 void tlb_create(struct cpu *cpu);       /* empty, one space */

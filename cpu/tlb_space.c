@@ -222,6 +222,7 @@ void tlb_load_cr3(struct cpu *cpu, uint64_t cr3, bool keep)
     struct tlb_space *s;
 
     shadow_flush(cpu);
+    tlb_forget_sites(cpu);
     if (id != id_of(cpu, cpu->p.cr3)) {
         leave(cpu);
         s = space_of(cpu, id);
@@ -255,6 +256,7 @@ void tlb_flush_all(struct cpu *cpu)
         }
     fetch_table_flush(&cpu->global_code);
     shadow_flush(cpu);
+    tlb_forget_sites(cpu);
     cpu->stats.tlb_flushes++;
     block_lookup_flush(cpu);
 }
@@ -262,6 +264,7 @@ void tlb_flush_all(struct cpu *cpu)
 void tlb_flush_nonglobal(struct cpu *cpu)
 {
     shadow_flush(cpu);
+    tlb_forget_sites(cpu);
     for (unsigned n = 0; n < TLB_SPACES; n++)
         if (cpu->spaces[n] != NULL)
             forget_nonglobal(cpu, cpu->spaces[n]);
@@ -272,6 +275,7 @@ void tlb_flush_pcid(struct cpu *cpu, unsigned pcid)
     struct tlb_space *s = pcid == id_of(cpu, cpu->p.cr3) ? cpu->space : space_of(cpu, pcid);
 
     shadow_flush(cpu);
+    tlb_forget_sites(cpu);
     if (s != NULL)
         forget_nonglobal(cpu, s);
 }
@@ -280,6 +284,7 @@ void tlb_flush_pcid(struct cpu *cpu, unsigned pcid)
 void tlb_flush_page(struct cpu *cpu, gva_t gva)
 {
     shadow_flush(cpu);
+    tlb_forget_sites(cpu);
     for (unsigned n = 0; n < TLB_SPACES; n++)
         if (cpu->spaces[n] != NULL)
             drop_page(cpu->spaces[n], gva, cpu->spaces[n] != cpu->space);
@@ -345,6 +350,7 @@ void tlb_poison_writes(struct cpu *cpu, const uint8_t *host_page)
 {
     const struct tlb_space *s = cpu->space;
 
+    tlb_forget_sites(cpu);
     for (unsigned user = 0; user < 2; user++)
         if (cpu->shadow[user].page + cpu->shadow[user].addend == (uintptr_t)host_page)
             cpu->shadow[user].page = TLB_INVALID;
@@ -373,6 +379,7 @@ void tlb_clean_writes(struct cpu *cpu, struct ram *ram)
         if (cpu->shadow[user].page != TLB_INVALID && lies_in(ram, host))
             ram_will_write(ram, (host - (uintptr_t)ram->bytes) >> PAGE_SHIFT);
     }
+    tlb_forget_sites(cpu);
     look_at_writes(cpu->space);
     others_look_at_writes(cpu);
 }

@@ -62,7 +62,7 @@ struct jit_glue {
     const uint8_t *x87_function[3];     /* by enum x87_shape: CX the operation, DX what FSW must not have; equal: done */
     const uint8_t *fp_on;       /* puts the guest's MXCSR in force; CF: the interpreter must do */
     const uint8_t *reprobe[2];  /* the probe again among the victims: reading, writing */
-    const uint8_t *site[2];     /* the probe of an access that keeps an entry */
+    const uint8_t *site[2], *site_place[2];     /* the probe of an access that keeps a page, or the place of an entry */
     const uint8_t *near[2];     /* the probe in all of the TLB: of an access that remembers its page, or is not aligned */
     const uint8_t *fp_look[24]; /* a64/lift_vec_guard.c */
     const uint8_t *missed;      /* as tail, and such a probe has failed */
@@ -76,6 +76,8 @@ struct jit_glue {
 struct jit_site {
     struct jit_part *part;
     unsigned k;                 /* which instruction of it */
+    bool write;
+    uint16_t bytes;
     uint64_t since;             /* how many instructions had run when the counting began */
 };
 
@@ -89,6 +91,7 @@ struct jit {
     struct arena arena;
     unsigned threshold;
     unsigned off;                       /* a bit for each enum jit_pass */
+    bool pages_always;                  /* for tests: accesses keep pages at each level (x64/lift_site.c) */
     bool counts;                        /* each translation counts in `runs` how often it is entered */
     uint32_t begins[JIT_INSNS + 1];     /* of the block at hand: where each instruction's code begins, then what is out of line */
     void (*translated)(void *arg, const struct cpu_translation *t);
@@ -145,7 +148,7 @@ unsigned jit_next(struct cpu *cpu, const struct insn *i);       /* an insn_fn: E
 unsigned jit_next_counted(struct cpu *cpu, const struct insn *i);       /* the same; the one before i has been called */
 
 /* A place for an access of this part, by its instruction; 0: there is none left. */
-unsigned jit_site(struct jit *j, struct jit_part *p, unsigned k);
+unsigned jit_site(struct jit *j, struct jit_part *p, unsigned k, bool write, unsigned bytes);
 
 /* ---- paths ---- */
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cpu/exec.h"
+#include "cpu/tlb.h"
 
 #define CODE_BYTES ((size_t)32 << 20)
 
@@ -515,15 +516,16 @@ void jit_missed(struct cpu *cpu)
 #define SITE_MISSES     64u
 #define SITE_RATE       64u     /* of so many times that code runs an access may miss once */
 
-unsigned jit_site(struct jit *j, struct jit_part *p, unsigned k)
+unsigned jit_site(struct jit *j, struct jit_part *p, unsigned k, bool write, unsigned bytes)
 {
     const unsigned n = j->nsites;
 
     if (n >= JIT_SITES)
         return 0;
     j->nsites++;
-    j->sites[n] = (struct jit_site){ p, k, insns_now(j->cpu) };
-    j->cpu->jit_sites[n] = (struct jit_site_kept){ 0, SITE_MISSES };
+    j->sites[n] = (struct jit_site){ p, k, write, (uint16_t)bytes, insns_now(j->cpu) };
+    j->cpu->jit_site_left[n] = SITE_MISSES;
+    j->cpu->jit_site_limit[n] = (uint16_t)(PAGE_SIZE + 1 - bytes);
     return n;
 }
 
@@ -536,7 +538,7 @@ void jit_think(struct jit *j)
     struct block *head = site->part->of->parts[0].from;
 
     cpu->jit_site_missed = 0;
-    cpu->jit_sites[n].left = SITE_MISSES;
+    cpu->jit_site_left[n] = SITE_MISSES;
     site->since = now;
     if (rounds >= SITE_MISSES * SITE_RATE || site->part->of->gone)
         return;
@@ -615,6 +617,7 @@ void jit_reset(struct jit *j)
     arena_reset(&j->arena);
     jit_look_away(j, NULL);
     j->globals = NULL;
+    tlb_forget_sites(j->cpu);
     j->nsites = 1;
     j->cpu->jit_site_missed = 0;
     j->cpu->stats.jit_resets += j->code.used != j->glue_bytes;

@@ -122,7 +122,7 @@ static void shake(const struct lockstep *l, const struct program *p)
     case 4:
         if (b != NULL && b->jit != NULL) {
             b->samples = 1;
-            jit_sample(j, b);
+            jit_sample(j, b->jit);
         }
         break;
     case 5:
@@ -244,6 +244,7 @@ void lockstep_run(const struct lockstep *l)
         l->make(&p);
         begin(l, &plain, &p, *l->seed);
         begin(l, &fast, &p, *l->seed);
+        fast.cpu->jit->pages_always = l->below(4) != 0;
         seen += run_both(l, &p, number);
     }
     assert_true(seen > 0);

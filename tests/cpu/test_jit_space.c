@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cpu/jit/internal.h"
 #include "cpu/tlb.h"
 #include "tests/cpu/lockstep.h"
 
@@ -460,6 +461,89 @@ static void code_and_data_above_4_gib(void **state)
     }
 }
 
+/* ---- pages that accesses keep ---- */
+
+static struct fixture kept;
+
+/* Has a loop read the data page, so often that its access keeps it? On hosts where none does there is nothing to prove. */
+static bool keeps_the_page(void)
+{
+    /* again: and ebx, 0; mov al, [rdi + rbx]; dec ecx; jnz again; hlt */
+    static const uint8_t code[] = { 0x83, 0xe3, 0x00, 0x8a, 0x04, 0x1f, 0xff, 0xc9, 0x75, 0xf6, 0xf4 };
+
+    fixture_code(&kept, code, sizeof code);
+    kept.cpu->p.rip = FIXTURE_CODE;
+    kept.cpu->p.activity = CPU_RUNNING;
+    kept.cpu->s.gpr[RCX] = 100;
+    kept.cpu->s.gpr[RDI] = FIXTURE_DATA;
+    assert_int_equal(fixture_run(&kept, 1000), -1);
+    return kept.cpu->jit_nfilled > 0;
+}
+
+static int open_kept(void **state)
+{
+    (void)state;
+    fixture_translate(1);
+    fixture_open(&kept);
+    fixture_mode(&kept, FIXTURE_LONG);
+    fixture_tables(&kept);
+    fixture_small_pages(&kept, FIXTURE_DATA);
+    kept.cpu->jit->pages_always = true;
+    return 0;
+}
+
+static int close_kept(void **state)
+{
+    (void)state;
+    fixture_close(&kept);
+    return 0;
+}
+
+static void flush_all(void) { tlb_flush_all(kept.cpu); }
+static void flush_nonglobal(void) { tlb_flush_nonglobal(kept.cpu); }
+static void flush_pcid(void) { tlb_flush_pcid(kept.cpu, 0); }
+static void flush_one(void) { tlb_flush_page(kept.cpu, FIXTURE_DATA + 7 * PAGE_SIZE); }
+static void load_cr3(void) { tlb_load_cr3(kept.cpu, kept.cpu->p.cr3, false); }
+static void code_arrives(void) { tlb_poison_writes(kept.cpu, kept.ram->bytes); }
+static void memory_is_clean(void) { tlb_clean_writes(kept.cpu, kept.ram); }
+static void map_changes(void) { tlb_map_changed(kept.cpu); }
+
+static void what_takes_entries_takes_what_is_kept(void **state)
+{
+    static void (*const events[])(void) = {
+        flush_all, flush_nonglobal, flush_pcid, flush_one, load_cr3, code_arrives, memory_is_clean, map_changes,
+    };
+
+    (void)state;
+    for (unsigned n = 0; n < COUNT_OF(events); n++) {
+        if (!keeps_the_page())
+            skip();
+        events[n]();
+        assert_int_equal(kept.cpu->jit_nfilled, 0);
+    }
+}
+
+/* Another frame, of which the TLB hears by a store alone: a guest that copies on write may leave the flush to that. */
+static void a_page_that_moves_is_not_kept(void **state)
+{
+    static const uint8_t store[] = { 0xc6, 0x07, 0x55, 0xf4 };     /* mov byte [rdi], 55h; hlt */
+    const uint64_t entry = fixture_entry_at(&kept, FIXTURE_DATA, 1), first = FIXTURE_DATA | 5, second = (FIXTURE_DATA + 5 * PAGE_SIZE) | 7;
+
+    (void)state;
+    kept.cpu->p.cr0 |= CR0_WP;
+    fixture_put(&kept, entry, &first, 8);
+    tlb_flush_all(kept.cpu);
+    if (!keeps_the_page())
+        skip();
+    fixture_put(&kept, entry, &second, 8);
+    fixture_code(&kept, store, sizeof store);
+    kept.cpu->p.rip = FIXTURE_CODE;
+    kept.cpu->p.activity = CPU_RUNNING;
+    assert_int_equal(fixture_run(&kept, 10), -1);
+    assert_true(keeps_the_page());
+    assert_int_equal(kept.cpu->s.gpr[RAX] & 0xff, 0x55);
+}
+
 /* ---- memory that changes in the middle of a block ---- */
 
 static struct fixture board;
@@ -511,6 +595,8 @@ int main(void)
         cmocka_unit_test(a_device_exchanges_memory_between_accesses),
         cmocka_unit_test(a_link_does_not_come_round_with_its_tag),
         cmocka_unit_test(code_and_data_above_4_gib),
+        cmocka_unit_test_setup_teardown(what_takes_entries_takes_what_is_kept, open_kept, close_kept),
+        cmocka_unit_test_setup_teardown(a_page_that_moves_is_not_kept, open_kept, close_kept),
         cmocka_unit_test_setup_teardown(what_a_handler_pushes_out_is_looked_up_again, lockstep_open_max, lockstep_close_both),
         cmocka_unit_test_setup_teardown(lawless_programs_in_lockstep, lockstep_open_max, lockstep_close_both),
     };

@@ -255,28 +255,17 @@ static void make_near(struct asm_buf *a, int32_t tag, const uint8_t *reprobe)
     asm_ret(a);
 }
 
-/* CX: which site's. As make_near(), but found: CX is the entry, which the site keeps from now on. Its misses are counted; the run
- * loop thinks about those that are many. */
-static void make_site(struct asm_buf *a, int32_t tag)
+static struct rm of_site(size_t at, unsigned index, unsigned scale)
 {
-    const struct rm left = rm_sum(HOST_CPU, HOST_DX, 3, CPU_AT(jit_sites).disp + (int32_t)offsetof(struct jit_site_kept, left));
-    uint8_t *found, *none, *some, *busy, *done;
+    return rm_sum(HOST_CPU, index, scale, (int32_t)at - CPU_BASE);
+}
 
-    _Static_assert(sizeof(struct jit_site_kept) == 8, "the index is scaled by 8");
-    asm_push(a, HOST_CX);
-    lift_slot(a, HOST_AX);
-    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
-    found = asm_jcc(a, CC_E);
-    victim_slot(a);
-    asm_lea(a, 8, HOST_CX, rm_at(HOST_CX, VICTIMS));
-    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
-    none = asm_jcc(a, CC_NE);
-    asm_aim(found, a->at);
-    asm_pop(a, HOST_DX);
-    asm_push(a, HOST_CX);
-    asm_alu(a, ALU_SUB, 8, HOST_CX, CPU_AT(tlb));
-    asm_store(a, 4, rm_sum(HOST_CPU, HOST_DX, 3, CPU_AT(jit_sites).disp + (int32_t)offsetof(struct jit_site_kept, at)), HOST_CX);
-    asm_pop(a, HOST_CX);
+/* Another page than it was: AX and CX are lost, DX is which site's. */
+static void count_miss(struct asm_buf *a)
+{
+    const struct rm left = of_site(offsetof(struct cpu, jit_site_left), HOST_DX, 2);
+    uint8_t *some, *busy, *done;
+
     asm_alu_imm(a, ALU_SUB, 4, left, 1);
     some = asm_jcc(a, CC_NE);
     asm_alu_imm(a, ALU_CMP, 4, CPU_AT(jit_site_missed), 0);
@@ -287,8 +276,80 @@ static void make_site(struct asm_buf *a, int32_t tag)
     asm_store_imm(a, 4, left, 1);
     asm_aim(done, a->at);
     asm_aim(some, a->at);
+}
+
+/* As tlb_page_bit() has it, of the page in DX. AX is lost. */
+static void mark_page(struct asm_buf *a)
+{
+    asm_mov(a, 8, HOST_AX, rm_reg(HOST_DX));
+    asm_shift(a, SHIFT_SHR, 8, rm_reg(HOST_AX), 9);
+    asm_alu(a, ALU_XOR, 8, HOST_AX, rm_reg(HOST_DX));
+    asm_shift(a, SHIFT_SHR, 8, rm_reg(HOST_AX), PAGE_SHIFT);
+    asm_alu_imm(a, ALU_AND, 4, rm_reg(HOST_AX), JIT_PAGES - 1);
+    asm_op(a, 0x0fab, 8, HOST_AX, CPU_AT(jit_pages));      /* BTS, among all words */
+}
+
+/* The site whose number is at SP + 8 keeps the page in DX and what is in entry CX, and CX is its addend. AX and DX are lost. */
+static void keep_page(struct asm_buf *a)
+{
+    const size_t sites = offsetof(struct cpu, jit_sites);
+    uint8_t *kept, *done;
+
+    _Static_assert(sizeof(struct jit_site_kept) == 24, "three times eight");
+    asm_mov(a, 8, HOST_CX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
+    mark_page(a);
+    asm_mov(a, 8, HOST_AX, rm_at(HOST_SP, 8));
+    asm_lea(a, 8, HOST_AX, rm_sum(HOST_AX, HOST_AX, 1, 0));
+    asm_store(a, 8, of_site(sites + offsetof(struct jit_site_kept, page), HOST_AX, 3), HOST_DX);
+    asm_store(a, 8, of_site(sites + offsetof(struct jit_site_kept, addend), HOST_AX, 3), HOST_CX);
+    asm_mov(a, 8, HOST_DX, rm_at(HOST_SP, 8));
+    asm_alu_imm(a, ALU_CMP, 8, of_site(sites + offsetof(struct jit_site_kept, limit), HOST_AX, 3), 0);
+    kept = asm_jcc(a, CC_NE);
+    asm_push(a, HOST_CX);
+    asm_movzx(a, 2, HOST_CX, of_site(offsetof(struct cpu, jit_site_limit), HOST_DX, 1));
+    asm_store(a, 8, of_site(sites + offsetof(struct jit_site_kept, limit), HOST_AX, 3), HOST_CX);
+    asm_mov(a, 4, HOST_CX, CPU_AT(jit_nfilled));
+    asm_store(a, 2, of_site(offsetof(struct cpu, jit_filled), HOST_CX, 1), HOST_DX);
+    asm_alu_imm(a, ALU_ADD, 4, CPU_AT(jit_nfilled), 1);
+    asm_pop(a, HOST_CX);
+    done = asm_jmp(a);
+    asm_aim(kept, a->at);
+    count_miss(a);
+    asm_aim(done, a->at);
+}
+
+/* The site whose number is at SP + 8 keeps the place of entry CX, and CX is its addend. AX and DX are lost. */
+static void keep_place(struct asm_buf *a)
+{
+    asm_mov(a, 8, HOST_DX, rm_at(HOST_SP, 8));
+    asm_mov(a, 8, HOST_AX, rm_reg(HOST_CX));
+    asm_alu(a, ALU_SUB, 8, HOST_AX, CPU_AT(tlb));
+    asm_store(a, 4, of_site(offsetof(struct cpu, jit_site_at), HOST_DX, 2), HOST_AX);
+    asm_mov(a, 8, HOST_CX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
+    count_miss(a);
+}
+
+/* CX: which site's. As make_near(), and the site keeps what was found. */
+static void make_site(struct asm_buf *a, int32_t tag, bool page)
+{
+    uint8_t *found, *none;
+
+    asm_push(a, HOST_CX);
+    lift_slot(a, HOST_AX);
+    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
+    found = asm_jcc(a, CC_E);
+    victim_slot(a);
+    asm_lea(a, 8, HOST_CX, rm_at(HOST_CX, VICTIMS));
+    asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
+    none = asm_jcc(a, CC_NE);
+    asm_aim(found, a->at);
+    asm_push(a, HOST_AX);
+    if (page)
+        keep_page(a);
+    else
+        keep_place(a);
+    asm_pop(a, HOST_AX);
     asm_alu(a, ALU_CMP, 4, HOST_AX, rm_reg(HOST_AX));
-    asm_ret(a);
     asm_aim(none, a->at);
     asm_lea(a, 8, HOST_SP, rm_at(HOST_SP, 8));
     asm_ret(a);
@@ -408,8 +469,12 @@ bool backend_glue(struct jit *j)
     GLUE(reprobe[0], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, read)));
     GLUE(reprobe[1], make_reprobe(&a, (int32_t)offsetof(struct tlb_entry, write)));
     GLUE(find, make_find(&a));
-    GLUE(site[0], make_site(&a, (int32_t)offsetof(struct tlb_entry, read)));
-    GLUE(site[1], make_site(&a, (int32_t)offsetof(struct tlb_entry, write)));
+    for (unsigned write = 0; write < 2; write++) {
+        const int32_t tag = write ? (int32_t)offsetof(struct tlb_entry, write) : (int32_t)offsetof(struct tlb_entry, read);
+
+        GLUE(site[write], make_site(&a, tag, true));
+        GLUE(site_place[write], make_site(&a, tag, false));
+    }
     GLUE(near[0], make_near(&a, (int32_t)offsetof(struct tlb_entry, read), codebuf_writable(&j->code, j->glue.reprobe[0])));
     GLUE(near[1], make_near(&a, (int32_t)offsetof(struct tlb_entry, write), codebuf_writable(&j->code, j->glue.reprobe[1])));
     GLUE(tail, make_tail(&a, (uintptr_t)jit_flags_from_raw));

@@ -50,13 +50,14 @@ void lift_bail(struct lift *l, uint8_t *site)
     lift_new_cold(l, site)->whole = true;
 }
 
-void lift_share_missed(struct lift *l, uint8_t *site, bool write)
+void lift_share_missed(struct lift *l, uint8_t *miss, bool write, unsigned bytes, const struct site *site)
 {
-    struct cold *c = lift_new_cold(l, site);
+    struct cold *c = lift_new_cold(l, miss);
 
     c->whole = c->missed = true;
-    c->again = l->jit->glue.reprobe[write];
-    asm_alu(&l->a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
+    c->again = site != NULL ? site->again : l->jit->glue.reprobe[write];
+    c->bytes = (uint16_t)bytes;
+    c->site_kept = site != NULL ? (uint16_t)site->number : 0;
     c->found = l->a.at;
 }
 

@@ -74,7 +74,7 @@ struct cold {
     bool missed;                /* because a shared probe failed */
     uint16_t site_kept;         /* lift_site.c: the place that this access has, or 0 */
     uint8_t near;               /* lift_near.c: the place that this access has, or 0 */
-    uint8_t bytes;              /* its length, if it has either */
+    uint16_t bytes;             /* its length, if it has either */
     uint16_t unused;            /* budget of blocks that the path would go on with, which the handler must not miss */
     bool swapped;               /* lift_pins.c: registers are as the loop has them */
     uint8_t *at;                /* where this begins */
@@ -190,10 +190,19 @@ void lift_tail_unless(struct lift *l, uint8_t *const *sites, unsigned count, con
 uint8_t *lift_tag_check(struct lift *l);
 void lift_bail(struct lift *l, uint8_t *site);      /* the interpreter does this instruction and the rest of the block */
 
+/* lift_site.c: what an access keeps of the TLB. */
+struct site {
+    unsigned number;
+    const uint8_t *again;       /* glue, for out of line */
+};
+
 /* A probe in common for this access and others: l->mem is the operand. False: it makes its own. */
 bool lift_shared(struct lift *l, bool write, unsigned bytes);
-void lift_share_missed(struct lift *l, uint8_t *site, bool write);  /* the way out of such a probe; AX is the host's address then */
-unsigned lift_site(struct lift *l, unsigned bytes);     /* CX: the entry that this access found last, DX: what its tag must be; 0: no place */
+/* The way out of such a probe, of so many bytes; NULL: it keeps nothing; AX is the host's address then. */
+void lift_share_missed(struct lift *l, uint8_t *miss, bool write, unsigned bytes, const struct site *site);
+/* AX: the linear address, and then the host's. The jump that is taken where this is not the page that was found last; NULL: nothing is
+ * kept for this access. */
+uint8_t *lift_site(struct lift *l, bool write, unsigned bytes, struct site *site);
 void lift_site_again(struct lift *l, const struct cold *c);         /* out of line */
 void lift_pins_plan(struct lift *l);
 void lift_pins_in(struct lift *l);      /* from here on; no flags change */

@@ -131,7 +131,7 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
     struct asm_buf *a = &l->a;
     struct cold *miss;
     const int32_t tag = write ? (int32_t)offsetof(struct tlb_entry, write) : (int32_t)offsetof(struct tlb_entry, read);
-    unsigned kept = 0;
+    struct site kept = { 0, NULL };
     uint8_t *far;
 
     if (lift_shared(l, write, bytes))
@@ -141,20 +141,23 @@ static void probe(struct lift *l, bool write, unsigned bytes, bool tail)
     if (far != NULL) {
         miss = lift_new_cold(l, far);
         miss->near = l->near_of[l->k];
+        miss->again = l->jit->glue.near[write];
+    } else if (l->near_of[l->k] == 0 && (far = lift_site(l, write, bytes, &kept)) != NULL) {
+        miss = lift_new_cold(l, far);
+        miss->again = kept.again;
     } else if (bytes == 0 || !probe_constant(l, tag, bytes, &miss)) {
-        kept = lift_site(l, bytes);
-        if (kept == 0)
-            slot_and_page(a, bytes);
+        slot_and_page(a, bytes);
         asm_alu(a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, tag));
         miss = lift_new_cold(l, asm_jcc(a, CC_NE));
         if (!lift_near_first(l, bytes))
             asm_alu(a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
     }
+    if (miss->again == NULL)
+        miss->again = l->jit->glue.reprobe[write];
     miss->found = a->at;
     miss->resume = tail ? NULL : miss->site;
-    miss->bytes = (uint8_t)bytes;
-    miss->site_kept = (uint16_t)kept;
-    miss->again = far != NULL ? l->jit->glue.near[write] : kept != 0 ? l->jit->glue.site[write] : l->jit->glue.reprobe[write];
+    miss->bytes = (uint16_t)bytes;
+    miss->site_kept = (uint16_t)kept.number;
     l->host_flags = 0;
 }
 

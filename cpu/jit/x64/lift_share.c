@@ -34,13 +34,23 @@ static void first_byte(struct lift *l, const struct share *s)
 static void probe(struct lift *l, const struct share *s, unsigned n)
 {
     const size_t tag = s->write ? offsetof(struct tlb_entry, write) : offsetof(struct tlb_entry, read);
+    const unsigned bytes = (unsigned)(s->hi - s->lo);
+    struct site site;
+    uint8_t *miss;
+    bool keeps;
 
     first_byte(l, s);
-    asm_lea(&l->a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)(s->hi - s->lo) - 1));
-    asm_alu_imm(&l->a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
-    lift_slot(&l->a, HOST_AX);
-    asm_alu(&l->a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, (int32_t)tag));
-    lift_share_missed(l, asm_jcc(&l->a, CC_NE), s->write);
+    miss = lift_site(l, s->write, bytes, &site);
+    keeps = miss != NULL;
+    if (!keeps) {
+        asm_lea(&l->a, 8, HOST_DX, rm_at(HOST_AX, (int32_t)bytes - 1));
+        asm_alu_imm(&l->a, ALU_AND, 8, rm_reg(HOST_DX), -(int32_t)PAGE_SIZE);
+        lift_slot(&l->a, HOST_AX);
+        asm_alu(&l->a, ALU_CMP, 8, HOST_DX, rm_at(HOST_CX, (int32_t)tag));
+        miss = asm_jcc(&l->a, CC_NE);
+        asm_alu(&l->a, ALU_ADD, 8, HOST_AX, rm_at(HOST_CX, (int32_t)offsetof(struct tlb_entry, addend)));
+    }
+    lift_share_missed(l, miss, s->write, bytes, keeps ? &site : NULL);
     asm_store(&l->a, 8, kept_at(n), HOST_AX);
     l->host_flags = 0;
 }
