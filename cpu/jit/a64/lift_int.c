@@ -399,6 +399,47 @@ static bool carry(struct lift *l)
     return true;
 }
 
+/* ---- exchanges with memory: one processor runs at a time, so what is locked for a guest needs no lock here ---- */
+
+static bool exchange_add(struct lift *l)
+{
+    const struct insn *i = l->i;
+    const unsigned from = pinned(guest_number(i->o[1]));
+    unsigned address;
+
+    if (!in_memory(i, 0) || i->width < 4 || lift_rmw(l, &address) == HOST_NONE)
+        return false;
+    wide(l, &rules[OP_ADD - OP_ADD], T4, T3, (struct source){ from, 0 });
+    lift_store(l, i->width, T4);
+    a64_mov(&l->a, i->width, from, T3);
+    return true;
+}
+
+/* Nobody wants the flags. */
+static void only_compare(struct lift *l, unsigned a, unsigned b)
+{
+    a64_rrr(&l->a, A64_SUBS, l->i->width, A64_ZR, a, b);
+    l->flags.host = 0;
+}
+
+/* RAX stays as it is, all of it, when it is equal. Memory is written in either case. */
+static bool compare_exchange(struct lift *l)
+{
+    const struct insn *i = l->i;
+    unsigned address;
+
+    if (!in_memory(i, 0) || i->width < 4 || lift_rmw(l, &address) == HOST_NONE)
+        return false;
+    if (wants_flags(l))
+        wide(l, &rules[OP_CMP - OP_ADD], HOST_NONE, pinned(RAX), (struct source){ T3, 0 });
+    else
+        only_compare(l, pinned(RAX), T3);
+    a64_select(&l->a, A64_CSEL, 8, T4, pinned(guest_number(i->o[1])), T3, A64_EQ);
+    lift_store(l, i->width, T4);
+    a64_select(&l->a, A64_CSEL, 8, pinned(RAX), pinned(RAX), T3, A64_EQ);
+    return true;
+}
+
 bool lift_int(struct lift *l)
 {
     switch (l->i->op) {
@@ -406,6 +447,10 @@ bool lift_int(struct lift *l)
         return two_operands(l);
     case OP_INC: case OP_DEC: case OP_NEG: case OP_NOT:
         return one_operand(l);
+    case OP_XADD:
+        return exchange_add(l);
+    case OP_CMPXCHG:
+        return compare_exchange(l);
     case OP_SETCC:
         return set_condition(l);
     case OP_CMOVCC:

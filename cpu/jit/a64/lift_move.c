@@ -121,12 +121,27 @@ static bool load_address(struct lift *l)
     return true;
 }
 
+/* One processor runs at a time: this is a load and a store. */
+static bool exchange_memory(struct lift *l)
+{
+    const struct insn *i = l->i;
+    unsigned address;
+
+    if (lift_rmw(l, &address) == HOST_NONE)
+        return false;
+    lift_store(l, i->width, lift_read(l, i->o[1], i->width, T2));
+    lift_write(l, i->o[1], i->width, T3);
+    return true;
+}
+
 static bool exchange(struct lift *l)
 {
     const struct insn *i = l->i;
     const unsigned bytes = i->width;
 
-    if (in_memory(i, 0) || bytes < 4)
+    if (in_memory(i, 0))
+        return exchange_memory(l);
+    if (bytes < 4)
         return false;
     a64_mov(&l->a, bytes, T3, pinned(guest_number(i->o[0])));
     a64_mov(&l->a, bytes, pinned(guest_number(i->o[0])), pinned(guest_number(i->o[1])));
