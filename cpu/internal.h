@@ -150,7 +150,7 @@ struct shadow_page {
 
 /* What an access of translated code keeps of the TLB (cpu/jit/x64/lift_site.c): at level 3 the page that it found last, for as long as
  * the TLB has it (tlb_forget_sites()), elsewhere where in the bank it was. */
-#define JIT_SITES 8192u
+#define JIT_SITES 32768u
 #define JIT_PAGES 512u
 struct jit_site_kept {
     uint64_t page;

@@ -82,6 +82,7 @@ struct jit_site {
 };
 
 #define JIT_SEEN 64u
+#define JIT_HOT  5u             /* samples: a block that is still alone then is made again, and its accesses keep something, too */
 
 struct jit {
     struct cpu *cpu;
@@ -158,7 +159,7 @@ void jit_sample(struct jit *j, struct jit_block *t);
 /* This block is forgotten, or all are: NULL. */
 void jit_look_away(struct jit *j, const struct block *b);
 
-/* It does not pay as a path: its first block gets a translation of its own, unless it has one already. */
+/* It does not pay: its first block gets another translation of its own, unless it has one already. */
 void jit_exchange(struct jit *j, struct jit_block *t);
 
 /* Of blocks of which each follows the one before; takes the place of the first one's translation. */

@@ -245,6 +245,8 @@ void jit_sample(struct jit *j, struct jit_block *t)
 
     if (t->nparts > 1 && t->loops)
         return;
+    if (n == JIT_HOT && t->nparts == 1 && !t->loops)
+        jit_exchange(j, t);
     if (!backend_has_paths || !jit_does(j, PASS_PATHS) || j->cpu->jit_looks || n < first_look(j, t) || (n & (n - 1)) != 0)
         return;
     j->nseen = 0;

@@ -10,13 +10,18 @@
 #define KEPT(site, field) rm_at(HOST_CPU, CPU_AT(jit_sites).disp + \
                                 (int32_t)((site) * sizeof(struct jit_site_kept) + offsetof(struct jit_site_kept, field)))
 
+static bool runs_often(const struct lift *l)
+{
+    return l->t->nparts > 1 || l->t->loops || l->t->parts[0].from->samples >= JIT_HOT;
+}
+
 /* The place for the access at hand, whose copy in a loop has the same; 0: it has none. */
 static unsigned place(struct lift *l, bool write, unsigned bytes)
 {
     struct jit_part *p = &l->t->parts[l->c->part[l->k]];
     const struct jit_site *s = &l->jit->sites[l->site_of[l->k]];
 
-    if ((l->t->nparts == 1 && !l->t->loops) || l->site_taken == l->k + 1u || (p->from->unsited >> (l->k - p->first) & 1))
+    if (!runs_often(l) || l->site_taken == l->k + 1u || (p->from->unsited >> (l->k - p->first) & 1))
         return 0;
     l->site_taken = (uint8_t)(l->k + 1);        /* an instruction that probes twice has it for the first */
     if (l->site_of[l->k] == 0 || s->write != write || s->bytes != bytes)
