@@ -100,7 +100,7 @@ struct jit {
     uint64_t *handler_calls;            /* by enum op; NULL: not counted */
     struct jit_code insns;              /* of what is being translated */
     struct block *seen[JIT_SEEN];       /* path.c: blocks that ran one after another, while cpu->jit_looks */
-    unsigned nseen;
+    unsigned nseen, nown;               /* and how many of them before the first that begins another path */
     struct jit_block *doubted;          /* the path whose beginning the look began with, or NULL */
     struct jit_link *globals;           /* that have been direct without being near since the last flush of global pages */
     struct jit_site *sites;             /* by number, from 1 on: what cpu->jit_sites are of */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Paths: hot blocks that run one after another are translated at once, so that flags, registers and probes of one are known in
  * the next. What is hot shows where slices of time end (jit_dry()): a block that is met there again begins a look. The
- * interpreter then runs block by block and what it ran is kept, until that is enough, or a block comes that begins a path or that
- * cannot be part of any. What came round and round is a loop, with all rounds of small loops within it; else a loop is what lies
- * between a block and where it first came again. What ran once on such an occasion nearly always runs mostly so. Where it does
- * not, and the path's beginning is that of a loop which leaves it each time, a look now and then shows that: another is made. */
+ * interpreter then runs block by block and what it ran is kept, until that is enough, or a block comes that cannot be part of a path
+ * or begins one that loops. What came round and round is a loop, with all rounds of small loops within it, and through whatever
+ * begins other paths; else a loop is what lies between a block and where it first came again, and a path ends where others begin.
+ * What ran once on such an occasion nearly always runs mostly so. Where it does not, and the path's beginning is that of a loop
+ * which leaves it each time or is longer, a look now and then shows that, and the loop is made. */
 #include "cpu/jit/internal.h"
 
 #include <string.h>
@@ -177,13 +178,24 @@ static bool first_again(struct block *const *seen, unsigned nseen, unsigned *fro
     return false;
 }
 
-static void make_of(struct jit *j, struct block **seen, unsigned nseen)
+static bool make_loop(struct jit *j, struct block **seen, unsigned nseen)
+{
+    unsigned from;
+
+    for (unsigned count = 1; count <= JIT_PARTS; count++)
+        if (comes_round(seen, nseen, count) && round_of(seen, nseen, count, &from) && loop(j, seen + from, count))
+            return true;
+    return false;
+}
+
+/* A loop may go through what begins other paths; what is none ends there. */
+static void make_of(struct jit *j, struct block **seen, unsigned nseen, unsigned nown)
 {
     unsigned from, count;
 
-    for (count = 1; count <= JIT_PARTS; count++)
-        if (comes_round(seen, nseen, count) && round_of(seen, nseen, count, &from) && loop(j, seen + from, count))
-            return;
+    if (make_loop(j, seen, nseen))
+        return;
+    nseen = nown < nseen ? nown : nseen;
     if (!first_again(seen, nseen, &from, &count))
         straight(j, seen, nseen);
     else if (!loop(j, seen + from, count))
@@ -193,6 +205,7 @@ static void make_of(struct jit *j, struct block **seen, unsigned nseen)
 static void look_over(struct jit *j)
 {
     j->nseen = 0;
+    j->nown = JIT_SEEN;
     j->doubted = NULL;
     j->cpu->jit_looks = 0;
 }
@@ -218,14 +231,11 @@ static bool is_another_loop(const struct jit_block *t, struct block *const *seen
 }
 
 /* A loop that is left early may still be the best that can be made: one that calls what varies. */
-static void look_again(struct jit *j, struct jit_block *doubted, struct block **seen, unsigned nseen)
+static void look_again(struct jit *j, struct jit_block *doubted, struct block **seen, unsigned nseen, unsigned nown)
 {
-    const uint64_t paths = j->cpu->stats.jit_paths;
-
-    if (doubted->gone || doubted->loops || !is_another_loop(doubted, seen, nseen))
+    if (doubted->gone || doubted->loops || (nown >= nseen && !is_another_loop(doubted, seen, nseen)))
         return;
-    make_of(j, seen, nseen);
-    if (j->cpu->stats.jit_paths != paths)
+    if (make_loop(j, seen, nseen))
         jit_exchange(j, doubted);
 }
 
@@ -250,31 +260,35 @@ void jit_sample(struct jit *j, struct jit_block *t)
     if (!backend_has_paths || !jit_does(j, PASS_PATHS) || j->cpu->jit_looks || n < first_look(j, t) || (n & (n - 1)) != 0)
         return;
     j->nseen = 0;
+    j->nown = JIT_SEEN;
     j->doubted = t->nparts > 1 ? t : NULL;
     j->cpu->jit_looks = 1;
 }
 
-static bool part_of_path(const struct jit *j, const struct block *b)
+/* A loop is not looked into again. */
+static bool part_of_path(const struct block *b)
 {
-    return b->jit != NULL && (b->jit->nparts == 1 || b->jit == j->doubted) && b->host != NULL && b->tail == NULL && b->origin == b;
+    return b->jit != NULL && (b->jit->nparts == 1 || !b->jit->loops) && b->host != NULL && b->tail == NULL && b->origin == b;
 }
 
 void jit_look(struct jit *j, struct block *b)
 {
     struct block *blocks[JIT_SEEN];
     struct jit_block *const doubted = j->doubted;
-    const unsigned count = j->nseen;
+    const unsigned count = j->nseen, nown = j->nown;
 
-    if (part_of_path(j, b) && count < JIT_SEEN) {
+    if (part_of_path(b) && count < JIT_SEEN) {
+        if (b->jit->nparts > 1 && b->jit != doubted && count < nown)
+            j->nown = count;
         j->seen[j->nseen++] = b;
         return;
     }
     memcpy(blocks, j->seen, sizeof blocks);
     look_over(j);
     if (doubted != NULL)
-        look_again(j, doubted, blocks, count);
+        look_again(j, doubted, blocks, count, nown);
     else
-        make_of(j, blocks, count);
+        make_of(j, blocks, count, nown);
 }
 
 void jit_look_away(struct jit *j, const struct block *b)
