@@ -40,7 +40,8 @@ struct tlb_entry {
 #define TLB_INVALID  0x40ull       /* no page-aligned address equals it */
 #define TLB_CODE     0x80ull       /* in a write tag: writable, but the page holds code, so each store is told to the RAM */
 #define TLB_WATCH    0x100ull      /* in any valid tag: a watchpoint wants to see accesses (cpu/points.h); else the entry is good */
-#define TLB_ENTRIES  2048u         /* one place for each page, by its low address bits */
+#define TLB_BITS     13u
+#define TLB_ENTRIES  (1u << TLB_BITS)      /* one place for each page, by its low address bits */
 #define TLB_VICTIMS  256u          /* behind them: what was pushed out, by a hash that parts pages of one place */
 #define TLB_SLOTS    (TLB_ENTRIES + TLB_VICTIMS)
 

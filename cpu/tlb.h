@@ -65,7 +65,7 @@ static inline unsigned tlb_slot_of(gva_t lin)
  * linear-address masking lie above them), but for the lowest: neighbours never meet, see mem_hit_read(). */
 static inline unsigned tlb_victim_of(gva_t lin)
 {
-    return TLB_ENTRIES + ((unsigned)(lin >> PAGE_SHIFT ^ lin >> (PAGE_SHIFT + 11) << 1) & (TLB_VICTIMS - 1));
+    return TLB_ENTRIES + ((unsigned)(lin >> PAGE_SHIFT ^ lin >> (PAGE_SHIFT + TLB_BITS) << 1) & (TLB_VICTIMS - 1));
 }
 
 /* The page an entry stands for: whichever tag is valid, both valid ones agree. */

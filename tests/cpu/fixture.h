@@ -6,7 +6,7 @@
 
 #include "cpu/internal.h"
 
-#define FIXTURE_RAM     (16u << 20)
+#define FIXTURE_RAM     (64u << 20)
 #define FIXTURE_CODE    0x10000u        /* where programs are put unless a test says otherwise */
 #define FIXTURE_STACK   0x90000u
 #define FIXTURE_DATA    0x200000u

@@ -271,7 +271,7 @@ static void make_dry(struct a64_buf *a, const uint32_t *stop)
 static void make_reprobe(struct a64_buf *a, int32_t tag)
 {
     _Static_assert(TLB_VICTIMS == 256 && sizeof(struct tlb_entry) == 32, "eight bits, times 32");
-    a64_shift(a, A64_LSR, 8, T1, T0, PAGE_SHIFT + 11);
+    a64_shift(a, A64_LSR, 8, T1, T0, PAGE_SHIFT + TLB_BITS);
     a64_rrr_by(a, A64_EOR, 8, T1, T0, T1, A64_LSL, PAGE_SHIFT + 1);
     a64_ubfx(a, 8, T1, T1, PAGE_SHIFT, 8);
     a64_rrr_by(a, A64_ADD, 8, T1, HOST_TLB, T1, A64_LSL, 5);

@@ -126,9 +126,9 @@ static struct cold *tlb_probe(struct lift *l, unsigned address, bool write, unsi
     struct a64_buf *a = &l->a;
     struct cold *miss;
 
-    _Static_assert(sizeof(struct tlb_entry) == 32 && TLB_ENTRIES == 2048, "the slot's number is 11 bits, times 32");
+    _Static_assert(sizeof(struct tlb_entry) == 32, "the slot's number, times 32");
     _Static_assert(TLB_INVALID > 31 && TLB_CODE > 31 && TLB_WATCH > 31, "an aligned access is of 32 bytes at most");
-    a64_ubfx(a, 8, T1, address, PAGE_SHIFT, 11);
+    a64_ubfx(a, 8, T1, address, PAGE_SHIFT, TLB_BITS);
     a64_rrr_by(a, A64_ADD, 8, T1, HOST_TLB, T1, A64_LSL, 5);
     load_entry(a, write);
     if (aligned)

@@ -222,7 +222,7 @@ static void make_call(struct asm_buf *a, bool flags, const uint8_t *leave)
 static void victim_slot(struct asm_buf *a)
 {
     asm_mov(a, 8, HOST_CX, rm_reg(HOST_AX));
-    asm_shift(a, SHIFT_SHR, 8, rm_reg(HOST_CX), PAGE_SHIFT + 11);
+    asm_shift(a, SHIFT_SHR, 8, rm_reg(HOST_CX), PAGE_SHIFT + TLB_BITS);
     asm_shift(a, SHIFT_SHL, 8, rm_reg(HOST_CX), PAGE_SHIFT + 1);
     asm_alu(a, ALU_XOR, 8, HOST_CX, rm_reg(HOST_AX));
     asm_shift(a, SHIFT_SHR, 8, rm_reg(HOST_CX), PAGE_SHIFT - 5);
