@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: MIT
  * Host code per guest block against tests/cpu/golden.txt, on AArch64 golden_a64.txt: a translation that grows shows in review. For hosts
  * of x86-64 with AVX2, and AArch64; the files say how they are made anew. */
+#include "config.h"
+
 #include "tests/check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if defined(HAVE_CAPSTONE) && defined(__x86_64__)
+#include <capstone/capstone.h>
+#endif
 
 #include "tests/cpu/fixture.h"
 
@@ -18,7 +24,7 @@
 #endif
 
 static struct fixture f;
-static struct { bool seen; unsigned plain, cold; } made;
+static struct { bool seen; unsigned insns, plain, cold; } made;
 static char lines[LINES_MOST][200];
 static unsigned nlines;
 
@@ -41,6 +47,31 @@ static unsigned counted(const struct cpu_translation *t)
 }
 #endif
 
+/* 0: nobody here can tell. */
+static unsigned instructions(const uint8_t *code, size_t bytes)
+{
+    unsigned count = 0;
+#ifdef __aarch64__
+    (void)code;
+    count = (unsigned)bytes / 4;
+#elif defined(HAVE_CAPSTONE) && defined(__x86_64__)
+    uint64_t address = 0;
+    cs_insn *insn;
+    csh handle;
+
+    assert_int_equal(cs_open(CS_ARCH_X86, CS_MODE_64, &handle), CS_ERR_OK);
+    insn = cs_malloc(handle);
+    while (bytes > 0 && cs_disasm_iter(handle, &code, &bytes, &address, insn))
+        count++;
+    cs_free(insn, 1);
+    cs_close(&handle);
+    assert_int_equal(bytes, 0);
+#else
+    (void)code, (void)bytes;
+#endif
+    return count;
+}
+
 static void note(void *arg, const struct cpu_translation *t)
 {
     (void)arg;
@@ -53,6 +84,7 @@ static void note(void *arg, const struct cpu_translation *t)
     made.plain = t->begins[t->insns];
     made.cold = t->host_bytes - made.plain;
 #endif
+    made.insns = instructions(t->host, made.plain);
 }
 
 static void read_lines(void)
@@ -103,21 +135,21 @@ static void translate(const uint8_t *code, size_t len)
 static void check_line(char *line, bool write, unsigned *differ)
 {
     char *code_text = strchr(line, ':') + 1, *figures = strchr(code_text, ':');
-    unsigned plain = 0, cold = 0;
+    unsigned insns = 0, plain = 0, cold = 0;
     uint8_t code[48];
     size_t len = code_of(code_text, code, sizeof code);
 
     assert_true(len > 0);
     translate(code, len);
     if (figures != NULL)
-        sscanf(figures, ": %u, %u", &plain, &cold);
+        sscanf(figures, ": %u, %u, %u", &insns, &plain, &cold);
     if (write) {
         char *end = figures != NULL ? figures : line + strcspn(line, "\n");
 
-        snprintf(end, (size_t)(line + sizeof lines[0] - end), ": %u, %u\n", made.plain, made.cold);
-    } else if (plain != made.plain || cold != made.cold) {
-        print_message("%.*s: %u and %u bytes, " GOLDEN " has %u and %u\n", (int)strcspn(line, ":"), line, made.plain, made.cold, plain,
-                      cold);
+        snprintf(end, (size_t)(line + sizeof lines[0] - end), ": %u, %u, %u\n", made.insns != 0 ? made.insns : insns, made.plain, made.cold);
+    } else if ((made.insns != 0 && insns != made.insns) || plain != made.plain || cold != made.cold) {
+        print_message("%.*s: %u instructions, %u and %u bytes, " GOLDEN " has %u, %u and %u\n", (int)strcspn(line, ":"), line, made.insns,
+                      made.plain, made.cold, insns, plain, cold);
         ++*differ;
     }
 }

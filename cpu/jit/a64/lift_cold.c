@@ -228,9 +228,9 @@ static void cold_path(struct lift *l, struct cold *c)
 /* Ways out of one instruction that differ in nothing are one. */
 static bool alike(const struct cold *a, const struct cold *b)
 {
-    return a->k == b->k && a->found == b->found && a->resume == b->resume && a->whole == b->whole && a->missed == b->missed && a->aligned == b->aligned &&
-           a->unused == b->unused &&
-           same_owed(a->owed, b->owed) && memcmp(&a->vec, &b->vec, sizeof a->vec) == 0;
+    return a->k == b->k && a->found == b->found && a->resume == b->resume && a->whole == b->whole && a->missed == b->missed &&
+           a->aligned == b->aligned && a->unused == b->unused && same_owed(a->owed, b->owed) &&
+           memcmp(&a->vec, &b->vec, sizeof a->vec) == 0;
 }
 
 void lift_cold_paths(struct lift *l)

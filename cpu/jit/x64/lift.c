@@ -293,16 +293,21 @@ static void cold_path(struct lift *l, struct cold *c)
     asm_aim(asm_jmp(&l->a), c->resume);
 }
 
-/* Two ways out of one instruction with nothing between them that matters to the handler are one. In a loop's other copy registers are
- * elsewhere, and so is what follows. */
+/* Ways out of one instruction with nothing between them that matters to the handler. In a loop's other copy registers are elsewhere,
+ * and so is what follows. */
+static bool alike(const struct cold *a, const struct cold *b)
+{
+    return a->k == b->k && a->found == b->found && a->resume == b->resume && a->whole == b->whole && a->unused == b->unused &&
+           a->swapped == b->swapped && same_owed(a->owed, b->owed) && memcmp(&a->before, &b->before, sizeof a->before) == 0;
+}
+
 static void cold_paths(struct lift *l)
 {
     for (unsigned n = 0; n < l->ncold; n++) {
-        struct cold *c = &l->cold[n], *last = n > 0 ? c - 1 : NULL;
+        struct cold *c = &l->cold[n];
 
-        if (last != NULL && last->found == c->found && last->k == c->k && last->unused == c->unused && last->whole == c->whole && same_owed(last->owed, c->owed) &&
-            last->resume == c->resume && last->swapped == c->swapped && memcmp(&last->before, &c->before, sizeof c->before) == 0) {
-            c->at = last->at;
+        if (n > 0 && alike(c - 1, c)) {
+            c->at = c[-1].at;
             asm_aim(c->site, c->at);
         } else {
             cold_path(l, c);
