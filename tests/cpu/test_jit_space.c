@@ -507,11 +507,12 @@ static void load_cr3(void) { tlb_load_cr3(kept.cpu, kept.cpu->p.cr3, false); }
 static void code_arrives(void) { tlb_poison_writes(kept.cpu, kept.ram->bytes); }
 static void memory_is_clean(void) { tlb_clean_writes(kept.cpu, kept.ram); }
 static void map_changes(void) { tlb_map_changed(kept.cpu); }
+static void address_gets_a_tag(void) { tlb_rename(kept.cpu, FIXTURE_DATA, FIXTURE_DATA | BIT64(60), BANK_SUPERVISOR); }
 
 static void what_takes_entries_takes_what_is_kept(void **state)
 {
     static void (*const events[])(void) = {
-        flush_all, flush_nonglobal, flush_pcid, flush_one, load_cr3, code_arrives, memory_is_clean, map_changes,
+        flush_all, flush_nonglobal, flush_pcid, flush_one, load_cr3, code_arrives, memory_is_clean, map_changes, address_gets_a_tag,
     };
 
     (void)state;
