@@ -19,6 +19,12 @@ void program_put(struct program *p, unsigned byte)
     p->bytes[p->len++] = (uint8_t)byte;
 }
 
+void program_puts(struct program *p, const void *bytes, size_t len)
+{
+    for (size_t n = 0; n < len; n++)
+        program_put(p, ((const uint8_t *)bytes)[n]);
+}
+
 void lockstep_open(const char *model)
 {
     fixture_translate(0);

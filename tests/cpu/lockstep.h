@@ -16,6 +16,8 @@ struct program {
 };
 
 void program_put(struct program *p, unsigned byte);
+void program_puts(struct program *p, const void *bytes, size_t len);
+#define PROGRAM_PUT(p, ...) program_puts(p, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
 
 /* What a test brings: a program, and the state that both machines begin with, which depends on the seed alone. */
 struct lockstep {

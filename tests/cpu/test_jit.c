@@ -109,8 +109,7 @@ static void make_walk(struct program *p)
         0x75, 0xeb, 0xf4,
     };
 
-    for (unsigned n = 0; n < sizeof code; n++)
-        program_put(p, code[n]);
+    program_puts(p, code, sizeof code);
 }
 
 static void prepare_walk(struct cpu *cpu)
@@ -146,8 +145,7 @@ static void make_division(struct program *p)
         0x75, 0xe8, 0xf4,
     };
 
-    for (unsigned n = 0; n < sizeof code; n++)
-        program_put(p, code[n]);
+    program_puts(p, code, sizeof code);
 }
 
 static void prepare_division(struct cpu *cpu)

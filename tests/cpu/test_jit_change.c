@@ -25,12 +25,7 @@ static unsigned patch_at[PATCHES], npatches, every;
 
 /* ---- programs: RDI and RSP point to the page, RSI to the device, R13 to the other one ---- */
 
-static void put_all(struct program *p, const uint8_t *bytes, unsigned count)
-{
-    for (unsigned n = 0; n < count; n++)
-        program_put(p, bytes[n]);
-}
-#define PUT(p, ...) put_all(p, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define PUT PROGRAM_PUT
 
 static void put32(struct program *p, uint32_t v)
 {
@@ -63,7 +58,7 @@ static int access_memory(struct program *p, unsigned base)
     const unsigned reg = s->reg == 8 ? regs[any(sizeof regs)] : s->reg;
     const bool whole = s->bytes[0] == 0x62;
 
-    put_all(p, s->bytes, s->len);
+    program_puts(p, s->bytes, s->len);
     program_put(p, (base == RSI ? 0 : 0x40) | reg << 3 | base);
     if (base == RSP)
         program_put(p, 0x24);

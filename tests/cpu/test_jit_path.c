@@ -22,12 +22,7 @@ static void put_number(struct program *p, uint32_t value)
         program_put(p, value >> n & 0xff);
 }
 
-static void put_all(struct program *p, const uint8_t *bytes, unsigned count)
-{
-    for (unsigned n = 0; n < count; n++)
-        program_put(p, bytes[n]);
-}
-#define PUT(p, ...) put_all(p, (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+#define PUT PROGRAM_PUT
 
 static bool vectors;
 

@@ -25,18 +25,12 @@ static uint32_t any(uint32_t below)
     return (uint32_t)((seed >> 33) % below);
 }
 
-static void put(struct program *p, const void *bytes, size_t len)
-{
-    for (size_t n = 0; n < len; n++)
-        program_put(p, ((const uint8_t *)bytes)[n]);
-}
-
 static void put32(struct program *p, uint32_t v)
 {
-    put(p, &v, 4);
+    program_puts(p, &v, 4);
 }
 
-#define PUT(p, ...) do { const uint8_t bytes_[] = { __VA_ARGS__ }; put(p, bytes_, sizeof bytes_); } while (0)
+#define PUT PROGRAM_PUT
 
 static gva_t far_page(unsigned n)
 {
@@ -71,7 +65,7 @@ static void far_access(struct program *p)       /* mov rdi, page; mov or add [rd
     gva_t at = far_page(any(FAR_PAGES)) + any(4096);
 
     PUT(p, 0x48, 0xbf);
-    put(p, &at, 8);
+    program_puts(p, &at, 8);
     PUT(p, ops[any(3)], 0x17);
 }
 
@@ -253,7 +247,7 @@ static void make_pushed_out(struct program *p)
         const gva_t at = far_page(n);
 
         PUT(p, 0x48, 0xbf);
-        put(p, &at, 8);
+        program_puts(p, &at, 8);
         push_out(p, how, 0x07);
     }
     PUT(p, 0x4c, 0x03, 0x4c, 0x24, 0x08, 0x4c, 0x89, 0x4e, 0x10);
