@@ -130,6 +130,7 @@ bool backend_glue(struct jit *j);                           /* fills j->glue fro
 bool backend_translate(struct jit *j, struct jit_block *t); /* of j->insns; also fills j->begins; false: no translation */
 bool backend_vector_alone(unsigned op);                     /* of its tables: changes no general register */
 extern const bool backend_has_paths;                        /* it can translate several blocks at once */
+extern const bool backend_keeps;                            /* accesses keep something of the TLB: jit_site() */
 void backend_link(struct jit *j, struct jit_link *l, const uint8_t *target);
 void backend_unlink(struct jit *j, struct jit_link *l);
 #define JIT_SITE_BYTES 4u       /* those two change at a link's site */

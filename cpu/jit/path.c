@@ -255,7 +255,7 @@ void jit_sample(struct jit *j, struct jit_block *t)
 
     if (t->nparts > 1 && t->loops)
         return;
-    if (n == JIT_HOT && t->nparts == 1 && !t->loops)
+    if (n == JIT_HOT && backend_keeps && t->nparts == 1 && !t->loops)
         jit_exchange(j, t);
     if (!backend_has_paths || !jit_does(j, PASS_PATHS) || j->cpu->jit_looks || n < first_look(j, t) || (n & (n - 1)) != 0)
         return;

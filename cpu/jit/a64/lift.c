@@ -232,6 +232,7 @@ static void live_flags(struct lift *l)
 }
 
 const bool backend_has_paths = true;
+const bool backend_keeps = false;
 
 bool backend_translate(struct jit *j, struct jit_block *t)
 {

@@ -454,6 +454,7 @@ static void live_flags(struct lift *l)
 #define SLACK 16u       /* asm_aim() may write where a full buffer ended */
 
 const bool backend_has_paths = true;
+const bool backend_keeps = true;
 
 bool backend_translate(struct jit *j, struct jit_block *t)
 {
